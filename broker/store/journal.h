@@ -1,0 +1,151 @@
+/* The append-only journal: the door of the engine that remembers.
+ *
+ * Records go in, each at once with its position, and become durable together in batches. A record
+ * is there after a crash wholly or not at all, and so is the whole prefix before it. What is in a
+ * record is none of the journal's business.
+ *
+ *   journal_open --(every record found)--> on_record ... --> ready
+ *   journal_open_record, journal_close_record    append; the state may run ahead of the disk
+ *   journal_round                                hands the batch out, at most one is in flight
+ *   journal_on_errand                            takes back what a thread has done
+ *   journal_durable_position                     everything below it is on disk
+ *
+ * A position is a byte count from the beginning of time; positions grow and are only compared.
+ * All calls belong to the loop's thread. The format is described in JOURNAL.md.
+ */
+#ifndef HERALD_JOURNAL_H
+#define HERALD_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/store/disk.h"
+#include "broker/store/errand.h"
+#include "protocol/status.h"
+
+struct journal;
+
+struct journal_options {
+    uint32_t segment_bytes;   /* size of a segment file, a multiple of 4096, at least 64 KiB */
+    uint32_t spare_count;     /* segments kept ready ahead of need, at least 2 */
+    uint64_t cache_bytes_max; /* memory for records that are durable and still wanted */
+    errand_post_fn post;
+    void *post_context;
+};
+
+/* What went wrong, for the one line that the operator reads. */
+struct journal_failure {
+    char file[64];      /* empty when no file is to blame */
+    uint64_t offset;    /* in that file */
+    int error;          /* errno, 0 when it is not an error of the system */
+    char text[256];     /* a sentence: what was found, what range is affected */
+};
+
+/* One record found by recovery, oldest first. `at` holds until the call returns. `now_ms` is the
+ * broker time of its batch. Anything but STATUS_OK ends the recovery with that status. */
+typedef enum status (*journal_record_fn)(void *argument, uint64_t position, const unsigned char *at,
+                                         uint32_t bytes, uint64_t now_ms);
+
+/* Reads the directory, gives every record to on_record, cuts a torn tail, rewrites and syncs the
+ * tail after an unclean stop, and leaves the journal ready to append. Runs its disk work itself,
+ * on the caller's thread; errands are posted only after it has returned.
+ *
+ * STATUS_CORRUPT, STATUS_NEWER_FORMAT, STATUS_IO_ERROR: `failure` says where and nothing on disk
+ * was changed for the first two. STATUS_NO_MEMORY. On failure *journal is NULL. The disk stays the
+ * caller's and must outlive the journal. */
+enum status journal_open(struct journal **journal, const struct disk *disk,
+                         const struct journal_options *options, journal_record_fn on_record,
+                         void *argument, struct journal_failure *failure);
+
+/* What recovery saw. */
+struct journal_recovery {
+    uint64_t record_count;
+    uint64_t byte_count;
+    uint64_t first_position; /* of the oldest segment that is kept */
+    uint64_t cut_bytes;      /* of a torn tail, 0 if there was none */
+    uint64_t newest_ms;      /* newest broker time found, 0 in a new directory */
+    bool was_clean;          /* the last stop was clean, or the directory is new */
+};
+struct journal_recovery journal_recovery(const struct journal *journal);
+
+enum journal_urgency {
+    JOURNAL_FRESH,  /* new messages and definitions: refused while the disk is full */
+    JOURNAL_URGENT, /* settlements, marks, attempts: may use the reserve of spare segments */
+};
+
+/* Opens a record and gives room for at most `bytes_max` bytes of it, which stay writable until
+ * journal_close_record. One record is open at a time. *position is the record's position.
+ *
+ * NULL: the disk is full (journal_is_full says so) or memory ran out; nothing has changed. */
+unsigned char *journal_open_record(struct journal *journal, size_t bytes_max,
+                                   enum journal_urgency urgency, uint64_t *position);
+
+/* Ends the open record at `bytes` bytes, more than 0 and at most what was asked for. From now on
+ * the record is part of the journal. */
+void journal_close_record(struct journal *journal, size_t bytes);
+
+/* Largest bytes_max that journal_open_record takes: a quarter of a segment. */
+size_t journal_record_bytes_max(const struct journal *journal);
+
+/* No further segment can be prepared: JOURNAL_FRESH records are refused. Heals by itself. */
+bool journal_is_full(const struct journal *journal);
+
+/* Called at the end of a round of the loop: hands the gathered records to the commit thread unless a
+ * batch is in flight, and gives segments that are due to the background thread. `now_ms` is broker
+ * time; it goes into the batch and paces new tries after a full disk. */
+void journal_round(struct journal *journal, uint64_t now_ms);
+
+/* Takes back an errand. STATUS_IO_ERROR: a write or a sync failed and the process must end;
+ * journal_failure says what. */
+enum status journal_on_errand(struct journal *journal, struct errand *errand);
+const struct journal_failure *journal_failure(const struct journal *journal);
+
+/* A record is durable when its position is below this. */
+uint64_t journal_durable_position(const struct journal *journal);
+
+/* Where the next record will begin, or later. Every record so far is below it. */
+uint64_t journal_end_position(const struct journal *journal);
+
+/* Bytes of closed records that are not durable yet. */
+uint64_t journal_pending_bytes(const struct journal *journal);
+
+/* The journal's home count, by which the oldest segments are freed: how many durable objects have
+ * their home at this position (any position within a record). */
+void journal_home_add(struct journal *journal, uint64_t position, uint32_t count);
+void journal_home_remove(struct journal *journal, uint64_t position, uint32_t count);
+
+/* The bytes at a position within a record, as far as the record goes, if they are in memory. The
+ * pointer holds until the next call of journal_round, journal_on_errand or journal_fetch.
+ * NULL: fetch them. */
+const unsigned char *journal_peek(struct journal *journal, uint64_t position, size_t *bytes);
+
+/* Tells when bytes that were asked for are in memory (STATUS_OK), or that they cannot be read or do
+ * not verify (STATUS_IO_ERROR, STATUS_CORRUPT: the process must end). */
+typedef void (*journal_fetch_fn)(void *argument, uint64_t position, enum status status);
+
+/* Has the record that holds `position` read from disk, with what follows it. `record_position` is
+ * where that record begins. `on_fetch` is called from a later journal_on_errand; afterwards
+ * journal_peek finds the bytes at least until the next journal_round.
+ * STATUS_NO_MEMORY: nothing was started. */
+enum status journal_fetch(struct journal *journal, uint64_t record_position, uint64_t position,
+                          journal_fetch_fn on_fetch, void *argument);
+
+/* Stops in good order: everything closed is written and synced, the end is marked as clean. Only
+ * after all errands came back. Runs its disk work itself. */
+enum status journal_stop(struct journal *journal, uint64_t now_ms);
+
+/* Gives memory and files back and writes nothing; errands must have come back. NULL is fine. */
+void journal_free(struct journal *journal);
+
+struct journal_figures {
+    uint64_t segment_count;
+    uint64_t spare_count;
+    uint64_t live_bytes; /* of segments in use */
+    uint64_t batch_count; /* committed since the start */
+    uint64_t byte_count;  /* committed since the start */
+    uint64_t cached_bytes;
+};
+struct journal_figures journal_figures(const struct journal *journal);
+
+#endif
