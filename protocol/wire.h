@@ -1,8 +1,8 @@
 /* Bounded cursors over bytes: the only place where lengths of encoded data are touched.
  *
- * A reader never passes its end and a writer never passes its room. Both remember the first failure:
- * after it a reader yields zeros and a writer writes nothing, so that a run of fields is read or
- * written straight through and checked once. All integers are little-endian.
+ * A reader never passes its end and a writer never passes its room. Both remember the first
+ * failure: after it a reader yields zeros and a writer writes nothing, so that a run of fields is
+ * read or written straight through and checked once. All integers are little-endian.
  */
 #ifndef HERALD_WIRE_H
 #define HERALD_WIRE_H
