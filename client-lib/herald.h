@@ -1,0 +1,593 @@
+/* libherald: send commands, publish events, serve queues and hear events through a Herald broker.
+ *
+ * One handle (struct herald_client) is one connection that is made again when it is lost. Nothing
+ * in this header does I/O behind your back; it happens in one of three modes:
+ *
+ *   blocking     herald_wait and the calls that take a timeout do the I/O. For plain programs.
+ *   own loop     watch herald_fd for reading, call herald_process when it is readable or when
+ *                herald_timeout has passed. For programs with an event loop; never blocks.
+ *   thread       herald_start_thread: the library does the I/O on a thread of its own.
+ *
+ * Threads. Every function may be called from every thread, in all modes; settling a message from
+ * another thread is the common case. While one thread is inside herald_wait or another blocking
+ * call, others that block on the same handle wait for its progress. herald_close ends the handle:
+ * no other thread may be inside a call on it then, except for calls on retained messages.
+ *
+ * Callbacks run only inside herald_process, herald_wait, herald_flush and the other calls that take
+ * a timeout, or on the library's thread in thread mode; never two at a time for one handle. A
+ * callback may send, publish, settle, start calls (herald_call_async), cancel and close. A call
+ * that would have to wait returns HERALD_EWOULDDEADLOCK inside a callback.
+ *
+ * Ownership. What you pass in stays yours and is copied before the function returns, callbacks'
+ * context pointers excepted. A received message and all that its functions point to live until the
+ * callback returns, unless you keep it with herald_message_retain.
+ *
+ * Reconnecting. After a lost connection the handle connects again (0.25 s to 30 s between tries,
+ * with jitter), sends again what was not confirmed, under the same names, so that nothing is
+ * doubled, and starts its consumers again. Messages that were being handled are taken back by the
+ * broker: settling them returns HERALD_ESTALE. Calls that were under way end with the code
+ * CONNECTION_LOST.
+ *
+ * Timeouts are in milliseconds; a negative one means for ever.
+ */
+#ifndef HERALD_H
+#define HERALD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HERALD_API __attribute__((visibility("default")))
+
+struct herald_client;
+struct herald_message;
+struct herald_consumer;
+
+/* What the functions return. */
+enum herald_status {
+    HERALD_OK = 0,
+    HERALD_ETIMEOUT = 1,       /* the time given is over */
+    HERALD_EAGAIN = 2,         /* the buffer is full: try again when the broker has caught up */
+    HERALD_EWOULDDEADLOCK = 3, /* called in a callback, but would have to wait */
+    HERALD_EREFUSED = 4,       /* the broker refused; herald_last_error has its code and text */
+    HERALD_EDENIED = 5,        /* refused: this user may not */
+    HERALD_ENOTFOUND = 6,      /* refused: no such queue, exchange or binding */
+    HERALD_ECONNECT = 7,       /* no connection could be made in time */
+    HERALD_ELOST = 8,          /* the connection was lost before the answer came */
+    HERALD_EFAILED = 9,        /* the worker or the broker failed the command: see the outcome */
+    HERALD_ESTALE = 10,        /* the message was settled before, or taken back by the broker */
+    HERALD_ECLOSED = 11,       /* the handle is closed, or the broker will not have it back */
+    HERALD_EINVAL = 12,        /* an argument cannot be right */
+    HERALD_ETOOLARGE = 13,     /* the message is larger than the broker takes */
+    HERALD_ENOMEMORY = 14,
+    HERALD_EUNSUPPORTED = 15 /* known, but not in this version */
+};
+
+/* "HERALD_ETIMEOUT", or "HERALD_UNKNOWN". Static storage. */
+HERALD_API const char *herald_status_name(enum herald_status status);
+
+/* The version of the library, "0.1.0". Static storage. */
+HERALD_API const char *herald_version(void);
+
+/* The most recent failure on a handle. */
+struct herald_error {
+    enum herald_status status;
+    unsigned code;  /* the broker's code, 0 if the broker did not speak */
+    char name[32];  /* the broker's name for it, "NO_QUEUE"; empty if it did not speak */
+    char text[256]; /* for people, always filled in */
+};
+
+/* A copy; with several threads it may be another thread's failure. */
+HERALD_API struct herald_error herald_last_error(struct herald_client *client);
+
+/* --- the handle ---------------------------------------------------------------------------------
+ */
+
+enum herald_state {
+    HERALD_STATE_CONNECTING, /* trying; again and again */
+    HERALD_STATE_OPEN,       /* connected and authenticated */
+    HERALD_STATE_LOST,       /* the connection broke; will be tried again */
+    HERALD_STATE_DRAINING,   /* the broker stops soon: finish and send nothing new */
+    HERALD_STATE_FORGOTTEN,  /* the broker does not remember this client: what was not confirmed
+                                is sent anew and may be doubled */
+    HERALD_STATE_CLOSED      /* over: closed, or the broker refuses this client for good */
+};
+
+enum herald_refused_kind {
+    HERALD_REFUSED_SEND,   /* a send or publish was not carried out */
+    HERALD_REFUSED_SETTLE, /* a settlement came too late: the message will be handed out again */
+    HERALD_REFUSED_OTHER   /* something that nobody waited for, like a bind during a subscription */
+};
+
+struct herald_refusal {
+    enum herald_refused_kind kind;
+    void *context;    /* of the content that was sent; NULL for other kinds */
+    unsigned code;    /* the broker's code */
+    const char *name; /* its name, "OVERFLOW" */
+    const char *text; /* for people */
+};
+
+typedef void herald_state_fn(struct herald_client *client, enum herald_state state, void *user);
+typedef void herald_confirmed_fn(struct herald_client *client, void *context, void *user);
+typedef void herald_refused_fn(struct herald_client *client, const struct herald_refusal *refusal,
+                               void *user);
+
+/* Zero in a field means its default. `size` must be sizeof(struct herald_options). */
+struct herald_options {
+    size_t size;
+    /* herald://host:port, unix:/path. NULL: the environment's HERALD_URL; without that the socket
+     * /run/herald/herald.sock and then 127.0.0.1:7440. */
+    const char *url;
+    /* The program's own lasting name, 1 to 255 bytes. NULL: one is made up for this handle. Two
+     * handles of one name throw each other out. */
+    const char *client;
+    const char *product;               /* program and version, for people */
+    uint32_t heartbeat_ms;             /* longest silence; default: the broker's */
+    size_t buffer_bytes_max;           /* unconfirmed and unsent messages; default 16 MiB */
+    int send_timeout_ms;               /* how long a send waits for room; default 30 s, < 0: not */
+    uint32_t reconnect_ms_min;         /* default 250 */
+    uint32_t reconnect_ms_max;         /* default 30,000 */
+    void *user;                        /* given to the hooks */
+    herald_state_fn *on_state;         /* NULL: not told */
+    herald_confirmed_fn *on_confirmed; /* called for each confirmed content that has a context */
+    herald_refused_fn *on_refused;     /* called for each refusal that no call returns */
+};
+
+/* Options with everything at its default. */
+static inline struct herald_options herald_options_default(void)
+{
+    struct herald_options options;
+    memset(&options, 0, sizeof options);
+    options.size = sizeof options;
+    return options;
+}
+
+/* Makes a handle, without any I/O; NULL options are the defaults. NULL when there is no memory, no
+ * file descriptor, or the options are not usable (size, client longer than 255 bytes). */
+HERALD_API struct herald_client *herald_new(const struct herald_options *options);
+
+/* Connects and waits until the connection is open. With timeout 0 it only starts: the on_state hook
+ * tells the rest. Tries again until the time is over.
+ * HERALD_ECONNECT: nobody answered in time. HERALD_EDENIED: not let in. HERALD_EINVAL: the URL.
+ * HERALD_EUNSUPPORTED: TLS, which this version does not speak. */
+HERALD_API enum herald_status herald_connect(struct herald_client *client, int timeout_ms);
+
+/* Ends the handle in good order: no new messages are taken, those being handled are waited for,
+ * what was sent and settled is confirmed, for at most drain_ms; what is still unsettled then goes
+ * back uncounted. Then the handle is freed, whatever is returned. HERALD_OK: all was confirmed.
+ * HERALD_ETIMEOUT: something was not.
+ *
+ * Inside a callback it only asks for the end: the call that runs the callback returns
+ * HERALD_ECLOSED, and the handle must still be closed outside of callbacks. */
+HERALD_API enum herald_status herald_close(struct herald_client *client, int drain_ms);
+
+/* --- the three modes ----------------------------------------------------------------------------
+ */
+
+/* A descriptor to watch; it stays the same for the life of the handle, over reconnects too. It is
+ * the library's: do not read or close it. */
+HERALD_API int herald_fd(struct herald_client *client);
+
+/* The events of poll(2) to watch it for: POLLIN. */
+HERALD_API short herald_events(struct herald_client *client);
+
+/* Milliseconds after which herald_process must be called even if the descriptor is quiet; 0: now,
+ * -1: no need. Ask again after each call on the handle. */
+HERALD_API int herald_timeout(struct herald_client *client);
+
+/* Does what can be done without waiting (host names in the URL excepted: they are looked up with
+ * getaddrinfo). HERALD_OK also while the connection is lost; HERALD_ECLOSED when it is over. */
+HERALD_API enum herald_status herald_process(struct herald_client *client);
+
+/* Waits until something happened, at most timeout_ms, and processes it. HERALD_OK: something was
+ * processed, call again. HERALD_ETIMEOUT: nothing happened. HERALD_ECLOSED: over. */
+HERALD_API enum herald_status herald_wait(struct herald_client *client, int timeout_ms);
+
+/* Lets a thread of the library do the I/O and run the callbacks until herald_close. All signals are
+ * blocked in it. HERALD_EINVAL if it is running already. */
+HERALD_API enum herald_status herald_start_thread(struct herald_client *client);
+
+/* --- sending ------------------------------------------------------------------------------------
+ */
+
+struct herald_header {
+    const char *name;
+    size_t name_bytes; /* in what you send: 0 means up to the NUL */
+    const void *value;
+    size_t value_bytes;
+};
+
+/* What is sent. Start from herald_content() or herald_text(), which set `size`. */
+struct herald_content {
+    size_t size;
+    const void *body;
+    size_t body_bytes;
+    const struct herald_header *headers;
+    size_t header_count;
+    const unsigned char *id;  /* 16 bytes, see herald_id_make; NULL: none */
+    const char *content_type; /* NULL: none */
+    const char *correlation;  /* NULL: none */
+    int transient;            /* 1: need not survive the broker; not confirmed */
+    int confirm;              /* 1: confirm it although it is transient */
+    void *context;            /* yours, for on_confirmed and on_refused */
+};
+
+static inline struct herald_content herald_content(const void *body, size_t body_bytes)
+{
+    struct herald_content content;
+    memset(&content, 0, sizeof content);
+    content.size = sizeof content;
+    content.body = body;
+    content.body_bytes = body_bytes;
+    return content;
+}
+
+static inline struct herald_content herald_text(const char *text)
+{
+    return herald_content(text, strlen(text));
+}
+
+/* Makes a UUIDv7. */
+HERALD_API void herald_id_make(unsigned char id[16]);
+
+/* Prints an id as 8-4-4-4-12 hexadecimal digits and a NUL. */
+HERALD_API void herald_id_print(const unsigned char id[16], char text[37]);
+
+/* Puts a command for a queue into the buffer. It has arrived only when it is confirmed: use
+ * herald_flush or the on_confirmed hook. A refusal comes through herald_flush and on_refused.
+ *
+ * The buffer is written when 64 KiB have gathered, when nothing else is under way, in thread mode
+ * soon in any case, and otherwise by the next herald_process, herald_wait, herald_flush or
+ * herald_flush_start.
+ *
+ * A full buffer is waited for, up to send_timeout_ms, with callbacks running meanwhile.
+ * HERALD_EAGAIN: it is still full; inside a callback and with send_timeout_ms < 0 that is said at
+ * once. HERALD_ETOOLARGE, HERALD_EINVAL (names, headers), HERALD_ECLOSED. */
+HERALD_API enum herald_status herald_send(struct herald_client *client, const char *queue,
+                                          const struct herald_content *content);
+
+/* Puts an event for an exchange into the buffer; all else as herald_send. */
+HERALD_API enum herald_status herald_publish(struct herald_client *client, const char *exchange,
+                                             const char *key, const struct herald_content *content);
+
+/* Writes what the buffer holds, as far as it can be done without waiting. */
+HERALD_API enum herald_status herald_flush_start(struct herald_client *client);
+
+/* Waits until everything sent, published and settled so far is confirmed or refused. Returns the
+ * first refusal of a send or publish since the last herald_flush, HERALD_OK without one,
+ * HERALD_ETIMEOUT when something is still open. */
+HERALD_API enum herald_status herald_flush(struct herald_client *client, int timeout_ms);
+
+/* Contents that are not confirmed or refused yet. */
+HERALD_API size_t herald_unconfirmed(struct herald_client *client);
+
+/* --- calls --------------------------------------------------------------------------------------
+ */
+
+enum herald_ran { HERALD_NOT_RUN = 0, HERALD_MAYBE_RUN = 1, HERALD_RAN = 2 };
+
+/* What became of a command. */
+struct herald_outcome {
+    enum herald_status status; /* HERALD_OK: done */
+    enum herald_ran ran;
+    const char *code; /* why it failed: the worker's code or the broker's name; "" when done */
+    const char *text; /* for people; "" when done */
+    const void *body; /* the result, or details of the failure; a NUL follows that is not counted */
+    size_t body_bytes;
+};
+
+typedef void herald_outcome_fn(const struct herald_outcome *outcome, void *context);
+
+/* Sends a command and waits for its outcome.
+ * HERALD_OK: done, the result is in the outcome. HERALD_EFAILED: failed, see code and ran.
+ * HERALD_ENOTFOUND, HERALD_EDENIED: never ran. HERALD_ETIMEOUT: not known. HERALD_ELOST: the
+ * connection went away; ran tells whether it may have run.
+ * outcome may be NULL. *outcome is NULL or to be freed with herald_outcome_free. */
+HERALD_API enum herald_status herald_call(struct herald_client *client, const char *queue,
+                                          const struct herald_content *content, int timeout_ms,
+                                          struct herald_outcome **outcome);
+
+/* What a call asks for when its outcome is to come to a callback. */
+struct herald_call {
+    size_t size;
+    const char *queue;
+    int timeout_ms; /* must be positive */
+    herald_outcome_fn *on_outcome;
+    void *context;
+};
+
+/* Starts a call. The callback is called exactly once if HERALD_OK is returned and never otherwise;
+ * the outcome lives until it returns. At herald_close calls under way end with CONNECTION_LOST. */
+HERALD_API enum herald_status herald_call_async(struct herald_client *client,
+                                                const struct herald_call *call,
+                                                const struct herald_content *content);
+
+/* NULL is fine. */
+HERALD_API void herald_outcome_free(struct herald_outcome *outcome);
+
+/* --- receiving ----------------------------------------------------------------------------------
+ */
+
+typedef void herald_message_fn(struct herald_message *message, void *context);
+
+/* The broker ended the consumer, or refused to start it: the queue is gone, for example. The
+ * consumer is not used by the library any more after this; do not cancel it. */
+typedef void herald_gone_fn(struct herald_consumer *consumer, unsigned code, const char *text,
+                            void *context);
+
+/* A live subscription has been too slow and missed events here. */
+typedef void herald_gap_fn(struct herald_consumer *consumer, uint64_t missed, void *context);
+
+/* Serving a queue. Zero in a field means its default. */
+struct herald_service {
+    size_t size;
+    const char *queue;
+    herald_message_fn *on_message;
+    void *context;
+    uint32_t prefetch_messages; /* unsettled at a time; default: the broker's */
+    uint32_t prefetch_bytes;    /* default: no limit */
+    int auto_done;              /* 1: settled done when the callback returns without settling */
+    herald_gone_fn *on_gone;    /* NULL: not told */
+};
+
+/* Hearing events. With a queue name the subscription is durable: the queue is created if needed,
+ * bound, and keeps events while nobody is there. Without, only events from now on are heard. */
+struct herald_subscription {
+    size_t size;
+    const char *exchange;
+    const char *pattern; /* NULL: all, "#" */
+    const char *queue;   /* NULL: live */
+    herald_message_fn *on_message;
+    void *context;
+    uint32_t prefetch_messages; /* durable only */
+    uint32_t prefetch_bytes;    /* durable only */
+    int manual_settle; /* durable only. 1: the callback settles; default: done when it returns */
+    herald_gone_fn *on_gone;
+    herald_gap_fn *on_gap;
+};
+
+static inline struct herald_service herald_service(const char *queue, herald_message_fn *on_message)
+{
+    struct herald_service service;
+    memset(&service, 0, sizeof service);
+    service.size = sizeof service;
+    service.queue = queue;
+    service.on_message = on_message;
+    return service;
+}
+
+static inline struct herald_subscription
+herald_subscription(const char *exchange, const char *pattern, herald_message_fn *on_message)
+{
+    struct herald_subscription subscription;
+    memset(&subscription, 0, sizeof subscription);
+    subscription.size = sizeof subscription;
+    subscription.exchange = exchange;
+    subscription.pattern = pattern;
+    subscription.on_message = on_message;
+    return subscription;
+}
+
+/* Starts to serve a queue and waits until the broker agreed; with timeout 0, as is needed in a
+ * callback, without waiting: then on_gone tells a refusal. *consumer (may be NULL) is the library's
+ * and lives until it is cancelled or gone, or the handle is closed. After a failure there is none.
+ */
+HERALD_API enum herald_status herald_serve(struct herald_client *client,
+                                           const struct herald_service *service, int timeout_ms,
+                                           struct herald_consumer **consumer);
+
+/* The same for events. The exchange must exist. */
+HERALD_API enum herald_status herald_subscribe(struct herald_client *client,
+                                               const struct herald_subscription *subscription,
+                                               int timeout_ms, struct herald_consumer **consumer);
+
+/* No callback of this consumer begins after this returns, when it is called in a callback, and none
+ * begins later than the one under way otherwise. What it still gets is given back; messages it had
+ * may still be settled. The pointer must not be used afterwards. Does not wait. */
+HERALD_API enum herald_status herald_cancel(struct herald_consumer *consumer);
+
+/* Settling: from any thread, each message once. A callback that returns without having settled or
+ * retained its message, where that is not automatic, fails it with the code NOT_SETTLED.
+ *
+ * The settlement is written with the next batch; herald_flush waits for it to be on disk.
+ * HERALD_ESTALE: settled before, a live event, or taken back because the connection was lost.
+ * HERALD_ECLOSED: the handle was closed. The message itself stays yours to free if retained. */
+
+/* The work is done. */
+HERALD_API enum herald_status herald_done(struct herald_message *message);
+
+/* The work is done and this is the result, for who called. */
+HERALD_API enum herald_status herald_result(struct herald_message *message, const void *body,
+                                            size_t body_bytes);
+
+enum herald_fail_class {
+    HERALD_FAIL_RETRYABLE = 0, /* another try may work */
+    HERALD_FAIL_PERMANENT = 1, /* no use in trying again */
+    HERALD_FAIL_BUSY = 2       /* not this worker's fault: not counted as an attempt */
+};
+
+/* The work failed. `code` is yours (1 to 255 bytes, like "CARD_DECLINED"), `text` for people, may
+ * be NULL. */
+HERALD_API enum herald_status herald_fail(struct herald_message *message,
+                                          enum herald_fail_class fail_class, const char *code,
+                                          const char *text);
+
+/* Everything that a failure can say. */
+struct herald_failure {
+    size_t size;
+    enum herald_fail_class fail_class;
+    const char *code;
+    const char *text;        /* NULL: none */
+    const void *detail;      /* for the caller, unread */
+    size_t detail_bytes;     /* at most 65,535 */
+    uint64_t retry_after_ms; /* 0: as the queue has it */
+};
+
+HERALD_API enum herald_status herald_fail_with(struct herald_message *message,
+                                               const struct herald_failure *failure);
+
+/* Gives the message back unharmed; not counted as an attempt. */
+HERALD_API enum herald_status herald_release(struct herald_message *message);
+
+/* What a message holds. Everything returned lives as long as the message. */
+HERALD_API const void *herald_message_body(const struct herald_message *message);
+HERALD_API size_t herald_message_body_bytes(const struct herald_message *message);
+/* "" for a command. The text is made at the first call: one thread at a time. */
+HERALD_API const char *herald_message_key(struct herald_message *message);
+HERALD_API const char *herald_message_exchange(struct herald_message *message);
+/* The broker's number of the message. */
+HERALD_API uint64_t herald_message_number(const struct herald_message *message);
+/* 1 at the first try. */
+HERALD_API unsigned herald_message_attempt(const struct herald_message *message);
+/* 1: may have been handed out before. */
+HERALD_API int herald_message_is_redelivered(const struct herald_message *message);
+/* 1: somebody waits for the outcome. */
+HERALD_API int herald_message_is_call(const struct herald_message *message);
+/* When the broker took it, milliseconds since 1970. */
+HERALD_API uint64_t herald_message_time_ms(const struct herald_message *message);
+/* 16 bytes, or NULL if the sender gave none. */
+HERALD_API const unsigned char *herald_message_id(const struct herald_message *message);
+/* Not NUL-terminated; NULL with *bytes 0 if there is none. */
+HERALD_API const char *herald_message_content_type(const struct herald_message *message,
+                                                   size_t *bytes);
+HERALD_API const char *herald_message_correlation(const struct herald_message *message,
+                                                  size_t *bytes);
+/* The value of a header, NULL with *value_bytes 0 if there is none. */
+HERALD_API const void *herald_message_header(const struct herald_message *message, const char *name,
+                                             size_t *value_bytes);
+/* The header of an index from 0 on; 0 when there are no more. Name and value are not
+ * NUL-terminated. */
+HERALD_API int herald_message_header_at(const struct herald_message *message, size_t index,
+                                        struct herald_header *header);
+/* The handle it came from; NULL once that is closed. */
+HERALD_API struct herald_client *herald_message_client(const struct herald_message *message);
+
+/* A copy that outlives the callback, to be settled later and then freed, both from any thread, even
+ * after herald_close. The duty to settle goes to the copy. NULL: no memory; the duty stays. */
+HERALD_API struct herald_message *herald_message_retain(struct herald_message *message);
+
+/* Frees a retained message; one that is not settled is released. NULL is fine. */
+HERALD_API void herald_message_free(struct herald_message *message);
+
+/* --- queues, exchanges, bindings ----------------------------------------------------------------
+ */
+
+/* Each waits for the answer; timeout 0 is not allowed. Creating what exists with the same
+ * properties is fine. HERALD_EREFUSED, HERALD_ENOTFOUND, HERALD_EDENIED, HERALD_ETIMEOUT. */
+
+enum herald_overflow {
+    HERALD_OVERFLOW_DEFAULT = 0,
+    HERALD_OVERFLOW_REFUSE = 1,
+    HERALD_OVERFLOW_DROP_OLDEST = 2
+};
+
+struct herald_queue_options {
+    size_t size;
+    int transient;     /* only when creating: does not survive the broker */
+    int exclusive;     /* only when creating: of this connection alone, goes with it */
+    int auto_delete;   /* only when creating: goes with its last consumer */
+    int64_t count_max; /* messages; 0: default, or unchanged; < 0: no limit */
+    int64_t bytes_max; /* likewise */
+    enum herald_overflow overflow;
+};
+
+static inline struct herald_queue_options herald_queue_options_default(void)
+{
+    struct herald_queue_options options;
+    memset(&options, 0, sizeof options);
+    options.size = sizeof options;
+    return options;
+}
+
+/* NULL options: a durable queue with defaults. */
+HERALD_API enum herald_status herald_queue_create(struct herald_client *client, const char *queue,
+                                                  const struct herald_queue_options *options,
+                                                  int timeout_ms);
+HERALD_API enum herald_status herald_queue_set(struct herald_client *client, const char *queue,
+                                               const struct herald_queue_options *options,
+                                               int timeout_ms);
+
+enum herald_delete {
+    HERALD_DELETE_ANYWAY = 0,
+    HERALD_DELETE_IF_EMPTY = 1,
+    HERALD_DELETE_IF_UNUSED = 2,
+    HERALD_DELETE_IF_EMPTY_AND_UNUSED = 3
+};
+
+HERALD_API enum herald_status herald_queue_delete(struct herald_client *client, const char *queue,
+                                                  enum herald_delete condition, int timeout_ms);
+HERALD_API enum herald_status herald_queue_purge(struct herald_client *client, const char *queue,
+                                                 int timeout_ms);
+
+enum herald_durability { HERALD_DURABLE = 0, HERALD_TRANSIENT = 1 };
+
+HERALD_API enum herald_status herald_exchange_create(struct herald_client *client,
+                                                     const char *exchange,
+                                                     enum herald_durability durability,
+                                                     int timeout_ms);
+/* HERALD_DELETE_ANYWAY or HERALD_DELETE_IF_UNUSED. */
+HERALD_API enum herald_status herald_exchange_delete(struct herald_client *client,
+                                                     const char *exchange,
+                                                     enum herald_delete condition, int timeout_ms);
+HERALD_API enum herald_status herald_bind(struct herald_client *client, const char *queue,
+                                          const char *exchange, const char *pattern,
+                                          int timeout_ms);
+HERALD_API enum herald_status herald_unbind(struct herald_client *client, const char *queue,
+                                            const char *exchange, const char *pattern,
+                                            int timeout_ms);
+
+/* --- asking the broker --------------------------------------------------------------------------
+ */
+
+enum herald_subject {
+    HERALD_QUEUES = 1,
+    HERALD_QUEUE = 2, /* name */
+    HERALD_EXCHANGES = 3,
+    HERALD_EXCHANGE = 4, /* name */
+    HERALD_BINDINGS = 5, /* name of an exchange */
+    HERALD_ROUTE = 6,    /* name of an exchange, key: which queues would get it */
+    HERALD_STATS = 7,
+    HERALD_CONNECTIONS = 8
+};
+
+enum herald_field_kind {
+    HERALD_FIELD_TEXT = 0,
+    HERALD_FIELD_NUMBER = 1,
+    HERALD_FIELD_FLAG = 2,        /* 0 or 1 */
+    HERALD_FIELD_BYTES = 3,       /* a size */
+    HERALD_FIELD_MILLISECONDS = 4 /* a duration */
+};
+
+struct herald_field {
+    const char *name;
+    enum herald_field_kind kind;
+    const char *text; /* HERALD_FIELD_TEXT, NUL-terminated; "" for other kinds */
+    size_t text_bytes;
+    uint64_t number; /* the other kinds */
+};
+
+/* One row of the answer; lives until the function returns. */
+typedef void herald_row_fn(const struct herald_field *fields, size_t field_count, void *context);
+
+struct herald_query {
+    size_t size;
+    enum herald_subject subject;
+    const char *name; /* where the subject wants one; NULL: none */
+    const char *key;  /* likewise */
+    herald_row_fn *on_row;
+    void *context;
+};
+
+/* Asks, and has on_row called for every row, over as many pages as there are. */
+HERALD_API enum herald_status herald_query(struct herald_client *client,
+                                           const struct herald_query *query, int timeout_ms);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
