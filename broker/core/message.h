@@ -1,0 +1,35 @@
+/* A message in memory: the same bytes that a MESSAGE operation has in the journal.
+ *
+ * A durable message lives in the journal; only a transient one has a struct message of its own,
+ * shared by all queues that hold it and freed with the last of them.
+ */
+#ifndef HERALD_MESSAGE_H
+#define HERALD_MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/store/record.h"
+
+struct core;
+struct call;
+
+struct message {
+    uint32_t ref_count;
+    uint32_t bytes;    /* of the operation below */
+    struct call *call; /* who waits for the outcome, or NULL */
+    unsigned char operation[];
+};
+
+/* A transient message with one reference. NULL: memory or transient_bytes_max is used up. */
+struct message *message_new(struct core *core, const struct operation_message *operation);
+
+void message_ref(struct message *message, uint32_t count);
+
+/* Frees the message with its last reference. */
+void message_unref(struct core *core, struct message *message);
+
+/* What a queue counts a message as: body and headers. */
+uint32_t message_counted_bytes(const struct operation_message *operation);
+
+#endif
