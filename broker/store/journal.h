@@ -36,10 +36,10 @@ struct journal_options {
 
 /* What went wrong, for the one line that the operator reads. */
 struct journal_failure {
-    char file[64];      /* empty when no file is to blame */
-    uint64_t offset;    /* in that file */
-    int error;          /* errno, 0 when it is not an error of the system */
-    char text[256];     /* a sentence: what was found, what range is affected */
+    char file[64];   /* empty when no file is to blame */
+    uint64_t offset; /* in that file */
+    int error;       /* errno, 0 when it is not an error of the system */
+    char text[256];  /* a sentence: what was found, what range is affected */
 };
 
 /* One record found by recovery, oldest first. `at` holds until the call returns. `now_ms` is the
@@ -53,7 +53,10 @@ typedef enum status (*journal_record_fn)(void *argument, uint64_t position, cons
  *
  * STATUS_CORRUPT, STATUS_NEWER_FORMAT, STATUS_IO_ERROR: `failure` says where and nothing on disk
  * was changed for the first two. STATUS_NO_MEMORY. On failure *journal is NULL. The disk stays the
- * caller's and must outlive the journal. */
+ * caller's and must outlive the journal.
+ *
+ * *journal is set before the first on_record, which may call journal_home_add and
+ * journal_home_remove and nothing else. */
 enum status journal_open(struct journal **journal, const struct disk *disk,
                          const struct journal_options *options, journal_record_fn on_record,
                          void *argument, struct journal_failure *failure);
@@ -63,9 +66,11 @@ struct journal_recovery {
     uint64_t record_count;
     uint64_t byte_count;
     uint64_t first_position; /* of the oldest segment that is kept */
-    uint64_t cut_bytes;      /* of a torn tail, 0 if there was none */
+    uint64_t cut_bytes;      /* of a torn tail, 0 if there was none or none of it can be told */
     uint64_t newest_ms;      /* newest broker time found, 0 in a new directory */
-    bool was_clean;          /* the last stop was clean, or the directory is new */
+    uint32_t
+        segment_bytes; /* of the files found; those of an older configuration keep their size */
+    bool was_clean;    /* the last stop was clean, or the directory is new */
 };
 struct journal_recovery journal_recovery(const struct journal *journal);
 
@@ -91,9 +96,11 @@ size_t journal_record_bytes_max(const struct journal *journal);
 /* No further segment can be prepared: JOURNAL_FRESH records are refused. Heals by itself. */
 bool journal_is_full(const struct journal *journal);
 
-/* Called at the end of a round of the loop: hands the gathered records to the commit thread unless a
- * batch is in flight, and gives segments that are due to the background thread. `now_ms` is broker
- * time; it goes into the batch and paces new tries after a full disk. */
+/* Called at the end of a round of the loop: hands the gathered records to the commit thread unless
+ * a batch is in flight, and gives segments that are due to the background thread. `now_ms` is
+ * broker time; it goes into the batch and paces new tries after a full disk. Call it at least every
+ * 100 ms or so when idle, too: the mark that follows the last batch is written then. No record may
+ * be open. */
 void journal_round(struct journal *journal, uint64_t now_ms);
 
 /* Takes back an errand. STATUS_IO_ERROR: a write or a sync failed and the process must end;
@@ -111,13 +118,16 @@ uint64_t journal_end_position(const struct journal *journal);
 uint64_t journal_pending_bytes(const struct journal *journal);
 
 /* The journal's home count, by which the oldest segments are freed: how many durable objects have
- * their home at this position (any position within a record). */
+ * their home at this position (any position within a record). A home may be removed only once the
+ * record that ends or moves it is closed, because the next batch may say that the segment is needed
+ * no more. Homes are added only where there is another one already or to records closed since the
+ * last journal_round. */
 void journal_home_add(struct journal *journal, uint64_t position, uint32_t count);
 void journal_home_remove(struct journal *journal, uint64_t position, uint32_t count);
 
-/* The bytes at a position within a record, as far as the record goes, if they are in memory. The
- * pointer holds until the next call of journal_round, journal_on_errand or journal_fetch.
- * NULL: fetch them. */
+/* The bytes at a position within a record if they are in memory; *bytes reaches to the end of that
+ * record or beyond it. The pointer holds until the next call of journal_round, journal_on_errand or
+ * journal_fetch. NULL: fetch them. */
 const unsigned char *journal_peek(struct journal *journal, uint64_t position, size_t *bytes);
 
 /* Tells when bytes that were asked for are in memory (STATUS_OK), or that they cannot be read or do
@@ -125,8 +135,10 @@ const unsigned char *journal_peek(struct journal *journal, uint64_t position, si
 typedef void (*journal_fetch_fn)(void *argument, uint64_t position, enum status status);
 
 /* Has the record that holds `position` read from disk, with what follows it. `record_position` is
- * where that record begins. `on_fetch` is called from a later journal_on_errand; afterwards
- * journal_peek finds the bytes at least until the next journal_round.
+ * where that record begins; it must be durable and hold a home. The segment is kept until the
+ * answer is given. `on_fetch` is called from a later journal_on_errand; afterwards journal_peek
+ * finds the bytes at least until the second journal_round from then. Fetches are worked off one at
+ * a time; those whose bytes came along with an earlier one's are answered together with it.
  * STATUS_NO_MEMORY: nothing was started. */
 enum status journal_fetch(struct journal *journal, uint64_t record_position, uint64_t position,
                           journal_fetch_fn on_fetch, void *argument);
@@ -141,7 +153,7 @@ void journal_free(struct journal *journal);
 struct journal_figures {
     uint64_t segment_count;
     uint64_t spare_count;
-    uint64_t live_bytes; /* of segments in use */
+    uint64_t live_bytes;  /* of segments in use */
     uint64_t batch_count; /* committed since the start */
     uint64_t byte_count;  /* committed since the start */
     uint64_t cached_bytes;

@@ -1,0 +1,213 @@
+/* Fetching: a window of a segment that begins with the record that is wanted.
+ *
+ * Only verified records are served. The wanted one must verify; reading ahead goes on from record
+ * to record, over batch headers, as long as they verify, within what is durable. Behind the last
+ * record of a batch stand zeros or a batch header, and neither can be taken for a record (batch.c).
+ */
+#include "broker/store/fetch.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/store/batch.h"
+#include "broker/store/disk_io.h"
+#include "broker/store/failure.h"
+#include "broker/store/walk.h"
+#include "protocol/wire.h"
+
+struct window {
+    struct fetch_work *work;
+    uint64_t number;
+    uint32_t offset;    /* in the file, of at[0] */
+    uint32_t bytes_max; /* up to the end of what may be read */
+    uint32_t bytes;     /* that were read */
+    int file;
+    unsigned char salt[SALT_BYTES];
+};
+
+/* The first read's size, and a second one's if the record is longer. */
+static int window_read(struct window *window, uint32_t bytes)
+{
+    if (bytes > window->bytes_max)
+        bytes = window->bytes_max;
+    struct fetch_work *work = window->work;
+    unsigned char *at = realloc(work->at, bytes);
+    if (at == NULL)
+        return -ENOMEM;
+    work->at = at;
+    int error = disk_read_all(work->disk, window->file, at + window->bytes, bytes - window->bytes,
+                              window->offset + window->bytes);
+    if (error == 0)
+        window->bytes = bytes;
+    return error;
+}
+
+/* Where the batch header behind a batch's last record ends, or 0 when none stands there. */
+static uint32_t skip_header(const struct window *window, uint32_t at)
+{
+    uint32_t offset = (window->offset + at + BATCH_ALIGN - 1) / BATCH_ALIGN * BATCH_ALIGN;
+    uint32_t start = offset - window->offset;
+    if (start > window->bytes || window->bytes - start < BATCH_HEADER_BYTES)
+        return 0;
+    struct batch_place place = {window->salt, window->number, offset};
+    struct batch_header header;
+    if (!batch_header_decode(window->work->at + start, &place, &header))
+        return 0;
+    return start + BATCH_HEADER_BYTES;
+}
+
+/* How much of the window verifies, the first record included. */
+static uint32_t verified_bytes(const struct window *window, uint32_t first)
+{
+    uint32_t verified = first;
+    for (uint32_t at = first; at < window->bytes;) {
+        uint32_t length = record_check(window->work->at + at, window->bytes - at);
+        if (length > 0) {
+            at += RECORD_HEADER_BYTES + length;
+            verified = at;
+            continue;
+        }
+        uint32_t behind = skip_header(window, at);
+        if (behind <= at)
+            break;
+        at = behind;
+    }
+    return verified;
+}
+
+static enum status window_fill(struct window *window, const char *name)
+{
+    struct fetch_work *work = window->work;
+    unsigned char page[SEGMENT_HEADER_BYTES];
+    struct segment_header header;
+    int error = disk_read_all(work->disk, window->file, page, sizeof page, 0);
+    if (error == 0)
+        error = window_read(window, FETCH_BYTES);
+    if (error == -ENOMEM)
+        return STATUS_NO_MEMORY;
+    if (error != 0)
+        return failure_set(&work->failure, STATUS_IO_ERROR, name, error, "cannot read a record");
+    enum status status =
+        image_check_header(page, window->number, work->segment_bytes, &header, &work->failure);
+    if (status != STATUS_OK)
+        return status;
+    memcpy(window->salt, header.salt, SALT_BYTES);
+
+    uint32_t length = wire_load_u32(work->at);
+    if (length == 0 || length > window->bytes_max - RECORD_HEADER_BYTES)
+        return failure_set(&work->failure, STATUS_CORRUPT, name, 0,
+                           "no record stands where one was written");
+    if (length > window->bytes - RECORD_HEADER_BYTES)
+        error = window_read(window, RECORD_HEADER_BYTES + length);
+    if (error == -ENOMEM)
+        return STATUS_NO_MEMORY;
+    if (error != 0)
+        return failure_set(&work->failure, STATUS_IO_ERROR, name, error, "cannot read a record");
+    if (record_check(work->at, window->bytes) == 0)
+        return failure_set(&work->failure, STATUS_CORRUPT, name, 0,
+                           "a record does not verify any more");
+    work->bytes = verified_bytes(window, RECORD_HEADER_BYTES + length);
+    return STATUS_OK;
+}
+
+static void run(struct errand *errand)
+{
+    struct fetch_work *work = (struct fetch_work *)errand;
+    work->start = work->record_position - RECORD_HEADER_BYTES;
+    struct window window = {.work = work, .number = work->start / work->segment_bytes};
+    window.offset = (uint32_t)(work->start % work->segment_bytes);
+    uint64_t left = work->durable_position - work->start;
+    window.bytes_max = work->segment_bytes - window.offset;
+    if (left < window.bytes_max)
+        window.bytes_max = (uint32_t)left;
+
+    char name[SEGMENT_NAME_BYTES];
+    segment_print_name(name, NAME_SEGMENT, window.number);
+    work->status =
+        image_open(work->disk, window.number, DISK_OPEN_READ, &window.file, &work->failure);
+    if (work->status != STATUS_OK)
+        return;
+    work->status = window_fill(&window, name);
+    (void)work->disk->close(work->disk->context, window.file);
+    if (work->status == STATUS_OK && work->position - work->start >= work->bytes)
+        work->status = failure_set(&work->failure, STATUS_CORRUPT, name, 0,
+                                   "a record is shorter than it was written");
+    if (work->status == STATUS_OK)
+        return;
+    failure_set_offset(&work->failure, window.offset);
+    free(work->at);
+    work->at = NULL;
+}
+
+void fetch_init(struct fetch *fetch, const struct disk *disk, uint32_t segment_bytes)
+{
+    *fetch = (struct fetch){0};
+    fetch->work = (struct fetch_work){.errand = {.worker = ERRAND_BACKGROUND, .run = run},
+                                      .disk = disk,
+                                      .segment_bytes = segment_bytes};
+    TAILQ_INIT(&fetch->waiting);
+}
+
+void fetch_deinit(struct fetch *fetch)
+{
+    struct fetch_request *request;
+    while ((request = TAILQ_FIRST(&fetch->waiting)) != NULL) {
+        TAILQ_REMOVE(&fetch->waiting, request, link);
+        free(request);
+    }
+    free(fetch->work.at);
+}
+
+struct errand *fetch_next(struct fetch *fetch, uint64_t durable_position)
+{
+    const struct fetch_request *request = TAILQ_FIRST(&fetch->waiting);
+    if (fetch->is_out || request == NULL)
+        return NULL;
+    fetch->work.record_position = request->record_position;
+    fetch->work.position = request->position;
+    fetch->work.durable_position = durable_position;
+    fetch->is_out = true;
+    return &fetch->work.errand;
+}
+
+static void answer(struct fetch_list *list, struct homes *homes, enum status status)
+{
+    struct fetch_request *request;
+    while ((request = TAILQ_FIRST(list)) != NULL) {
+        TAILQ_REMOVE(list, request, link);
+        homes_remove(homes, request->record_position, 1);
+        request->on_fetch(request->argument, request->position, status);
+        free(request);
+    }
+}
+
+enum status fetch_take_back(struct fetch *fetch, struct cache *cache, struct homes *homes)
+{
+    struct fetch_work *work = &fetch->work;
+    assert(fetch->is_out);
+    fetch->is_out = false;
+    struct fetch_list ready = TAILQ_HEAD_INITIALIZER(ready);
+    struct fetch_request *request = TAILQ_FIRST(&fetch->waiting);
+    if (work->status == STATUS_OK)
+        cache_add_window_take(cache, work->start, work->at, work->bytes);
+    work->at = NULL;
+    if (work->status == STATUS_CORRUPT || work->status == STATUS_IO_ERROR) {
+        TAILQ_REMOVE(&fetch->waiting, request, link);
+        TAILQ_INSERT_TAIL(&ready, request, link);
+        answer(&ready, homes, work->status);
+        return work->status;
+    }
+    /* Without memory the requests stay and are tried again. */
+    for (request = TAILQ_FIRST(&fetch->waiting); request != NULL;) {
+        struct fetch_request *next = TAILQ_NEXT(request, link);
+        if (cache_find(cache, request->position) != NULL) {
+            TAILQ_REMOVE(&fetch->waiting, request, link);
+            TAILQ_INSERT_TAIL(&ready, request, link);
+        }
+        request = next;
+    }
+    answer(&ready, homes, STATUS_OK);
+    return STATUS_OK;
+}

@@ -1,0 +1,545 @@
+/* The journal: appending in memory, and rounds that make it durable.
+ *
+ *              open_batch              seal                 post_commit           take_back_commit
+ *   (no batch) ----------> being filled ------> sealed, waiting ------> in flight ---------->
+ * durable
+ *
+ * A batch has its place before it has its first record: where the last one ended, or the start of
+ * the next segment if the record does not fit. It is filled in the chunk that is the image of that
+ * place, and written from there. It is sealed when a record does not fit the chunk or the segment
+ * any more, or when the commit thread is free for it.
+ *
+ * Always true between two calls:
+ *   1. durable_position <= position of every batch that is not durable, in list order;
+ *   2. a batch being filled has at least one record, but for marks, which are sealed at once;
+ *   3. room_bytes is 0 exactly when no batch is being filled, or it is full;
+ *   4. a batch goes out only when its segment's file is there; until then it waits in memory.
+ *
+ * Failures: without memory journal_open_record gives NULL and nothing has changed. The first error
+ * of a write or a sync ends it all: is_failed, and nothing goes out any more.
+ */
+#include "broker/store/journal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/store/cache.h"
+#include "broker/store/commit.h"
+#include "broker/store/failure.h"
+#include "broker/store/fetch.h"
+#include "broker/store/homes.h"
+#include "broker/store/recovery.h"
+#include "broker/store/space.h"
+#include "protocol/wire.h"
+
+#define MARK_IDLE_MS 100u
+
+struct journal {
+    const struct disk *disk;
+    errand_post_fn post;
+    void *post_context;
+    uint32_t segment_bytes;
+
+    /* Being filled. */
+    struct batch *batch;
+    struct chunk *chunk;
+    unsigned char *write_at; /* where the next record's header goes */
+    size_t room_bytes;       /* left for the batch from there on */
+    uint64_t write_position; /* of write_at; without a batch, where the last one ended */
+    uint64_t write_segment;
+    uint64_t segment_end; /* position */
+    size_t open_bytes;    /* of the open record, 0: none is open */
+
+    /* On the way to disk. */
+    struct batch *sealed; /* oldest first */
+    struct batch **sealed_end;
+    struct batch *unused; /* for reuse */
+    struct commit commit;
+    bool is_committing;
+    uint64_t next_sequence;
+    uint64_t durable_position;
+    uint64_t durable_oldest; /* oldest kept segment, as the disk knows it */
+    uint64_t sealed_oldest;  /* the same in the newest sealed batch */
+    uint64_t pending_bytes;
+    uint64_t commit_ms; /* when the last commit came back */
+    bool is_mark_due;   /* the last batch has no successor yet */
+
+    struct segment_file *segment; /* the files that can be written, oldest first */
+    struct segment_file *segment_newest;
+    struct space space;
+    struct homes homes;
+    struct cache cache;
+    struct fetch fetch;
+    uint64_t now_ms;
+    uint64_t batch_count;
+    uint64_t byte_count;
+    struct journal_recovery recovery;
+    struct journal_failure failure;
+    bool is_failed;
+};
+
+static void journal_start(struct journal *journal, struct recovered *recovered,
+                          const struct journal_options *options)
+{
+    journal->segment_bytes = recovered->segment_bytes;
+    journal->recovery = recovered->seen;
+    journal->segment = recovered->segment;
+    journal->segment_newest = recovered->segment;
+    journal->write_segment = recovered->segment->number;
+    journal->segment_end = (journal->write_segment + 1) * journal->segment_bytes;
+    journal->write_position =
+        journal->write_segment * journal->segment_bytes + recovered->end_offset;
+    journal->durable_position = journal->write_position;
+    journal->durable_oldest = recovered->first_segment;
+    journal->sealed_oldest = recovered->first_segment;
+    journal->next_sequence = recovered->next_sequence;
+    journal->now_ms = recovered->seen.newest_ms;
+    journal->is_mark_due = recovered->seen.record_count > 0 && !recovered->seen.was_clean;
+    space_init(&journal->space, journal->disk, recovered, options->spare_count);
+    cache_init(&journal->cache, options->cache_bytes_max);
+    fetch_init(&journal->fetch, journal->disk, journal->segment_bytes);
+    commit_init(&journal->commit, journal->disk);
+}
+
+enum status journal_open(struct journal **journal, const struct disk *disk,
+                         const struct journal_options *options, journal_record_fn on_record,
+                         void *argument, struct journal_failure *failure)
+{
+    assert(options->segment_bytes >= SEGMENT_BYTES_MIN && options->segment_bytes % 4096 == 0);
+    assert(options->spare_count >= 2);
+    *failure = (struct journal_failure){.text = ""};
+    struct journal *opened = calloc(1, sizeof *opened);
+    *journal = opened;
+    if (opened == NULL)
+        return failure_set(failure, STATUS_NO_MEMORY, "", 0, "out of memory");
+    opened->disk = disk;
+    opened->post = options->post;
+    opened->post_context = options->post_context;
+    opened->sealed_end = &opened->sealed;
+    struct recovery_input input = {.disk = disk,
+                                   .options = options,
+                                   .on_record = on_record,
+                                   .argument = argument,
+                                   .homes = &opened->homes,
+                                   .failure = failure};
+    struct recovered recovered;
+    enum status status = recovery_run(&recovered, &input);
+    if (status == STATUS_OK) {
+        journal_start(opened, &recovered, options);
+        return STATUS_OK;
+    }
+    homes_deinit(&opened->homes);
+    free(opened);
+    *journal = NULL;
+    return status;
+}
+
+struct journal_recovery journal_recovery(const struct journal *journal)
+{
+    return journal->recovery;
+}
+
+static struct batch *batch_new(struct journal *journal)
+{
+    struct batch *batch = journal->unused;
+    if (batch == NULL)
+        return calloc(1, sizeof *batch);
+    journal->unused = batch->next;
+    return batch;
+}
+
+/* The batch being filled gets its end and waits for its turn. */
+static void seal(struct journal *journal, uint32_t flags)
+{
+    struct batch *batch = journal->batch;
+    assert(journal->open_bytes == 0 && (batch->header.record_count > 0 || flags != 0));
+    batch->header.payload_bytes =
+        (uint32_t)(journal->write_position - batch->position - BATCH_HEADER_BYTES);
+    batch->header.sequence = journal->next_sequence++;
+    batch->header.now_ms = journal->now_ms;
+    batch->header.flags = flags;
+    batch->header.oldest_kept = homes_trim(&journal->homes, batch->segment);
+    journal->sealed_oldest = batch->header.oldest_kept;
+    batch->total_bytes = (uint32_t)batch_total_bytes(batch->header.payload_bytes);
+    batch->next = NULL;
+    *journal->sealed_end = batch;
+    journal->sealed_end = &batch->next;
+    journal->write_position = batch->position + batch->total_bytes;
+    journal->batch = NULL;
+    journal->room_bytes = 0;
+}
+
+/* A chunk with room for `bytes` at a position: the one at hand, or a new one. */
+static struct chunk *chunk_at(struct journal *journal, uint64_t position, uint64_t bytes)
+{
+    struct chunk *chunk = journal->chunk;
+    if (chunk != NULL && position >= chunk->position &&
+        position - chunk->position <= chunk->capacity_bytes &&
+        bytes <= chunk->capacity_bytes - (position - chunk->position))
+        return chunk;
+    uint64_t capacity = journal->segment_bytes < CHUNK_BYTES ? journal->segment_bytes : CHUNK_BYTES;
+    return cache_append_chunk(&journal->cache, position, bytes > capacity ? bytes : capacity);
+}
+
+/* Begins a batch with room for `bytes` of records and their headers. */
+static enum status open_batch(struct journal *journal, size_t bytes)
+{
+    if (journal->batch != NULL)
+        seal(journal, 0);
+    if (journal->is_failed)
+        return STATUS_IO_ERROR;
+    uint64_t need = batch_total_bytes(bytes);
+    uint64_t segment = journal->write_segment;
+    uint64_t position = journal->write_position;
+    if (need > journal->segment_end - position) {
+        segment++;
+        position = segment * journal->segment_bytes + SEGMENT_HEADER_BYTES;
+        if (journal->space.is_full && segment > space_reach(&journal->space))
+            return STATUS_DISK_FULL;
+    }
+    if (homes_reserve(&journal->homes, segment) != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    struct batch *batch = batch_new(journal);
+    if (batch == NULL)
+        return STATUS_NO_MEMORY;
+    struct chunk *chunk = chunk_at(journal, position, need);
+    if (chunk == NULL) {
+        batch->next = journal->unused;
+        journal->unused = batch;
+        return STATUS_NO_MEMORY;
+    }
+    journal->write_segment = segment;
+    journal->segment_end = (segment + 1) * journal->segment_bytes;
+    journal->chunk = chunk;
+    size_t in_chunk = (size_t)(position - chunk->position);
+    *batch = (struct batch){.at = chunk->at + in_chunk,
+                            .position = position,
+                            .segment = segment,
+                            .offset = (uint32_t)(position - segment * journal->segment_bytes)};
+    journal->batch = batch;
+    journal->write_at = batch->at + BATCH_HEADER_BYTES;
+    journal->write_position = position + BATCH_HEADER_BYTES;
+    uint64_t room = chunk->capacity_bytes - in_chunk;
+    if (room > journal->segment_end - position)
+        room = journal->segment_end - position;
+    journal->room_bytes = (size_t)(room / BATCH_ALIGN * BATCH_ALIGN - BATCH_HEADER_BYTES);
+    return STATUS_OK;
+}
+
+unsigned char *journal_open_record(struct journal *journal, size_t bytes_max,
+                                   enum journal_urgency urgency, uint64_t *position)
+{
+    assert(journal->open_bytes == 0 && bytes_max > 0 &&
+           bytes_max <= journal_record_bytes_max(journal));
+    if (journal->space.is_full && urgency == JOURNAL_FRESH)
+        return NULL;
+    if (bytes_max + RECORD_HEADER_BYTES > journal->room_bytes &&
+        open_batch(journal, bytes_max + RECORD_HEADER_BYTES) != STATUS_OK)
+        return NULL;
+    journal->open_bytes = bytes_max;
+    *position = journal->write_position + RECORD_HEADER_BYTES;
+    return journal->write_at + RECORD_HEADER_BYTES;
+}
+
+void journal_close_record(struct journal *journal, size_t bytes)
+{
+    assert(bytes > 0 && bytes <= journal->open_bytes);
+    size_t total = RECORD_HEADER_BYTES + bytes;
+    wire_store_u32(journal->write_at, (uint32_t)bytes);
+    journal->write_at += total;
+    journal->write_position += total;
+    journal->room_bytes -= total;
+    journal->pending_bytes += total;
+    journal->batch->header.record_count++;
+    journal->chunk->used_bytes = (size_t)(journal->write_at - journal->chunk->at);
+    journal->open_bytes = 0;
+}
+
+size_t journal_record_bytes_max(const struct journal *journal)
+{
+    return journal->segment_bytes / 4;
+}
+
+bool journal_is_full(const struct journal *journal)
+{
+    return journal->space.is_full;
+}
+
+/* A batch without records. Where it cannot be had now, the next round tries again. */
+static void append_mark(struct journal *journal, uint32_t flags)
+{
+    if (open_batch(journal, 0) == STATUS_OK)
+        seal(journal, flags);
+}
+
+/* The batch that can go out next, sealed for it if it must be; NULL if there is none. */
+static struct batch *next_batch(struct journal *journal)
+{
+    if (journal->sealed == NULL && journal->batch != NULL)
+        seal(journal, 0);
+    if (journal->sealed == NULL) {
+        bool is_idle = journal->is_mark_due && journal->now_ms - journal->commit_ms >= MARK_IDLE_MS;
+        uint64_t oldest = homes_trim(&journal->homes, journal->write_segment);
+        if (is_idle || oldest > journal->sealed_oldest)
+            append_mark(journal, BATCH_MARK);
+    }
+    struct batch *batch = journal->sealed;
+    if (batch == NULL || batch->segment > journal->segment_newest->number)
+        return NULL;
+    return batch;
+}
+
+/* The commit errand for the next batch, or NULL. */
+static struct errand *commit_next(struct journal *journal)
+{
+    if (journal->is_committing || journal->is_failed)
+        return NULL;
+    struct batch *batch = next_batch(journal);
+    if (batch == NULL)
+        return NULL;
+    struct commit *commit = &journal->commit;
+    if (batch->segment > journal->segment->number) {
+        struct segment_file *finished = journal->segment;
+        journal->segment = finished->next;
+        commit->finished_file = finished->file;
+        free(finished);
+    }
+    assert(batch->segment == journal->segment->number);
+    commit->batch = batch;
+    commit->file = journal->segment->file;
+    memcpy(commit->salt, journal->segment->salt, SALT_BYTES);
+    journal->is_committing = true;
+    return &commit->errand;
+}
+
+static struct errand *space_errand(struct journal *journal)
+{
+    return space_next(&journal->space, journal->write_segment + 1, journal->durable_oldest,
+                      journal->now_ms);
+}
+
+static void post(struct journal *journal, struct errand *errand)
+{
+    if (errand != NULL)
+        journal->post(journal->post_context, errand);
+}
+
+void journal_round(struct journal *journal, uint64_t now_ms)
+{
+    assert(journal->open_bytes == 0);
+    journal->now_ms = now_ms;
+    cache_evict(&journal->cache, journal->durable_position, journal->chunk);
+    if (journal->is_failed)
+        return;
+    post(journal, commit_next(journal));
+    post(journal, space_errand(journal));
+    post(journal, fetch_next(&journal->fetch, journal->durable_position));
+}
+
+static enum status fail(struct journal *journal, uint64_t segment, int error, const char *text)
+{
+    char name[SEGMENT_NAME_BYTES];
+    segment_print_name(name, NAME_SEGMENT, segment);
+    journal->is_failed = true;
+    return failure_set(&journal->failure, STATUS_IO_ERROR, name, error, "%s", text);
+}
+
+static enum status take_back_commit(struct journal *journal)
+{
+    struct batch *batch = journal->commit.batch;
+    journal->is_committing = false;
+    if (journal->commit.failed != NULL) {
+        (void)fail(journal, batch->segment, journal->commit.error, journal->commit.failed);
+        failure_set_offset(&journal->failure, batch->offset);
+        return STATUS_IO_ERROR;
+    }
+    assert(batch == journal->sealed && batch->position >= journal->durable_position);
+    journal->sealed = batch->next;
+    if (journal->sealed == NULL)
+        journal->sealed_end = &journal->sealed;
+    journal->durable_position = batch->position + batch->total_bytes;
+    journal->durable_oldest = batch->header.oldest_kept;
+    journal->pending_bytes -= batch->header.payload_bytes;
+    journal->commit_ms = journal->now_ms;
+    journal->is_mark_due = batch->header.flags == 0;
+    journal->batch_count++;
+    journal->byte_count += batch->total_bytes;
+    batch->next = journal->unused;
+    journal->unused = batch;
+    return STATUS_OK;
+}
+
+static enum status take_back_space(struct journal *journal)
+{
+    struct segment_file *prepared;
+    int error = space_take_back(&journal->space, journal->now_ms, &prepared);
+    if (error != 0)
+        return fail(journal, journal->space.files_last + 1, error,
+                    "cannot prepare or free a segment");
+    if (prepared != NULL) {
+        journal->segment_newest->next = prepared;
+        journal->segment_newest = prepared;
+    }
+    return STATUS_OK;
+}
+
+static enum status take_back_fetch(struct journal *journal)
+{
+    enum status status = fetch_take_back(&journal->fetch, &journal->cache, &journal->homes);
+    if (status != STATUS_OK) {
+        journal->is_failed = true;
+        journal->failure = journal->fetch.work.failure;
+    }
+    return status;
+}
+
+enum status journal_on_errand(struct journal *journal, struct errand *errand)
+{
+    if (errand == &journal->commit.errand)
+        return take_back_commit(journal);
+    if (errand == &journal->space.work.errand)
+        return take_back_space(journal);
+    assert(errand == &journal->fetch.work.errand);
+    return take_back_fetch(journal);
+}
+
+const struct journal_failure *journal_failure(const struct journal *journal)
+{
+    return &journal->failure;
+}
+
+uint64_t journal_durable_position(const struct journal *journal)
+{
+    return journal->durable_position;
+}
+
+uint64_t journal_end_position(const struct journal *journal)
+{
+    return journal->write_position;
+}
+
+uint64_t journal_pending_bytes(const struct journal *journal)
+{
+    return journal->pending_bytes;
+}
+
+void journal_home_add(struct journal *journal, uint64_t position, uint32_t count)
+{
+    homes_add(&journal->homes, position, count);
+}
+
+void journal_home_remove(struct journal *journal, uint64_t position, uint32_t count)
+{
+    homes_remove(&journal->homes, position, count);
+}
+
+const unsigned char *journal_peek(struct journal *journal, uint64_t position, size_t *bytes)
+{
+    return cache_peek(&journal->cache, position, bytes);
+}
+
+enum status journal_fetch(struct journal *journal, uint64_t record_position, uint64_t position,
+                          journal_fetch_fn on_fetch, void *argument)
+{
+    assert(record_position < journal->durable_position && position >= record_position);
+    struct fetch_request *request = malloc(sizeof *request);
+    if (request == NULL)
+        return STATUS_NO_MEMORY;
+    *request = (struct fetch_request){.record_position = record_position,
+                                      .position = position,
+                                      .on_fetch = on_fetch,
+                                      .argument = argument};
+    homes_add(&journal->homes, record_position, 1);
+    TAILQ_INSERT_TAIL(&journal->fetch.waiting, request, link);
+    if (!journal->is_failed)
+        post(journal, fetch_next(&journal->fetch, journal->durable_position));
+    return STATUS_OK;
+}
+
+static enum status run_errand(struct journal *journal, struct errand *errand)
+{
+    errand->run(errand);
+    return journal_on_errand(journal, errand);
+}
+
+/* Writes all that is there; segments that are missing are prepared on the way. */
+static enum status write_all(struct journal *journal)
+{
+    while (journal->batch != NULL || journal->sealed != NULL) {
+        struct errand *errand = commit_next(journal);
+        bool is_space = errand == NULL;
+        if (is_space)
+            errand = space_errand(journal);
+        if (errand == NULL)
+            return fail(journal, journal->write_segment, 0, "a segment is missing at the end");
+        enum status status = run_errand(journal, errand);
+        if (status != STATUS_OK)
+            return status;
+        if (is_space && journal->space.work.error != 0)
+            return fail(journal, journal->write_segment, journal->space.work.error,
+                        "cannot prepare a segment at the end");
+    }
+    return STATUS_OK;
+}
+
+enum status journal_stop(struct journal *journal, uint64_t now_ms)
+{
+    assert(!journal->is_committing && !journal->space.is_out && !journal->fetch.is_out);
+    assert(journal->open_bytes == 0);
+    if (journal->is_failed)
+        return STATUS_IO_ERROR;
+    journal->now_ms = now_ms;
+    enum status status = write_all(journal);
+    if (status != STATUS_OK)
+        return status;
+    append_mark(journal, BATCH_MARK | BATCH_CLEAN);
+    if (journal->sealed == NULL)
+        return failure_set(&journal->failure, STATUS_NO_MEMORY, "", 0,
+                           "no room for the mark of a clean stop");
+    return write_all(journal);
+}
+
+static void free_batches(struct batch *batch)
+{
+    while (batch != NULL) {
+        struct batch *next = batch->next;
+        free(batch);
+        batch = next;
+    }
+}
+
+void journal_free(struct journal *journal)
+{
+    if (journal == NULL)
+        return;
+    if (journal->commit.finished_file >= 0)
+        (void)journal->disk->close(journal->disk->context, journal->commit.finished_file);
+    while (journal->segment != NULL) {
+        struct segment_file *next = journal->segment->next;
+        (void)journal->disk->close(journal->disk->context, journal->segment->file);
+        free(journal->segment);
+        journal->segment = next;
+    }
+    free_batches(journal->sealed);
+    free_batches(journal->unused);
+    free(journal->batch);
+    space_deinit(&journal->space);
+    homes_deinit(&journal->homes);
+    cache_deinit(&journal->cache);
+    fetch_deinit(&journal->fetch);
+    free(journal);
+}
+
+struct journal_figures journal_figures(const struct journal *journal)
+{
+    uint64_t count = journal->space.files_last - journal->space.files_first + 1;
+    return (struct journal_figures){
+        .segment_count = count,
+        .spare_count = journal->space.count,
+        .live_bytes = count * journal->segment_bytes,
+        .batch_count = journal->batch_count,
+        .byte_count = journal->byte_count,
+        .cached_bytes = journal->cache.appended_bytes + journal->cache.window_bytes,
+    };
+}

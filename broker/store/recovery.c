@@ -1,0 +1,437 @@
+/* Recovery: check everything, replay what is kept, and only then touch the disk.
+ *
+ *   directory_read --> check_files --> find_last --> replay --> repair
+ *   (names)            (sizes, headers)  (last batch)  (records)   (first write)
+ *
+ * The last batch is found before the first record is replayed, because it says which segments are
+ * still part of the journal: older ones are leftovers of a trim and are not looked into.
+ *
+ * Torn or rotten. One batch is in flight at a time, so batch n+1 on disk proves that batch n was
+ * synced. Behind the last batch that verifies, a header with the very next sequence at the very
+ * next place is a torn tail and is cut; any other header that verifies, be it only the header, says
+ * that something which was on disk is not there any more. Headers hold the segment's salt, so
+ * neither what an earlier use of the file left behind nor the body of a message can pass for one.
+ *
+ * Repair, in this order, each step harmless when done again after a crash in any of them:
+ *   1. the header of a torn batch is overwritten, so that no later crash can complete it;
+ *   2. the used part of the last segment is written again and synced, because after a failed sync
+ * the system shows bytes that the disk may not have (after a clean stop only its last batch, which
+ * is all that can be in that state);
+ *   3. segments prepared ahead become spares again, newest first, losing their salts;
+ *   4. leftovers of a trim go, oldest first: only now is the batch that allows it surely on disk.
+ */
+#include "broker/store/recovery.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "broker/store/directory.h"
+#include "broker/store/disk_io.h"
+#include "broker/store/failure.h"
+#include "broker/store/walk.h"
+#include "protocol/wire.h"
+
+struct recovery {
+    const struct recovery_input *input;
+    const struct disk *disk;
+    struct journal_failure *failure;
+    struct recovered *out;
+    struct directory directory;
+    struct image image;
+    uint64_t first; /* oldest and newest segment file */
+    uint64_t newest;
+    uint64_t last; /* segment with the last batch */
+    uint64_t kept; /* oldest segment that is part of the journal */
+    uint32_t end;  /* offset behind the last batch */
+    uint32_t last_offset;
+    uint64_t sequence; /* of the next batch */
+    struct batch_header last_header;
+    uint32_t ahead_count; /* headers found in segments behind the last one */
+    uint64_t ahead_segment;
+    uint32_t ahead_offset;
+    struct batch_header ahead_header;
+    bool is_torn_here; /* the torn batch has its header in the last segment */
+};
+
+static enum status fail_at(struct recovery *recovery, uint64_t segment, uint32_t offset,
+                           const char *text)
+{
+    char name[SEGMENT_NAME_BYTES];
+    segment_print_name(name, NAME_SEGMENT, segment);
+    uint64_t position = segment * recovery->out->segment_bytes + offset;
+    enum status status =
+        failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
+                    "%s: positions %" PRIu64 " to %" PRIu64 " are affected", text, position,
+                    (recovery->last > segment ? recovery->last + 1 : segment + 1) *
+                        recovery->out->segment_bytes);
+    failure_set_offset(recovery->failure, offset);
+    return status;
+}
+
+static enum status check_header(struct recovery *recovery, const struct directory_entry *entry,
+                                uint32_t *segment_bytes)
+{
+    char name[SEGMENT_NAME_BYTES];
+    segment_print_name(name, NAME_SEGMENT, entry->number);
+    unsigned char page[SEGMENT_HEADER_BYTES];
+    int file;
+    enum status status =
+        image_open(recovery->disk, entry->number, DISK_OPEN_READ, &file, recovery->failure);
+    if (status != STATUS_OK)
+        return status;
+    int error = disk_read_all(recovery->disk, file, page, sizeof page, 0);
+    (void)recovery->disk->close(recovery->disk->context, file);
+    if (error == -ENODATA || entry->bytes > UINT32_MAX || entry->bytes % SEGMENT_HEADER_BYTES != 0)
+        return failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
+                           "the segment is cut or was never whole: it has %" PRIu64 " bytes",
+                           entry->bytes);
+    if (error != 0)
+        return failure_set(recovery->failure, STATUS_IO_ERROR, name, error,
+                           "cannot read the segment's header");
+    if (*segment_bytes == 0)
+        *segment_bytes = (uint32_t)entry->bytes;
+    else if (*segment_bytes != entry->bytes)
+        return failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
+                           "the segment is %" PRIu64 " bytes long, others are %" PRIu32,
+                           entry->bytes, *segment_bytes);
+    struct segment_header header;
+    return image_check_header(page, entry->number, *segment_bytes, &header, recovery->failure);
+}
+
+static enum status check_files(struct recovery *recovery)
+{
+    const struct directory_entries *segments = &recovery->directory.segments;
+    uint32_t segment_bytes = 0;
+    for (size_t i = 0; i < segments->count; i++) {
+        uint64_t expected = segments->entry[0].number + i;
+        char name[SEGMENT_NAME_BYTES];
+        segment_print_name(name, NAME_SEGMENT, expected);
+        if (segments->entry[i].number != expected)
+            return failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
+                               "the segment is missing: older and newer ones are there");
+        enum status status = check_header(recovery, &segments->entry[i], &segment_bytes);
+        if (status != STATUS_OK)
+            return status;
+    }
+    recovery->out->segment_bytes = segment_bytes;
+    recovery->first = segments->entry[0].number;
+    recovery->newest = segments->entry[segments->count - 1].number;
+    recovery->image.segment_bytes = segment_bytes;
+    recovery->image.at = malloc(segment_bytes);
+    return recovery->image.at != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* Counts the batch headers in a segment without a first batch. */
+static void count_headers(struct recovery *recovery)
+{
+    struct batch_header header;
+    uint32_t offset = SEGMENT_HEADER_BYTES;
+    while ((offset = walk_find_header(&recovery->image, offset, &header)) != 0) {
+        recovery->ahead_count++;
+        recovery->ahead_segment = recovery->image.number;
+        recovery->ahead_offset = offset;
+        recovery->ahead_header = header;
+        offset += BATCH_ALIGN;
+    }
+}
+
+/* What stands behind the last batch: nothing, its torn successor, or proof of damage. */
+static enum status judge_tail(struct recovery *recovery)
+{
+    struct batch_header header;
+    uint32_t offset = walk_find_header(&recovery->image, recovery->end, &header);
+    if (offset == recovery->end && offset != 0 && header.sequence == recovery->sequence) {
+        recovery->is_torn_here = true;
+        uint64_t total = batch_total_bytes(header.payload_bytes);
+        uint64_t left = recovery->out->segment_bytes - recovery->end;
+        recovery->out->seen.cut_bytes = total < left ? total : left;
+        offset = walk_find_header(&recovery->image, recovery->end + BATCH_ALIGN, &header);
+    }
+    if (offset != 0)
+        return fail_at(recovery, recovery->last, recovery->end,
+                       "a batch does not verify, but a later one behind it is there");
+    if (recovery->ahead_count == 0)
+        return STATUS_OK;
+    if (recovery->ahead_count > 1 || recovery->ahead_segment != recovery->last + 1 ||
+        recovery->ahead_offset != SEGMENT_HEADER_BYTES ||
+        recovery->ahead_header.sequence != recovery->sequence)
+        return fail_at(recovery, recovery->last, recovery->end,
+                       "a batch does not verify, but a later one in a newer segment is there");
+    recovery->out->seen.cut_bytes = batch_total_bytes(recovery->ahead_header.payload_bytes);
+    return STATUS_OK;
+}
+
+static enum status find_last(struct recovery *recovery)
+{
+    struct walk walk;
+    for (uint64_t number = recovery->newest;; number--) {
+        enum status status =
+            image_load(&recovery->image, recovery->disk, number, recovery->failure);
+        if (status != STATUS_OK)
+            return status;
+        walk_start(&walk, &recovery->image, 0);
+        recovery->last = number;
+        if (walk_next(&walk) || number == recovery->first)
+            break;
+        count_headers(recovery);
+    }
+    while (walk_next(&walk))
+        continue;
+    recovery->end = walk.offset;
+    recovery->last_offset = walk.last_offset;
+    recovery->last_header = walk.last;
+    recovery->sequence = walk.sequence != 0 ? walk.sequence : 1;
+    recovery->kept = walk.last_offset != 0 ? walk.last.oldest_kept : 1;
+    if (recovery->kept < recovery->first)
+        return fail_at(recovery, recovery->kept, 0, "this and later segments are missing");
+    enum status status = judge_tail(recovery);
+    if (status != STATUS_OK)
+        return status;
+    if (recovery->kept > recovery->last)
+        return fail_at(recovery, recovery->last, recovery->last_offset,
+                       "the last batch names a segment as kept that does not exist");
+    return STATUS_OK;
+}
+
+static enum status replay_batch(struct recovery *recovery, const struct walk *walk)
+{
+    const struct recovery_input *input = recovery->input;
+    struct journal_recovery *seen = &recovery->out->seen;
+    if (walk->last.now_ms > seen->newest_ms)
+        seen->newest_ms = walk->last.now_ms;
+    uint32_t offset = walk->last_offset + BATCH_HEADER_BYTES;
+    for (uint32_t i = 0; i < walk->last.record_count; i++) {
+        const unsigned char *record = recovery->image.at + offset;
+        uint32_t bytes = wire_load_u32(record);
+        uint64_t position =
+            recovery->image.number * recovery->out->segment_bytes + offset + RECORD_HEADER_BYTES;
+        enum status status = input->on_record(
+            input->argument, position, record + RECORD_HEADER_BYTES, bytes, walk->last.now_ms);
+        if (status != STATUS_OK)
+            return status;
+        seen->record_count++;
+        seen->byte_count += bytes;
+        offset += RECORD_HEADER_BYTES + bytes;
+    }
+    return STATUS_OK;
+}
+
+/* A segment that is not the last ended where the walk stopped: was that its end, or damage? It was
+ * the end when the next segment goes on with the next sequence, which the next walk finds out. When
+ * that fails, this tells whose fault it was. */
+static enum status fail_between(struct recovery *recovery, uint32_t end_before, uint64_t expected)
+{
+    uint64_t number = recovery->image.number;
+    struct batch_place place = {recovery->image.salt, number, SEGMENT_HEADER_BYTES};
+    struct batch_header header;
+    if (number > recovery->kept && expected != 0 &&
+        batch_header_decode(recovery->image.at + SEGMENT_HEADER_BYTES, &place, &header) &&
+        header.sequence != expected)
+        return fail_at(recovery, number - 1, end_before,
+                       "batches are missing or do not verify, later segments go on");
+    return fail_at(recovery, number, SEGMENT_HEADER_BYTES,
+                   "the segment's first batch does not verify, later ones are there");
+}
+
+static enum status replay(struct recovery *recovery)
+{
+    struct walk walk = {0};
+    for (uint64_t number = recovery->kept; number <= recovery->last; number++) {
+        enum status status =
+            image_load(&recovery->image, recovery->disk, number, recovery->failure);
+        if (status != STATUS_OK)
+            return status;
+        uint32_t end_before = walk.offset;
+        uint64_t expected = walk.sequence;
+        walk_start(&walk, &recovery->image, expected);
+        while (walk_next(&walk)) {
+            status = replay_batch(recovery, &walk);
+            if (status != STATUS_OK)
+                return status;
+        }
+        if (walk.last_offset == 0 && recovery->last_offset != 0)
+            return fail_between(recovery, end_before, expected);
+    }
+    assert(walk.offset == recovery->end);
+    return STATUS_OK;
+}
+
+/* Spares that can be used are noted; the others and what was left half made go. */
+static enum status sort_spares(struct recovery *recovery)
+{
+    const struct disk *disk = recovery->disk;
+    struct directory *directory = &recovery->directory;
+    struct recovered *out = recovery->out;
+    char name[SEGMENT_NAME_BYTES];
+    out->spares = calloc(directory->spares.count + directory->segments.count +
+                             recovery->input->options->spare_count + 1,
+                         sizeof *out->spares);
+    if (out->spares == NULL)
+        return STATUS_NO_MEMORY;
+    for (size_t i = 0; i < directory->makings.count; i++) {
+        segment_print_name(name, NAME_MAKING, directory->makings.entry[i].number);
+        (void)disk->remove(disk->context, name);
+        if (directory->makings.entry[i].number >= out->next_spare)
+            out->next_spare = directory->makings.entry[i].number + 1;
+    }
+    for (size_t i = 0; i < directory->spares.count; i++) {
+        const struct directory_entry *entry = &directory->spares.entry[i];
+        segment_print_name(name, NAME_SPARE, entry->number);
+        if (entry->number >= out->next_spare)
+            out->next_spare = entry->number + 1;
+        int file = disk->open(disk->context, name, DISK_OPEN_READ);
+        if (file < 0)
+            continue;
+        (void)disk->close(disk->context, file);
+        if (entry->bytes == out->segment_bytes)
+            out->spares[out->spare_count++] = entry->number;
+        else
+            (void)disk->remove(disk->context, name);
+    }
+    return STATUS_OK;
+}
+
+/* Takes a segment out of the journal. */
+static int put_away(struct recovery *recovery, uint64_t number)
+{
+    struct recovered *out = recovery->out;
+    if (out->spare_count >= recovery->input->options->spare_count)
+        return segment_remove(recovery->disk, number);
+    int error = segment_recycle(recovery->disk, number, out->next_spare);
+    if (error == 0)
+        out->spares[out->spare_count++] = out->next_spare++;
+    return error;
+}
+
+static int rewrite_tail(struct recovery *recovery, int file)
+{
+    static const unsigned char zeros[BATCH_ALIGN];
+    const struct disk *disk = recovery->disk;
+    if (recovery->is_torn_here) {
+        int error = disk_write_all(disk, file, zeros, sizeof zeros, recovery->end);
+        if (error != 0)
+            return error;
+    }
+    uint32_t from = recovery->out->seen.was_clean ? recovery->last_offset : 0;
+    int error = disk_write_all(disk, file, recovery->image.at + from, recovery->end - from, from);
+    return error != 0 ? error : disk->sync(disk->context, file);
+}
+
+static enum status repair(struct recovery *recovery, struct segment_file *segment)
+{
+    const struct disk *disk = recovery->disk;
+    enum status status = sort_spares(recovery);
+    if (status != STATUS_OK)
+        return status;
+    int file;
+    status = image_open(disk, recovery->last, DISK_OPEN_WRITE, &file, recovery->failure);
+    if (status != STATUS_OK)
+        return status;
+    segment->file = file;
+    segment->number = recovery->last;
+    for (size_t i = 0; i < SALT_BYTES; i++)
+        segment->salt[i] = recovery->image.salt[i];
+    int error = rewrite_tail(recovery, file);
+    for (uint64_t n = recovery->newest; n > recovery->last && error == 0; n--)
+        error = put_away(recovery, n);
+    if (error == 0)
+        error = disk->sync_directory(disk->context);
+    for (uint64_t n = recovery->first; n < recovery->kept && error == 0; n++)
+        error = put_away(recovery, n);
+    if (error == 0)
+        return STATUS_OK;
+    char name[SEGMENT_NAME_BYTES];
+    segment_print_name(name, NAME_SEGMENT, recovery->last);
+    return failure_set(recovery->failure, STATUS_IO_ERROR, name, error,
+                       "cannot write the journal's tail again");
+}
+
+static enum status open_existing(struct recovery *recovery, struct segment_file *segment)
+{
+    struct recovered *out = recovery->out;
+    enum status status = check_files(recovery);
+    if (status == STATUS_OK)
+        status = find_last(recovery);
+    if (status != STATUS_OK)
+        return status;
+    homes_init(recovery->input->homes, out->segment_bytes, recovery->kept);
+    status = homes_reserve(recovery->input->homes, recovery->last);
+    if (status == STATUS_OK)
+        status = replay(recovery);
+    if (status != STATUS_OK)
+        return status;
+    out->seen.was_clean = recovery->last_offset != 0 &&
+                          (recovery->last_header.flags & BATCH_CLEAN) != 0 &&
+                          out->seen.cut_bytes == 0;
+    status = repair(recovery, segment);
+    out->end_offset = recovery->end;
+    out->next_sequence = recovery->sequence;
+    out->first_segment = recovery->kept;
+    return status;
+}
+
+static enum status open_new(struct recovery *recovery, struct segment_file *segment)
+{
+    struct recovered *out = recovery->out;
+    const struct disk *disk = recovery->disk;
+    out->segment_bytes = recovery->input->options->segment_bytes;
+    homes_init(recovery->input->homes, out->segment_bytes, 1);
+    enum status status = homes_reserve(recovery->input->homes, 1);
+    if (status == STATUS_OK)
+        status = sort_spares(recovery);
+    if (status != STATUS_OK)
+        return status;
+    int error = 0;
+    if (out->spare_count == 0) {
+        error = spare_make(disk, out->next_spare, out->segment_bytes);
+        out->spares[out->spare_count++] = out->next_spare++;
+    }
+    segment->number = 1;
+    bool is_renamed;
+    if (error == 0)
+        error = segment_prepare(segment, disk, out->spares[--out->spare_count], out->segment_bytes,
+                                &is_renamed);
+    if (error != 0)
+        return failure_set(recovery->failure, STATUS_IO_ERROR, "", error,
+                           "cannot make the first segment of the journal");
+    out->seen.was_clean = true;
+    out->end_offset = SEGMENT_HEADER_BYTES;
+    out->next_sequence = 1;
+    out->first_segment = 1;
+    return STATUS_OK;
+}
+
+enum status recovery_run(struct recovered *recovered, const struct recovery_input *input)
+{
+    *recovered = (struct recovered){0};
+    struct recovery recovery = {
+        .input = input, .disk = input->disk, .failure = input->failure, .out = recovered};
+    struct segment_file *segment = calloc(1, sizeof *segment);
+    enum status status = directory_read(&recovery.directory, input->disk, input->failure);
+    if (segment == NULL && status == STATUS_OK)
+        status = STATUS_NO_MEMORY;
+    if (segment != NULL)
+        segment->file = -1;
+    if (status == STATUS_OK)
+        status = recovery.directory.segments.count > 0 ? open_existing(&recovery, segment)
+                                                       : open_new(&recovery, segment);
+    directory_deinit(&recovery.directory);
+    free(recovery.image.at);
+    if (status == STATUS_OK) {
+        recovered->segment = segment;
+        recovered->seen.segment_bytes = recovered->segment_bytes;
+        recovered->seen.first_position =
+            recovered->first_segment * (uint64_t)recovered->segment_bytes;
+        return STATUS_OK;
+    }
+    if (segment != NULL && segment->file >= 0)
+        (void)input->disk->close(input->disk->context, segment->file);
+    free(segment);
+    free(recovered->spares);
+    *recovered = (struct recovered){0};
+    if (status == STATUS_NO_MEMORY)
+        return failure_set(input->failure, status, "", 0, "out of memory");
+    return status;
+}
