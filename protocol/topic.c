@@ -62,7 +62,7 @@ bool topic_is_utf8(struct wire_bytes text)
  * direction of writing, which could make a key read as another one. */
 static bool is_printable(uint32_t point)
 {
-    return point > 0x20 && !(point >= 0x7f && point <= 0xa0) &&
+    return point > 0x20 && !(point >= 0x7f && point <= 0xa0) && point != 0x061c &&
            !(point >= 0x200b && point <= 0x200f) && !(point >= 0x2028 && point <= 0x202e) &&
            !(point >= 0x2066 && point <= 0x2069) && point != 0xfeff;
 }

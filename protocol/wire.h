@@ -89,9 +89,10 @@ static inline void wire_store_u64(unsigned char *at, uint64_t value)
     wire_store_u32(at + 4, (uint32_t)(value >> 32));
 }
 
+/* `at` may be NULL when there are no bytes. */
 static inline struct wire_reader wire_reader_of(const void *at, size_t bytes)
 {
-    const unsigned char *start = at;
+    const unsigned char *start = at != NULL ? at : (const unsigned char *)"";
     return (struct wire_reader){start, start + bytes, false};
 }
 
