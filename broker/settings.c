@@ -1,0 +1,91 @@
+/* Settings: what the configuration means to each floor. */
+#include "broker/settings.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+/* Files that are not connections: the journal's and its directory, listeners, eventfds, the log,
+ * and some for whatever the libraries open. */
+#define SETTINGS_FILES_KEPT 48
+/* Output may wait beyond what live subscribers are allowed by this factor before the peer is no
+ * longer read: the rest is answers to what it asked. */
+#define SETTINGS_OUTPUT_FACTOR 2
+
+/* Counts in config.def are bounded well below 32 bits, and so are the sizes that are narrowed. */
+static uint32_t narrow(uint64_t value)
+{
+    return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+struct core_limits settings_core_limits(const struct config *config)
+{
+    return (struct core_limits){
+        .message_bytes_max = narrow(config->limits_message_bytes_max),
+        .frame_bytes_max = narrow(config->limits_frame_bytes_max),
+        .headers_count_max = narrow(config->limits_headers_count_max),
+        .headers_bytes_max = narrow(config->limits_headers_bytes_max),
+        .queues_max = narrow(config->limits_queues_max),
+        .exchanges_max = narrow(config->limits_exchanges_max),
+        .bindings_max = narrow(config->limits_bindings_max),
+        .consumers_max = narrow(config->limits_consumers_max),
+        .clients_max = narrow(config->limits_clients_max),
+        .calls_max = narrow(config->limits_calls_max),
+        .transient_bytes_max = config->limits_transient_bytes_max,
+        .unsent_bytes_max = config->limits_unsent_bytes_max,
+        .live_unsent_bytes_max = config->limits_live_unsent_bytes_max,
+        .credit_messages = narrow(config->limits_credit_messages),
+        .credit_bytes = narrow(config->limits_credit_bytes),
+        .pending_bytes_max = config->limits_pending_bytes_max,
+        .heartbeat_ms = narrow(config->timeouts_heartbeat),
+        .queue_prefetch_messages = narrow(config->queue_prefetch_messages),
+    };
+}
+
+struct net_limits settings_net_limits(const struct config *config, uint32_t connections_most)
+{
+    uint32_t connections_max = narrow(config->limits_connections_max);
+    return (struct net_limits){
+        .connections_max = connections_max < connections_most ? connections_max : connections_most,
+        .unauthenticated_max = narrow(config->limits_unauthenticated_max),
+        .frame_bytes_max = narrow(config->limits_frame_bytes_max),
+        .output_bytes_max = config->limits_live_unsent_bytes_max * SETTINGS_OUTPUT_FACTOR,
+        .handshake_ms = config->timeouts_handshake,
+        .close_ms = config->timeouts_close,
+    };
+}
+
+struct journal_options settings_journal_options(const struct config *config)
+{
+    return (struct journal_options){
+        .segment_bytes = narrow(config->journal_segment_bytes),
+        .spare_count = narrow(config->journal_spare_count),
+        .cache_bytes_max = config->journal_cache_bytes_max,
+    };
+}
+
+uint32_t settings_raise_files(const struct config *config, struct log *log)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        struct rlimit raised = {limit.rlim_max, limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+            limit = raised;
+    }
+    uint64_t files = limit.rlim_cur == RLIM_INFINITY ? UINT32_MAX : limit.rlim_cur;
+    uint32_t most = narrow(files > SETTINGS_FILES_KEPT ? files - SETTINGS_FILES_KEPT : 1);
+    if (most < config->limits_connections_max)
+        log_write(log, LOG_LEVEL_WARNING, "net",
+                  "the limit of %llu open files leaves room for %u connections only, not for "
+                  "limits.connections_max = %llu",
+                  (unsigned long long)files, most,
+                  (unsigned long long)config->limits_connections_max);
+    return most;
+}
+
+void settings_tune_memory(void)
+{
+    /* 32 MiB is the largest threshold that glibc takes. */
+    (void)mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 256 * 1024 * 1024);
+    (void)mallopt(M_TOP_PAD, 1024 * 1024);
+}

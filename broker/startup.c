@@ -1,0 +1,109 @@
+/* Startup: opens the data directory and gives everything it holds to the core. */
+#include "broker/startup.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "broker/clock.h"
+#include "broker/notify.h"
+
+/* Records between two looks at the clock. */
+#define RECOVERY_LOOK_COUNT 4096
+#define RECOVERY_SAY_MS 2000
+/* Asked for at every progress line, so that only standing still is punished. */
+#define RECOVERY_EXTEND_MS 30000
+
+struct progress {
+    struct log *log;
+    struct core *core;
+    struct clock clock;
+    uint64_t record_count;
+    uint64_t byte_count;
+    uint64_t said_ms;
+};
+
+static void progress_say(struct progress *progress)
+{
+    uint64_t now_ms = clock_now_ms(&progress->clock);
+    if (now_ms < progress->said_ms + RECOVERY_SAY_MS)
+        return;
+    char status[128];
+    progress->said_ms = now_ms;
+    (void)snprintf(status, sizeof status, "recovering: %" PRIu64 " records, %" PRIu64 " MiB",
+                   progress->record_count, progress->byte_count >> 20);
+    log_write(progress->log, LOG_LEVEL_INFO, "journal", "%s", status);
+    (void)notify_status(status);
+    (void)notify_extend_timeout(RECOVERY_EXTEND_MS);
+}
+
+static enum status on_record(void *argument, uint64_t position, const unsigned char *at,
+                             uint32_t bytes, uint64_t now_ms)
+{
+    struct progress *progress = argument;
+    progress->byte_count += bytes;
+    if (++progress->record_count % RECOVERY_LOOK_COUNT == 0)
+        progress_say(progress);
+    return core_on_record(progress->core, position, at, bytes, now_ms);
+}
+
+static void log_recovered(struct log *log, const char *directory, const struct journal *journal)
+{
+    struct journal_recovery found = journal_recovery(journal);
+    log_write(log, LOG_LEVEL_NOTICE, "journal",
+              "%s: %" PRIu64 " records in %" PRIu64 " bytes, the last stop was %s", directory,
+              found.record_count, found.byte_count, found.was_clean ? "clean" : "not clean");
+    if (found.cut_bytes > 0)
+        log_write(log, LOG_LEVEL_WARNING, "journal",
+                  "%s: cut a torn tail of %" PRIu64 " bytes, none of which was ever confirmed",
+                  directory, found.cut_bytes);
+}
+
+enum status startup_recover(const struct startup *startup, struct disk **disk,
+                            struct journal **journal)
+{
+    char error[256];
+    struct disk *opened = NULL;
+    *disk = NULL;
+    *journal = NULL;
+    enum status status = disk_real_new(&opened, startup->directory, error, sizeof error);
+    if (status != STATUS_OK) {
+        log_write(startup->log, LOG_LEVEL_ERROR, "journal", "data directory: %s", error);
+        return status;
+    }
+    struct progress progress = {.log = startup->log, .core = startup->core};
+    clock_start(&progress.clock, 0);
+    progress.said_ms = clock_now_ms(&progress.clock);
+    struct journal_failure failure;
+    memset(&failure, 0, sizeof failure);
+    status =
+        journal_open(journal, opened, &startup->journal_options, on_record, &progress, &failure);
+    if (status != STATUS_OK) {
+        startup_log_failure(startup->log, startup->directory, &failure);
+        disk_real_free(opened);
+        return status;
+    }
+    log_recovered(startup->log, startup->directory, *journal);
+    *disk = opened;
+    return STATUS_OK;
+}
+
+int startup_exit_code(enum status status)
+{
+    if (status == STATUS_OK)
+        return EX_OK;
+    if (status == STATUS_CORRUPT || status == STATUS_NEWER_FORMAT)
+        return EX_DATAERR;
+    if (status == STATUS_IO_ERROR || status == STATUS_LOCKED || status == STATUS_DISK_FULL)
+        return EX_IOERR;
+    return EX_OSERR;
+}
+
+void startup_log_failure(struct log *log, const char *directory,
+                         const struct journal_failure *failure)
+{
+    log_write(log, LOG_LEVEL_ERROR, "journal", "%s%s%s at offset %" PRIu64 ": %s%s%s", directory,
+              failure->file[0] == '\0' ? "" : "/", failure->file, failure->offset, failure->text,
+              failure->error == 0 ? "" : ": ", failure->error == 0 ? "" : strerror(failure->error));
+}
