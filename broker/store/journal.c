@@ -166,6 +166,8 @@ static void seal(struct journal *journal, uint32_t flags)
     *journal->sealed_end = batch;
     journal->sealed_end = &batch->next;
     journal->write_position = batch->position + batch->total_bytes;
+    /* Header and padding count, too: a chunk may only go when its last batch is durable. */
+    journal->chunk->used_bytes = (size_t)(journal->write_position - journal->chunk->position);
     journal->batch = NULL;
     journal->room_bytes = 0;
 }
