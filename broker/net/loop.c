@@ -129,7 +129,8 @@ static enum status loop_arm(struct loop *loop, uint64_t now_ms, uint64_t due_ms)
 
 enum status loop_round(struct loop *loop, uint64_t now_ms, uint64_t due_ms)
 {
-    int flags = EVLOOP_NONBLOCK;
+    /* Without EVLOOP_ONCE libevent goes on until nothing is ready any more, which may be never. */
+    int flags = EVLOOP_ONCE | EVLOOP_NONBLOCK;
     if (due_ms > now_ms) {
         enum status status = loop_arm(loop, now_ms, due_ms);
         if (status != STATUS_OK)
