@@ -23,15 +23,23 @@ bool topic_name_is_reserved(struct wire_bytes name)
     return name.bytes > 0 && name.at[0] == '$';
 }
 
+/* Bytes of the code point that begins with this byte; 0 where none may. */
+static uint32_t utf8_bytes(unsigned char first)
+{
+    if (first < 0x80)
+        return 1;
+    if ((first & 0xe0) == 0xc0)
+        return 2;
+    if ((first & 0xf0) == 0xe0)
+        return 3;
+    return (first & 0xf8) == 0xf0 ? 4 : 0;
+}
+
 /* The code point at the front of a text and its length, or length 0 where it is not UTF-8. */
 static uint32_t utf8_next(const unsigned char *at, size_t left, uint32_t *length)
 {
     static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
-    uint32_t count = at[0] < 0x80             ? 1
-                     : (at[0] & 0xe0) == 0xc0 ? 2
-                     : (at[0] & 0xf0) == 0xe0 ? 3
-                     : (at[0] & 0xf8) == 0xf0 ? 4
-                                              : 0;
+    uint32_t count = utf8_bytes(at[0]);
     *length = 0;
     if (count == 0 || count > left)
         return 0;

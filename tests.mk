@@ -1,0 +1,95 @@
+# Testing; included by the Makefile, which says how an object and a test program are made.
+#
+# make test        everything; T=name keeps only the programs whose file name holds it
+# make fuzz F=stream S=60
+
+DEPS := gcc make pkg-config libevent-dev libssl-dev libinih-dev check libjansson-dev uthash-dev
+T ?=
+F ?= stream
+S ?= 60
+
+# $(call pick,FILES): those that T asks for.
+pick = $(if $(T),$(foreach file,$(1),$(if $(findstring $(T),$(notdir $(file))),$(file))),$(1))
+
+FUZZ_TARGETS := $(filter tests/fuzz/fuzz_%.c,$(FUZZ_SRC))
+REPLAYS      := $(patsubst tests/fuzz/fuzz_%.c,$(OBJ)/tests/fuzz/replay_%,$(FUZZ_TARGETS))
+FUZZERS      := $(patsubst tests/fuzz/%.c,$(OBJ)/tests/fuzz/%,$(FUZZ_TARGETS))
+SCRIPTS      := $(wildcard tests/e2e/*.sh)
+PROGRAMS     := $(call pick,$(TESTS))
+# Crash and simulation runs look for faults of order, not of memory, and are long: once is enough.
+ASAN_TESTS   := $(call pick,$(patsubst %.c,$(BUILD)/asan/%,$(filter tests/unit/% tests/vectors/% tests/scenario/%,$(TEST_SRC))))
+ASAN_REPLAYS := $(call pick,$(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/asan/tests/fuzz/replay_%,$(FUZZ_TARGETS)))
+PROTOCOL_TABLES := $(OBJ)/tests/docs/protocol_tables
+
+# --- make test ------------------------------------------------------------------------------------------
+
+# The compilers may just have been installed: what asks them about themselves must start afresh.
+.PHONY: test
+test: deps
+	@$(MAKE) --no-print-directory test-run
+
+# Both flavours are built with two compilers at a time; scripts and measurements run one at a time.
+.PHONY: test-run
+test-run:
+	@$(MAKE) --no-print-directory -j2 FLAVOUR=release test-build
+	@$(MAKE) --no-print-directory -j2 FLAVOUR=asan asan-build
+	@OBJ=$(BUILD)/release BUILD=$(BUILD) T='$(T)' tests/run \
+	    -j2 $(PROGRAMS:$(OBJ)/%=$(BUILD)/release/%) \
+	    -j1 $(call pick,$(SCRIPTS)) \
+	    CK_FORK=no UBSAN_OPTIONS=print_stacktrace=1 -j2 $(ASAN_TESTS) \
+	    $(foreach replay,$(ASAN_REPLAYS),"$(replay) tests/seeds/$(patsubst replay_%,%,$(notdir $(replay)))") \
+	    -j1 tests/tidy "$(BUILD)/release/tests/docs/protocol_tables --check protocol/PROTOCOL.md"
+
+.PHONY: test-build
+test-build: programs examples $(PROGRAMS) $(TOOLS) $(PROTOCOL_TABLES)
+
+.PHONY: asan-build
+asan-build: $(filter $(OBJ)/tests/unit/% $(OBJ)/tests/vectors/% $(OBJ)/tests/scenario/%,$(PROGRAMS)) $(call pick,$(REPLAYS))
+
+.PHONY: tidy
+tidy: $(call objects,$(PROTOCOL_SRC) $(BROKER_SRC))
+	@OBJ=$(OBJ) tests/tidy -v
+
+.PHONY: deps
+deps:
+	@tests/deps $(DEPS)
+
+# --- fuzzing --------------------------------------------------------------------------------------------
+
+# Seeds and some seconds of mutations without clang.
+$(REPLAYS): $(OBJ)/tests/fuzz/replay_%: $(OBJ)/tests/fuzz/fuzz_%.o $(OBJ)/tests/fuzz/replay.o $(TEST_LIBS)
+	$(CC) $(LDFLAGS) -o $@ $< $(OBJ)/tests/fuzz/replay.o $(TEST_LIBS) -lm $(LIBS) -ljansson
+
+# With FLAVOUR=fuzz only: libFuzzer brings main.
+$(FUZZERS): $(OBJ)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(TEST_LIBS)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(TEST_LIBS) -lm $(LIBS) -ljansson
+
+.PHONY: fuzz
+fuzz:
+	@$(MAKE) --no-print-directory -j2 FLAVOUR=fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$(F)
+	@mkdir -p $(BUILD)/corpus/$(F) tests/seeds/$(F)
+	$(BUILD)/fuzz/tests/fuzz/fuzz_$(F) -max_total_time=$(S) -max_len=65536 -timeout=10 -print_final_stats=1 \
+	    -artifact_prefix=$(BUILD)/corpus/$(F)- $(BUILD)/corpus/$(F) tests/seeds/$(F)
+
+# --- documents made from tables ----------------------------------------------------------------------------
+
+$(PROTOCOL_TABLES): $(OBJ)/tests/docs/protocol_tables.o $(OBJ)/libsupport.a $(OBJ)/libprotocol.a
+	$(CC) $(LDFLAGS) -o $@ $^
+
+.PHONY: docs docs-protocol
+docs: docs-protocol
+docs-protocol: $(PROTOCOL_TABLES)
+	$(PROTOCOL_TABLES) --write protocol/PROTOCOL.md
+
+.PHONY: help
+help:
+	@echo 'make            build everything: build/heraldd, build/herald, build/libherald.so.1, examples'
+	@echo 'make test       the whole suite, plain and with sanitizers; T=queue for what is named like it'
+	@echo 'make tidy       sizes, floors, words, headers'
+	@echo 'make fuzz       F=stream S=60: a fuzzer for so many seconds (clang)'
+	@echo 'make docs       writes the parts of the documents that come from tables'
+	@echo 'make deps       installs the packages that are missing (Debian)'
+	@echo 'make demo       the main job on real input'
+	@echo 'make install    DESTDIR, PREFIX; make uninstall takes it away again'
+	@echo 'make clean'
+	@echo 'FLAVOUR=release|asan|fuzz, BUILD=build, CC=gcc|clang'
