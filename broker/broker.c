@@ -365,6 +365,8 @@ static bool broker_is_dev(const struct broker *broker)
     return broker->options.source->dev_directory != NULL;
 }
 
+/* Only once recovery is over: until then a signal to stop simply ends the process, which may happen
+ * at any time. */
 static bool broker_watch(struct broker *broker)
 {
     static const struct {
@@ -479,9 +481,11 @@ struct broker *broker_new(const struct broker_options *options, int *exit_code)
               broker->config->data_directory);
     broker->crew = crew_new();
     broker->loop = loop_new();
-    if (broker->crew == NULL || broker->loop == NULL || !broker_watch(broker))
+    if (broker->crew == NULL || broker->loop == NULL)
         goto fail;
     enum status status = broker_start_core(broker);
+    if (status == STATUS_OK && !broker_watch(broker))
+        status = STATUS_NO_MEMORY;
     if (status == STATUS_OK)
         status = broker_start_net(broker);
     if (status == STATUS_OK)

@@ -60,6 +60,9 @@ static void protect_process(const struct options *options)
 {
     (void)umask(0077);
     (void)signal(SIGPIPE, SIG_IGN);
+    /* Until the broker listens to them. */
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGUSR1, SIG_IGN);
     if (options->dev_directory == NULL)
         (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }

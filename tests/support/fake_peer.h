@@ -1,5 +1,5 @@
-/* A core with nothing behind its doors, for tests of the net floor: its peers split what comes in into
- * frames of one kind (a length of four bytes, then as much), and count them.
+/* A core with nothing behind its doors, for tests of the net floor: its peers split what comes in
+ * into frames of one kind (a length of four bytes, then as much), and count them.
  *
  * Linking it replaces the real core's peers.
  */
@@ -16,7 +16,7 @@ struct fake_figures {
     uint64_t frame_bytes;
     uint32_t receive_count; /* calls of peer_receive */
     uint32_t heartbeat_count;
-    enum status closed_with; /* the last peer_close */
+    enum status closed_with;   /* the last peer_close */
     struct peer_origin origin; /* of the newest peer */
     struct peer *newest;
 };

@@ -1,4 +1,5 @@
-/* Connections over real sockets and a made-up clock, with a core that has nothing behind its doors. */
+/* Connections over real sockets and a made-up clock, with a core that has nothing behind its doors.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>

@@ -28,7 +28,8 @@ static void run_counted(struct errand *errand)
 
 static int collect(struct crew *crew, enum errand_worker worker, int expected)
 {
-    for (struct errand *errand = crew_collect(crew, worker); errand != NULL; errand = errand->next) {
+    for (struct errand *errand = crew_collect(crew, worker); errand != NULL;
+         errand = errand->next) {
         const struct counted *counted = (const struct counted *)errand;
         ck_assert_int_eq(counted->number, expected++);
         ck_assert(counted->ran_in_order);
