@@ -11,6 +11,7 @@
 #define HERALD_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -20,7 +21,7 @@
 #include "protocol/status.h"
 
 #define CONFIG_PATH_DEFAULT "/etc/herald/herald.conf"
-#define CONFIG_FILE_BYTES_MAX (1024 * 1024)
+#define CONFIG_FILE_BYTES_MAX ((size_t)1 << 20)
 #define CONFIG_FILES_MAX 256
 #define CONFIG_WHERE_BYTES 256
 

@@ -25,7 +25,8 @@ struct slot {
     const char *area;
     enum log_level level;
     uint64_t began_ms;
-    uint64_t count; /* lines since, written or not */
+    uint64_t count;   /* lines since, written or not */
+    char sample[128]; /* the last one written, perhaps cut */
 };
 
 struct log {
@@ -129,8 +130,8 @@ static void close_slot(const struct log *log, struct slot *slot)
 {
     char text[256];
     if (slot->format != NULL && slot->count > LOG_REPEAT_BURST) {
-        snprintf(text, sizeof(text), "repeated %" PRIu64 " times: \"%.150s\"",
-                 slot->count - LOG_REPEAT_BURST, slot->format);
+        snprintf(text, sizeof(text), "repeated %" PRIu64 " times: %s",
+                 slot->count - LOG_REPEAT_BURST, slot->sample);
         emit(log, slot->level, slot->area, text);
     }
     slot->format = NULL;
@@ -159,13 +160,18 @@ void log_free(struct log *log)
     free(log);
 }
 
-/* The slot of this format, or a free one, or the one that began first. */
-static struct slot *find_slot(struct log *log, const char *format)
+static bool is_of_kind(const struct slot *slot, const struct slot *kind)
+{
+    return slot->format == kind->format && slot->area == kind->area && slot->level == kind->level;
+}
+
+/* The slot of this kind, or a free one, or the one that began first. */
+static struct slot *find_slot(struct log *log, const struct slot *kind)
 {
     struct slot *best = &log->slot[0];
     for (size_t i = 0; i < SLOT_COUNT; i++) {
         struct slot *slot = &log->slot[i];
-        if (slot->format == format)
+        if (is_of_kind(slot, kind))
             return slot;
         if (best->format != NULL && (slot->format == NULL || slot->began_ms < best->began_ms))
             best = slot;
@@ -173,21 +179,20 @@ static struct slot *find_slot(struct log *log, const char *format)
     return best;
 }
 
-/* Counts a line. False: it is one too many. */
-static bool admit(struct log *log, enum log_level level, const char *area, const char *format)
+/* Counts a line of this kind. NULL: it is one too many. */
+static struct slot *admit(struct log *log, const struct slot *kind)
 {
-    uint64_t now;
-    struct slot *slot;
-    if (log->repeat_interval_ms == 0 || level >= LOG_LEVEL_DEBUG)
-        return true;
-    now = now_ms();
-    slot = find_slot(log, format);
-    if (slot->format != format || is_over(log, slot, now)) {
+    struct slot *slot = find_slot(log, kind);
+    if (!is_of_kind(slot, kind) || is_over(log, slot, kind->began_ms)) {
         close_slot(log, slot);
-        *slot = (struct slot){
-            .format = format, .area = area, .level = level, .began_ms = now, .count = 0};
+        *slot = *kind;
     }
-    return ++slot->count <= LOG_REPEAT_BURST;
+    return ++slot->count <= LOG_REPEAT_BURST ? slot : NULL;
+}
+
+static bool is_counted(const struct log *log, enum log_level level)
+{
+    return log->repeat_interval_ms > 0 && level > LOG_LEVEL_ERROR && level < LOG_LEVEL_DEBUG;
 }
 
 /* Whether the comma-separated list holds this word; an empty list holds all. */
@@ -215,14 +220,24 @@ bool log_is_on(const struct log *log, enum log_level level, const char *area)
 void log_write(struct log *log, enum log_level level, const char *area, const char *format, ...)
 {
     char text[LOG_LINE_BYTES_MAX];
+    struct slot *slot = NULL;
     va_list arguments;
     int saved = errno;
-    if (log_is_on(log, level, area) && admit(log, level, area, format)) {
-        va_start(arguments, format);
-        vsnprintf(text, sizeof(text), format, arguments);
-        va_end(arguments);
-        emit(log, level, area, text);
+    if (!log_is_on(log, level, area))
+        return;
+    if (is_counted(log, level)) {
+        slot = admit(
+            log,
+            &(struct slot){.format = format, .area = area, .level = level, .began_ms = now_ms()});
+        if (slot == NULL)
+            return;
     }
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (slot != NULL)
+        snprintf(slot->sample, sizeof(slot->sample), "%.*s", (int)sizeof(slot->sample) - 1, text);
+    emit(log, level, area, text);
     errno = saved;
 }
 
@@ -242,25 +257,37 @@ bool log_is_journal(int fd)
     return *end == '\0' && device == status.st_dev && inode == status.st_ino;
 }
 
-/* Length of the UTF-8 sequence at `text`, 0 if it is none that Unicode allows; its code point. */
-static size_t decode_utf8(const unsigned char *text, size_t bytes, uint32_t *point)
+/* Length of the UTF-8 sequence that begins with this byte, 0 if none does. */
+static size_t utf8_length(unsigned char first)
 {
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = text[0] < 0x80   ? 1
-                    : text[0] < 0xC0 ? 0
-                    : text[0] < 0xE0 ? 2
-                    : text[0] < 0xF0 ? 3
-                    : text[0] < 0xF8 ? 4
-                                     : 0;
-    if (length == 0 || length > bytes)
+    if (first < 0x80)
+        return 1;
+    if (first < 0xC0 || first >= 0xF8)
         return 0;
+    return first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+}
+
+/* The bits of a sequence of the right form. False: its other bytes are no continuation. */
+static bool join_utf8(const unsigned char *text, size_t length, uint32_t *point)
+{
     *point = length == 1 ? text[0] : text[0] & (0xFFu >> (length + 1));
     for (size_t i = 1; i < length; i++) {
         if ((text[i] & 0xC0) != 0x80)
-            return 0;
+            return false;
         *point = *point << 6 | (text[i] & 0x3F);
     }
-    if (*point < smallest[length] || *point > 0x10FFFF || (*point >= 0xD800 && *point <= 0xDFFF))
+    return true;
+}
+
+/* Length of the character at `text` and its code point; 0 if it is none that UTF-8 allows. */
+static size_t decode_utf8(const unsigned char *text, size_t bytes, uint32_t *point)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t length = utf8_length(text[0]);
+    if (length == 0 || length > bytes || !join_utf8(text, length, point))
+        return 0;
+    bool is_surrogate = *point >= 0xD800 && *point <= 0xDFFF;
+    if (*point < smallest[length] || *point > 0x10FFFF || is_surrogate)
         return 0;
     return length;
 }

@@ -24,7 +24,7 @@ enum log_level {
 };
 #define LOG_LEVEL_COUNT 6
 
-/* Lines of one format string that are written within one repeat interval. */
+/* Lines of one kind that are written within one repeat interval. */
 #define LOG_REPEAT_BURST 10
 /* Bytes of a line, the newline included; what is longer ends in "...". */
 #define LOG_LINE_BYTES_MAX 2048

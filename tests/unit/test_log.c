@@ -251,7 +251,7 @@ START_TEST(test_repeats)
     ck_assert_str_eq(written(&f), "");
     wait_ms(250);
     log_tick(f.log);
-    ck_assert_str_eq(written(&f), "<6>net: repeated 990 times: \"refused %d\"\n");
+    ck_assert_str_eq(written(&f), "<6>net: repeated 990 times: refused 9\n");
     log_tick(f.log);
     ck_assert_str_eq(written(&f), "");
 
@@ -263,18 +263,34 @@ START_TEST(test_repeats)
         if (i == 11)
             written(&f);
     }
-    ck_assert_str_eq(written(&f), "<6>net: repeated 2 times: \"again %d\"\n<6>net: again 12\n");
+    ck_assert_str_eq(written(&f), "<6>net: repeated 2 times: again 9\n<6>net: again 12\n");
     teardown(&f);
 }
 END_TEST
 
-START_TEST(test_trace_is_not_counted)
+/* What was asked for, and what stops the daemon. */
+START_TEST(test_not_counted)
 {
+    static const enum log_level uncounted[] = {LOG_LEVEL_ERROR, LOG_LEVEL_DEBUG, LOG_LEVEL_TRACE};
     struct fixture f;
     setup(&f, LOG_LEVEL_TRACE, 10000);
-    for (int i = 0; i < 100; i++)
-        log_write(f.log, LOG_LEVEL_TRACE, "core", "step %d", i);
-    ck_assert_int_eq(count_lines(written(&f)), 100);
+    for (int i = 0; i < 300; i++)
+        log_write(f.log, uncounted[i % 3], "core", "step %d", i);
+    ck_assert_int_eq(count_lines(written(&f)), 300);
+    teardown(&f);
+}
+END_TEST
+
+/* The same words in another area or at another level are another kind. */
+START_TEST(test_kinds)
+{
+    static const enum log_level counted[] = {LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO};
+    static const char *const areas[] = {"core", "net"};
+    struct fixture f;
+    setup(&f, LOG_LEVEL_INFO, 10000);
+    for (int i = 0; i < 600; i++)
+        log_write(f.log, counted[i % 3], areas[i / 3 % 2], "%s", "text");
+    ck_assert_int_eq(count_lines(written(&f)), 6 * LOG_REPEAT_BURST);
     teardown(&f);
 }
 END_TEST
@@ -339,7 +355,8 @@ int main(void)
     tcase_add_test(tcase, test_forged_line);
     tcase_add_test(tcase, test_long_line);
     tcase_add_test(tcase, test_repeats);
-    tcase_add_test(tcase, test_trace_is_not_counted);
+    tcase_add_test(tcase, test_not_counted);
+    tcase_add_test(tcase, test_kinds);
     tcase_add_test(tcase, test_slots_run_out);
     tcase_add_test(tcase, test_is_journal);
     suite_add_tcase(suite, tcase);
