@@ -41,7 +41,7 @@ static size_t index_above(const struct cache *cache, uint64_t position)
     size_t high = cache->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (cache->sorted[middle]->position <= position)
+        if (cache->sorted[middle].position <= position)
             low = middle + 1;
         else
             high = middle;
@@ -54,7 +54,7 @@ static int reserve(struct cache *cache)
     if (cache->count < cache->capacity)
         return 0;
     size_t capacity = cache->capacity == 0 ? 16 : 2 * cache->capacity;
-    struct chunk **sorted = realloc(cache->sorted, capacity * sizeof *sorted);
+    struct cache_slot *sorted = realloc(cache->sorted, capacity * sizeof *sorted);
     if (sorted == NULL)
         return -1;
     cache->sorted = sorted;
@@ -67,7 +67,7 @@ static void insert(struct cache *cache, struct chunk *chunk)
     size_t index = index_above(cache, chunk->position);
     memmove(cache->sorted + index + 1, cache->sorted + index,
             (cache->count - index) * sizeof *cache->sorted);
-    cache->sorted[index] = chunk;
+    cache->sorted[index] = (struct cache_slot){chunk->position, chunk};
     cache->count++;
 }
 
@@ -115,8 +115,8 @@ void cache_add_window_take(struct cache *cache, uint64_t position, unsigned char
     if (chunk == NULL)
         goto drop;
     size_t above = index_above(cache, position);
-    if (above < cache->count && cache->sorted[above]->position - position < bytes)
-        bytes = (size_t)(cache->sorted[above]->position - position);
+    if (above < cache->count && cache->sorted[above].position - position < bytes)
+        bytes = (size_t)(cache->sorted[above].position - position);
     *chunk = (struct chunk){.at = at,
                             .position = position,
                             .used_bytes = bytes,
@@ -137,7 +137,7 @@ struct chunk *cache_find(struct cache *cache, uint64_t position)
     size_t index = index_above(cache, position);
     if (index == 0)
         return NULL;
-    struct chunk *chunk = cache->sorted[index - 1];
+    struct chunk *chunk = cache->sorted[index - 1].chunk;
     if (position - chunk->position >= chunk->used_bytes)
         return NULL;
     cache->last = chunk;
@@ -152,7 +152,7 @@ struct chunk *cache_find(struct cache *cache, uint64_t position)
 static void remove_sorted(struct cache *cache, const struct chunk *chunk)
 {
     size_t index = index_above(cache, chunk->position) - 1;
-    assert(cache->sorted[index] == chunk);
+    assert(cache->sorted[index].chunk == chunk);
     cache->count--;
     memmove(cache->sorted + index, cache->sorted + index + 1,
             (cache->count - index) * sizeof *cache->sorted);
@@ -164,6 +164,7 @@ static void drop_appended(struct cache *cache, struct chunk *chunk)
 {
     remove_sorted(cache, chunk);
     TAILQ_REMOVE(&cache->appended, chunk, link);
+    assert(TAILQ_FIRST(&cache->appended) != chunk);
     cache->appended_bytes -= chunk->capacity_bytes;
     if (chunk->capacity_bytes == CHUNK_BYTES && cache->pool_count < POOL_COUNT_MAX) {
         TAILQ_INSERT_HEAD(&cache->pool, chunk, link);
@@ -178,6 +179,7 @@ static void drop_window(struct cache *cache, struct chunk *chunk)
 {
     remove_sorted(cache, chunk);
     TAILQ_REMOVE(&cache->windows, chunk, link);
+    assert(TAILQ_FIRST(&cache->windows) != chunk);
     cache->window_bytes -= chunk->capacity_bytes;
     free(chunk->at);
     free(chunk);

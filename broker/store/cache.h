@@ -27,8 +27,14 @@ struct chunk {
 
 TAILQ_HEAD(chunk_list, chunk);
 
+/* In the table that chunks are found by. */
+struct cache_slot {
+    uint64_t position;
+    struct chunk *chunk;
+};
+
 struct cache {
-    struct chunk **sorted; /* all chunks by position */
+    struct cache_slot *sorted; /* all chunks by position */
     size_t count;
     size_t capacity;
     struct chunk *last;         /* that answered last; NULL or in `sorted` */

@@ -34,7 +34,7 @@ uint32_t crc32c_by_table(uint32_t crc, const void *at, size_t bytes)
 /* The instruction takes three cycles and a new one can begin in each, so three streams of this many
  * bytes run side by side. Their checksums are joined by a carry-less multiplication with x^(8n-33),
  * which moves a checksum past n bytes once the instruction has reduced the product. */
-#define STREAM_BYTES 256
+#define STREAM_BYTES ((size_t)256)
 #define PAST_ONE_STREAM 0xb9e02b86u  /* x^(8 * 256 - 33), reflected */
 #define PAST_TWO_STREAMS 0xdd7e3b0cu /* x^(8 * 512 - 33), reflected */
 
@@ -62,7 +62,7 @@ crc32c_by_instruction(uint32_t crc32, const unsigned char *at, size_t bytes)
         for (size_t i = 0; i < STREAM_BYTES; i += 8) {
             crc = _mm_crc32_u64(crc, load_word(at + i));
             second = _mm_crc32_u64(second, load_word(at + STREAM_BYTES + i));
-            third = _mm_crc32_u64(third, load_word(at + 2 * (size_t)STREAM_BYTES + i));
+            third = _mm_crc32_u64(third, load_word(at + 2 * STREAM_BYTES + i));
         }
         crc = move_past(crc, PAST_TWO_STREAMS) ^ move_past(second, PAST_ONE_STREAM) ^ third;
     }

@@ -1,7 +1,8 @@
 /* The only way from the journal to a disk: a table of calls over one data directory.
  *
  * disk_real works on a real directory; the simulated disk of the tests keeps unsynced writes apart
- * and can lose, tear and reorder them. Names are plain file names inside the directory, never a path.
+ * and can lose, tear and reorder them. Names are plain file names inside the directory, never a
+ * path.
  *
  * Every call returns 0 (or a count) on success and a negative errno on failure. Calls may be made
  * from any thread, but never two at once on the same file.

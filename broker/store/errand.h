@@ -1,9 +1,9 @@
 /* An errand: a piece of disk work that the loop hands to another thread and gets back when done.
  *
  * The journal makes errands and never runs them: the daemon posts them to its commit thread and its
- * background thread, a test runs them in its own order on one thread. An errand touches only its own
- * memory, immutable buffers and the disk. `run` is called once, on any thread; afterwards the errand
- * goes back to journal_on_errand on the loop.
+ * background thread, a test runs them in its own order on one thread. An errand touches only its
+ * own memory, immutable buffers and the disk. `run` is called once, on any thread; afterwards the
+ * errand goes back to journal_on_errand on the loop.
  */
 #ifndef HERALD_ERRAND_H
 #define HERALD_ERRAND_H

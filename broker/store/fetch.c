@@ -183,31 +183,39 @@ static void answer(struct fetch_list *list, struct homes *homes, enum status sta
     }
 }
 
+/* Moves the requests whose bytes are there now. */
+static void take_ready(struct fetch *fetch, struct cache *cache, struct fetch_list *ready)
+{
+    struct fetch_list all = TAILQ_HEAD_INITIALIZER(all);
+    TAILQ_CONCAT(&all, &fetch->waiting, link);
+    struct fetch_request *request;
+    while ((request = TAILQ_FIRST(&all)) != NULL) {
+        TAILQ_REMOVE(&all, request, link);
+        bool is_there = cache_find(cache, request->position) != NULL;
+        struct fetch_list *list = is_there ? ready : &fetch->waiting;
+        TAILQ_INSERT_TAIL(list, request, link);
+    }
+}
+
 enum status fetch_take_back(struct fetch *fetch, struct cache *cache, struct homes *homes)
 {
     struct fetch_work *work = &fetch->work;
     assert(fetch->is_out);
     fetch->is_out = false;
     struct fetch_list ready = TAILQ_HEAD_INITIALIZER(ready);
-    struct fetch_request *request = TAILQ_FIRST(&fetch->waiting);
-    if (work->status == STATUS_OK)
-        cache_add_window_take(cache, work->start, work->at, work->bytes);
+    unsigned char *at = work->at;
     work->at = NULL;
-    if (work->status == STATUS_CORRUPT || work->status == STATUS_IO_ERROR) {
-        TAILQ_REMOVE(&fetch->waiting, request, link);
-        TAILQ_INSERT_TAIL(&ready, request, link);
-        answer(&ready, homes, work->status);
-        return work->status;
+    if (work->status == STATUS_NO_MEMORY)
+        return STATUS_OK; /* the requests stay and are tried again */
+    if (work->status == STATUS_OK) {
+        cache_add_window_take(cache, work->start, at, work->bytes);
+        take_ready(fetch, cache, &ready);
+        answer(&ready, homes, STATUS_OK);
+        return STATUS_OK;
     }
-    /* Without memory the requests stay and are tried again. */
-    for (request = TAILQ_FIRST(&fetch->waiting); request != NULL;) {
-        struct fetch_request *next = TAILQ_NEXT(request, link);
-        if (cache_find(cache, request->position) != NULL) {
-            TAILQ_REMOVE(&fetch->waiting, request, link);
-            TAILQ_INSERT_TAIL(&ready, request, link);
-        }
-        request = next;
-    }
-    answer(&ready, homes, STATUS_OK);
-    return STATUS_OK;
+    struct fetch_request *failed = TAILQ_FIRST(&fetch->waiting);
+    TAILQ_REMOVE(&fetch->waiting, failed, link);
+    TAILQ_INSERT_TAIL(&ready, failed, link);
+    answer(&ready, homes, work->status);
+    return work->status;
 }

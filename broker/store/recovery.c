@@ -83,7 +83,9 @@ static enum status check_header(struct recovery *recovery, const struct director
         return status;
     int error = disk_read_all(recovery->disk, file, page, sizeof page, 0);
     (void)recovery->disk->close(recovery->disk->context, file);
-    if (error == -ENODATA || entry->bytes > UINT32_MAX || entry->bytes % SEGMENT_HEADER_BYTES != 0)
+    bool is_size_possible = entry->bytes >= SEGMENT_BYTES_MIN && entry->bytes <= UINT32_MAX &&
+                            entry->bytes % SEGMENT_HEADER_BYTES == 0;
+    if (error == -ENODATA || (error == 0 && !is_size_possible))
         return failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
                            "the segment is cut or was never whole: it has %" PRIu64 " bytes",
                            entry->bytes);
@@ -104,6 +106,7 @@ static enum status check_files(struct recovery *recovery)
 {
     const struct directory_entries *segments = &recovery->directory.segments;
     uint32_t segment_bytes = 0;
+    assert(segments->count > 0);
     for (size_t i = 0; i < segments->count; i++) {
         uint64_t expected = segments->entry[0].number + i;
         char name[SEGMENT_NAME_BYTES];

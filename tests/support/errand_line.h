@@ -23,7 +23,8 @@ bool errand_line_is_empty(const struct errand_line *line);
 struct errand *errand_line_take(struct errand_line *line);
 struct errand *errand_line_take_of(struct errand_line *line, enum errand_worker worker);
 
-/* Runs the oldest errand of a worker and gives it back to the journal. STATUS_NOT_FOUND: none waits. */
+/* Runs the oldest errand of a worker and gives it back to the journal. STATUS_NOT_FOUND: none
+ * waits. */
 enum status errand_line_run_one(struct errand_line *line, struct journal *journal,
                                 enum errand_worker worker);
 
