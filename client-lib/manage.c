@@ -1,0 +1,184 @@
+/* Queues, exchanges, bindings, and asking the broker. */
+#include "client-lib/client.h"
+
+#include "client-lib/request.h"
+
+enum { SETTINGS_BYTES_MAX = 64 };
+
+/* NULL becomes a name that no frame can hold, so that request_new refuses it. */
+static struct wire_bytes name_of(const char *text)
+{
+    if (text == NULL)
+        return wire_bytes_of(NULL, NAME_BYTES_MAX + 1);
+    return wire_bytes_of_text(text);
+}
+
+/* --- queues -------------------------------------------------------------------------------------
+ */
+
+static void put_limit(struct wire_writer *w, uint8_t kind, int64_t limit)
+{
+    if (limit != 0)
+        property_put_number(w, kind, limit < 0 ? 0 : (uint64_t)limit);
+}
+
+static struct wire_bytes encode_settings(unsigned char room[SETTINGS_BYTES_MAX],
+                                         const struct herald_queue_options *options)
+{
+    struct wire_writer w = wire_writer_of(room, SETTINGS_BYTES_MAX);
+    put_limit(&w, PROPERTY_QUEUE_COUNT_MAX, options->count_max);
+    put_limit(&w, PROPERTY_QUEUE_BYTES_MAX, options->bytes_max);
+    if (options->overflow != HERALD_OVERFLOW_DEFAULT)
+        property_put_number(&w, PROPERTY_QUEUE_OVERFLOW,
+                            options->overflow == HERALD_OVERFLOW_DROP_OLDEST ? 1 : 0);
+    return wire_bytes_of(room, (uint32_t)wire_written(&w));
+}
+
+enum herald_status herald_queue_create(struct herald_client *client, const char *queue,
+                                       const struct herald_queue_options *options, int timeout_ms)
+{
+    struct herald_queue_options defaults = herald_queue_options_default();
+    unsigned char settings[SETTINGS_BYTES_MAX];
+    if (options == NULL)
+        options = &defaults;
+    struct frame frame = {
+        .header.type = FRAME_QUEUE_CREATE,
+        .header.flags = (uint8_t)((options->transient ? FLAG_QUEUE_TRANSIENT : 0) |
+                                  (options->exclusive ? FLAG_QUEUE_EXCLUSIVE : 0) |
+                                  (options->auto_delete ? FLAG_QUEUE_AUTO_DELETE : 0)),
+        .as.queue_create = {name_of(queue), encode_settings(settings, options)},
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
+enum herald_status herald_queue_set(struct herald_client *client, const char *queue,
+                                    const struct herald_queue_options *options, int timeout_ms)
+{
+    unsigned char settings[SETTINGS_BYTES_MAX];
+    struct frame frame = {
+        .header.type = FRAME_QUEUE_SET,
+        .as.queue_set = {name_of(queue), encode_settings(settings, options)},
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
+enum herald_status herald_queue_delete(struct herald_client *client, const char *queue,
+                                       enum herald_delete condition, int timeout_ms)
+{
+    struct frame frame = {
+        .header.type = FRAME_QUEUE_DELETE,
+        .header.flags = (uint8_t)((condition & HERALD_DELETE_IF_EMPTY ? FLAG_IF_EMPTY : 0) |
+                                  (condition & HERALD_DELETE_IF_UNUSED ? FLAG_IF_UNUSED : 0)),
+        .as.queue_delete = {name_of(queue)},
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
+enum herald_status herald_queue_purge(struct herald_client *client, const char *queue,
+                                      int timeout_ms)
+{
+    struct frame frame = {
+        .header.type = FRAME_QUEUE_PURGE,
+        .as.queue_purge = {name_of(queue)},
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
+/* --- exchanges and bindings ---------------------------------------------------------------------
+ */
+
+enum herald_status herald_exchange_create(struct herald_client *client, const char *exchange,
+                                          enum herald_durability durability, int timeout_ms)
+{
+    struct frame frame = {
+        .header.type = FRAME_EXCHANGE_CREATE,
+        .header.flags = durability == HERALD_TRANSIENT ? FLAG_TRANSIENT : 0,
+        .as.exchange_create.exchange = name_of(exchange),
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
+enum herald_status herald_exchange_delete(struct herald_client *client, const char *exchange,
+                                          enum herald_delete condition, int timeout_ms)
+{
+    struct frame frame = {
+        .header.type = FRAME_EXCHANGE_DELETE,
+        .header.flags = condition & HERALD_DELETE_IF_UNUSED ? FLAG_IF_UNUSED : 0,
+        .as.exchange_delete = {name_of(exchange)},
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
+enum herald_status herald_bind(struct herald_client *client, const char *queue,
+                               const char *exchange, const char *pattern, int timeout_ms)
+{
+    struct frame frame = {
+        .header.type = FRAME_BIND,
+        .as.bind = {name_of(queue), name_of(exchange), name_of(pattern)},
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
+enum herald_status herald_unbind(struct herald_client *client, const char *queue,
+                                 const char *exchange, const char *pattern, int timeout_ms)
+{
+    struct frame frame = {
+        .header.type = FRAME_UNBIND,
+        .as.unbind = {name_of(queue), name_of(exchange), name_of(pattern)},
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
+/* --- queries ------------------------------------------------------------------------------------
+ */
+
+static bool has_pages(enum herald_subject subject)
+{
+    return subject == HERALD_QUEUES || subject == HERALD_EXCHANGES || subject == HERALD_CONNECTIONS;
+}
+
+/* One page; *after is moved on to the number of its last row. */
+static enum herald_status query_page(struct herald_client *client, const struct herald_query *query,
+                                     uint64_t *after, int timeout_ms)
+{
+    struct frame frame = {
+        .header.type = FRAME_QUERY,
+        .as.query = {.subject = (uint8_t)query->subject,
+                     .name = wire_bytes_of_text(query->name != NULL ? query->name : ""),
+                     .key = wire_bytes_of_text(query->key != NULL ? query->key : ""),
+                     .after = *after},
+    };
+    struct request *request = request_new(&frame);
+    if (request == NULL)
+        return error_set(client, HERALD_EINVAL, "a name is longer than 255 bytes");
+    request->waited = true;
+    request->query = query;
+    request->row_number = after;
+    request_queue(client, request);
+    return request_wait(client, request, timeout_ms);
+}
+
+enum herald_status herald_query(struct herald_client *client, const struct herald_query *query,
+                                int timeout_ms)
+{
+    pthread_mutex_lock(&client->lock);
+    enum herald_status status;
+    uint64_t after = 0;
+    if (query->size < sizeof *query || query->on_row == NULL || timeout_ms == 0) {
+        status =
+            error_set(client, HERALD_EINVAL, "a query needs its size, a callback and a timeout");
+        goto out;
+    }
+    if (client_is_in_callback(client)) {
+        status = error_set(client, HERALD_EWOULDDEADLOCK, "herald_query in a callback");
+        goto out;
+    }
+    uint64_t before;
+    do {
+        before = after;
+        status = query_page(client, query, &after, timeout_ms);
+    } while (status == HERALD_OK && has_pages(query->subject) && after > before);
+out:
+    pthread_mutex_unlock(&client->lock);
+    return status;
+}

@@ -1,0 +1,333 @@
+/* Sending: one encoding straight into the outbox's log. */
+#include "client-lib/send.h"
+
+#include <stdlib.h>
+
+enum {
+    PROPERTIES_BYTES_MAX = 1024,
+    /* What is gathered before it is written without anybody asking. */
+    WRITE_BYTES = 64 * 1024,
+    FRAME_FIELDS_BYTES_MAX = 600, /* header, two names and lengths */
+    HEADERS_BYTES_MAX = UINT16_MAX,
+    TEXT_BYTES_MAX = 255,
+};
+
+/* One content, made ready to be encoded. */
+struct parcel {
+    enum frame_type type;
+    enum entry_kind kind;
+    struct wire_bytes target; /* queue or exchange */
+    struct wire_bytes key;
+    struct wire_bytes properties;
+    struct wire_bytes headers;
+    struct wire_bytes body;
+    uint8_t flags;
+    uint32_t timeout_ms;
+    void *context;
+    const struct herald_content *content;
+    size_t header_bytes;
+    unsigned char property_bytes[PROPERTIES_BYTES_MAX];
+};
+
+static bool read_name(const char *text, struct wire_bytes *name)
+{
+    if (text == NULL)
+        return false;
+    size_t bytes = strlen(text);
+    *name = wire_bytes_of(text, (uint32_t)bytes);
+    return bytes >= 1 && bytes <= NAME_BYTES_MAX;
+}
+
+/* --- properties and headers ---------------------------------------------------------------------
+ */
+
+static void put_text_property(struct wire_writer *w, uint8_t kind, const char *text)
+{
+    if (text == NULL)
+        return;
+    size_t bytes = strlen(text);
+    if (bytes > TEXT_BYTES_MAX) {
+        w->failed = true;
+        return;
+    }
+    property_put(w, kind, wire_bytes_of(text, (uint32_t)bytes));
+}
+
+static bool encode_properties(struct parcel *parcel, const struct herald_content *content)
+{
+    parcel->properties = (struct wire_bytes){0};
+    if (content->id == NULL && content->content_type == NULL && content->correlation == NULL)
+        return true;
+    struct wire_writer w = wire_writer_of(parcel->property_bytes, sizeof parcel->property_bytes);
+    if (content->id != NULL)
+        property_put(&w, PROPERTY_MESSAGE_ID, wire_bytes_of(content->id, 16));
+    put_text_property(&w, PROPERTY_MESSAGE_CONTENT_TYPE, content->content_type);
+    put_text_property(&w, PROPERTY_MESSAGE_CORRELATION, content->correlation);
+    parcel->properties = wire_bytes_of(w.start, (uint32_t)wire_written(&w));
+    return !w.failed;
+}
+
+/* The size of all headers; 0 when there are none or they cannot be sent. */
+static size_t measure_headers(const struct herald_content *content)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < content->header_count; i++) {
+        const struct herald_header *header = &content->headers[i];
+        if (header->name == NULL || header->value_bytes > HEADERS_BYTES_MAX)
+            return 0;
+        size_t name_bytes = header->name_bytes > 0 ? header->name_bytes : strlen(header->name);
+        if (name_bytes < 1 || name_bytes > NAME_BYTES_MAX)
+            return 0;
+        bytes += 1 + name_bytes + 2 + header->value_bytes;
+        if (bytes > HEADERS_BYTES_MAX)
+            return 0;
+    }
+    return bytes;
+}
+
+/* Only once nothing is waited for any more: all threads share the scratch buffer. */
+static enum herald_status encode_headers(struct herald_client *client, struct parcel *parcel)
+{
+    parcel->headers = (struct wire_bytes){0};
+    if (parcel->header_bytes == 0)
+        return HERALD_OK;
+    const struct herald_content *content = parcel->content;
+    buffer_clear(&client->scratch);
+    unsigned char *room = buffer_reserve(&client->scratch, parcel->header_bytes);
+    if (room == NULL)
+        return error_set(client, HERALD_ENOMEMORY, "no memory for headers");
+    struct wire_writer w = wire_writer_of(room, parcel->header_bytes);
+    for (size_t i = 0; i < content->header_count; i++) {
+        const struct herald_header *header = &content->headers[i];
+        size_t name_bytes = header->name_bytes > 0 ? header->name_bytes : strlen(header->name);
+        header_put(&w, wire_bytes_of(header->name, (uint32_t)name_bytes),
+                   wire_bytes_of(header->value, (uint32_t)header->value_bytes));
+    }
+    parcel->headers = wire_bytes_of(room, (uint32_t)wire_written(&w));
+    return HERALD_OK;
+}
+
+/* --- encoding -----------------------------------------------------------------------------------
+ */
+
+static bool put_frame(struct wire_writer *w, const struct parcel *parcel)
+{
+    if (parcel->type == FRAME_SEND) {
+        const struct frame_send fields = {parcel->target, parcel->properties, parcel->headers,
+                                          parcel->body.bytes, parcel->body};
+        return frame_put_send(w, parcel->flags, 0, &fields);
+    }
+    if (parcel->type == FRAME_PUBLISH) {
+        const struct frame_publish fields = {parcel->target,     parcel->key,
+                                             parcel->properties, parcel->headers,
+                                             parcel->body.bytes, parcel->body};
+        return frame_put_publish(w, parcel->flags, 0, &fields);
+    }
+    const struct frame_call fields = {parcel->target,  parcel->timeout_ms, parcel->properties,
+                                      parcel->headers, parcel->body.bytes, parcel->body};
+    return frame_put_call(w, parcel->flags, 0, &fields);
+}
+
+struct room {
+    size_t bytes;
+};
+
+static bool has_room(struct herald_client *client, void *argument)
+{
+    const struct room *room = argument;
+    size_t used = outbox_log_bytes(&client->outbox);
+    return used == 0 || used + room->bytes <= client->options.buffer_bytes_max;
+}
+
+static enum herald_status wait_for_room(struct herald_client *client, size_t bytes)
+{
+    struct room room = {bytes};
+    if (has_room(client, &room))
+        return HERALD_OK;
+    session_flush(client);
+    if (client->options.send_timeout_ms < 0 || client_is_in_callback(client))
+        return error_set(client, HERALD_EAGAIN, "the buffer is full");
+    enum herald_status status =
+        client_wait_until(client, has_room, &room, client->options.send_timeout_ms);
+    if (status == HERALD_ETIMEOUT)
+        return error_set(client, HERALD_EAGAIN, "the buffer is still full");
+    return status;
+}
+
+/* Writes now, or sees to it that somebody does soon. */
+static void start_writing(struct herald_client *client)
+{
+    const struct outbox *outbox = &client->outbox;
+    bool is_lone = outbox->inflight_messages == 0 && outbox->backlog.count == 1;
+    if (is_lone || outbox_unsent_bytes(outbox) >= WRITE_BYTES)
+        session_flush(client);
+    else
+        client_wake(client);
+}
+
+static enum herald_status append(struct herald_client *client, struct parcel *parcel)
+{
+    size_t head = FRAME_FIELDS_BYTES_MAX + parcel->properties.bytes + parcel->header_bytes;
+    size_t bytes = head + parcel->body.bytes;
+    enum herald_status status = wait_for_room(client, bytes);
+    if (status == HERALD_OK)
+        status = encode_headers(client, parcel);
+    if (status != HERALD_OK)
+        return status;
+    unsigned char *room = outbox_reserve(&client->outbox, bytes);
+    if (room == NULL)
+        return error_set(client, HERALD_ENOMEMORY, "no memory for a message");
+    struct wire_writer w = wire_writer_of(room, bytes);
+    if (!put_frame(&w, parcel))
+        return error_set(client, HERALD_EINVAL, "the message cannot be encoded");
+    if (!outbox_commit(&client->outbox, wire_written(&w), parcel->kind, parcel->context))
+        return error_set(client, HERALD_ENOMEMORY, "no memory for a message");
+    return HERALD_OK;
+}
+
+static enum herald_status check_sizes(struct herald_client *client, const struct parcel *parcel,
+                                      size_t body_bytes)
+{
+    size_t body_max = MESSAGE_BYTES_LIMIT;
+    size_t frame_max = FRAME_BYTES_OFFERED;
+    if (client->session.state == SESSION_OPEN) {
+        body_max = client->session.message_bytes_max;
+        frame_max = client->outbox.frame_bytes_max;
+    }
+    size_t head = FRAME_FIELDS_BYTES_MAX + parcel->properties.bytes + parcel->header_bytes;
+    if (body_bytes > body_max)
+        return error_set(client, HERALD_ETOOLARGE, "the body is larger than the broker takes");
+    if (parcel->header_bytes > 0 && head > frame_max)
+        return error_set(client, HERALD_ETOOLARGE, "the headers are larger than a frame");
+    return HERALD_OK;
+}
+
+/* Checks a content and fills the parcel with all but what depends on the kind of frame. */
+static enum herald_status pack(struct herald_client *client, struct parcel *parcel,
+                               const char *target, const struct herald_content *content)
+{
+    if (client->closed || client->session.state == SESSION_OVER)
+        return error_set(client, HERALD_ECLOSED, "the handle is closed");
+    if (content == NULL || content->size < sizeof *content ||
+        (content->body == NULL && content->body_bytes > 0))
+        return error_set(client, HERALD_EINVAL, "the content has no size or no body");
+    if (!read_name(target, &parcel->target))
+        return error_set(client, HERALD_EINVAL, "a name must have 1 to 255 bytes");
+    if (!encode_properties(parcel, content))
+        return error_set(client, HERALD_EINVAL, "a property is longer than 255 bytes");
+    parcel->content = content;
+    parcel->header_bytes = measure_headers(content);
+    if (parcel->header_bytes == 0 && content->header_count > 0)
+        return error_set(client, HERALD_EINVAL, "a header has no name or is too long");
+    enum herald_status status = check_sizes(client, parcel, content->body_bytes);
+    if (status != HERALD_OK)
+        return status;
+    parcel->body = wire_bytes_of(content->body, (uint32_t)content->body_bytes);
+    parcel->context = content->context;
+    parcel->kind = content->transient && !content->confirm ? ENTRY_TRANSIENT : ENTRY_MESSAGE;
+    parcel->flags = (uint8_t)((content->transient ? FLAG_TRANSIENT : 0) |
+                              (content->transient && content->confirm ? FLAG_CONFIRM : 0));
+    return HERALD_OK;
+}
+
+enum herald_status herald_send(struct herald_client *client, const char *queue,
+                               const struct herald_content *content)
+{
+    struct parcel parcel;
+    pthread_mutex_lock(&client->lock);
+    enum herald_status status = pack(client, &parcel, queue, content);
+    if (status == HERALD_OK) {
+        parcel.type = FRAME_SEND;
+        status = append(client, &parcel);
+    }
+    if (status == HERALD_OK)
+        start_writing(client);
+    pthread_mutex_unlock(&client->lock);
+    return status;
+}
+
+enum herald_status herald_publish(struct herald_client *client, const char *exchange,
+                                  const char *key, const struct herald_content *content)
+{
+    struct parcel parcel;
+    pthread_mutex_lock(&client->lock);
+    enum herald_status status = pack(client, &parcel, exchange, content);
+    if (status == HERALD_OK && !read_name(key, &parcel.key))
+        status = error_set(client, HERALD_EINVAL, "a routing key must have 1 to 255 bytes");
+    if (status == HERALD_OK) {
+        parcel.type = FRAME_PUBLISH;
+        status = append(client, &parcel);
+    }
+    if (status == HERALD_OK)
+        start_writing(client);
+    pthread_mutex_unlock(&client->lock);
+    return status;
+}
+
+enum herald_status send_call(struct herald_client *client, const char *queue,
+                             const struct herald_content *content, uint32_t timeout_ms,
+                             struct call *call)
+{
+    struct parcel parcel;
+    enum herald_status status = pack(client, &parcel, queue, content);
+    if (status != HERALD_OK)
+        return status;
+    parcel.type = FRAME_CALL;
+    parcel.kind = ENTRY_CALL;
+    parcel.flags = 0;
+    parcel.timeout_ms = timeout_ms;
+    parcel.context = call;
+    status = append(client, &parcel);
+    if (status != HERALD_OK)
+        return status;
+    TAILQ_INSERT_TAIL(&client->calls, call, link);
+    if (call->deadline_ms < client->call_deadline_ms)
+        client->call_deadline_ms = call->deadline_ms;
+    session_flush(client);
+    client_wake(client);
+    return HERALD_OK;
+}
+
+/* --- flushing -----------------------------------------------------------------------------------
+ */
+
+enum herald_status herald_flush_start(struct herald_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    session_flush(client);
+    enum herald_status status = client->session.state == SESSION_OVER ? HERALD_ECLOSED : HERALD_OK;
+    pthread_mutex_unlock(&client->lock);
+    return status;
+}
+
+static bool has_passed(struct herald_client *client, void *argument)
+{
+    const struct outbox_mark *mark = argument;
+    return outbox_has_passed(&client->outbox, *mark);
+}
+
+enum herald_status herald_flush(struct herald_client *client, int timeout_ms)
+{
+    pthread_mutex_lock(&client->lock);
+    struct outbox_mark mark = outbox_mark(&client->outbox);
+    session_flush(client);
+    client_wake(client);
+    enum herald_status status = client_wait_until(client, has_passed, &mark, timeout_ms);
+    if (status == HERALD_OK && client->refusal.status != HERALD_OK) {
+        client->error = client->refusal;
+        status = client->refusal.status;
+        client->refusal = (struct herald_error){0};
+    } else if (status == HERALD_ETIMEOUT) {
+        error_set(client, status, "not everything was confirmed in time");
+    }
+    pthread_mutex_unlock(&client->lock);
+    return status;
+}
+
+size_t herald_unconfirmed(struct herald_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    size_t count = client->outbox.inflight_messages + client->outbox.backlog.count;
+    pthread_mutex_unlock(&client->lock);
+    return count;
+}
