@@ -6,6 +6,7 @@
 #ifndef HERALD_MESSAGE_H
 #define HERALD_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct message {
     uint32_t ref_count;
     uint32_t bytes;    /* of the operation below */
     struct call *call; /* who waits for the outcome, or NULL */
+    bool is_unheard;   /* its caller went away while it ran: not to be handed out again */
     unsigned char operation[];
 };
 

@@ -1,0 +1,164 @@
+/* Accepting a message: into all its queues or into none.
+ *
+ * A message is durable when its sender wants it so and at least one of its queues is; then it is
+ * one operation that names all durable queues, and the others point to the same bytes. Otherwise it
+ * has bytes of its own in memory.
+ */
+#include "broker/core/accept.h"
+
+#include <stdlib.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/dispatch.h"
+#include "broker/core/queue.h"
+#include "broker/core/recorder.h"
+#include "protocol/property.h"
+
+enum status accept_check(const struct core *core, struct wire_bytes properties,
+                         struct wire_bytes headers)
+{
+    if (properties.bytes > 0) {
+        if (properties.bytes > ACCEPT_PROPERTIES_BYTES_MAX)
+            return STATUS_BAD_PROPERTY;
+        enum status status = property_check(properties, PROPERTY_SCOPE_MESSAGE);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return header_check(headers, core->limits.headers_count_max, core->limits.headers_bytes_max);
+}
+
+static bool refuses(const struct accept *accept, const struct queue *queue)
+{
+    if (queue->overflow != QUEUE_REFUSE)
+        return false;
+    return !accept->is_event || (queue->kind == QUEUE_DURABLE && !accept->is_transient);
+}
+
+/* Every queue must take it before any is touched. */
+static enum status check_room(const struct accept *accept, uint32_t bytes)
+{
+    for (size_t i = 0; i < accept->queue_count; i++) {
+        struct queue *queue = accept->queues[i];
+        if (!queue_has_room(queue, bytes) && refuses(accept, queue)) {
+            dispatch_explain(accept->peer->core, "queue %s is full", queue->name);
+            return STATUS_OVERFLOW;
+        }
+        if (index_reserve(&queue->index, accept->message.number) != STATUS_OK)
+            return STATUS_NO_MEMORY;
+    }
+    return STATUS_OK;
+}
+
+static enum status make_room(struct accept *accept, uint32_t bytes)
+{
+    for (size_t i = 0; i < accept->queue_count; i++) {
+        struct queue *queue = accept->queues[i];
+        if (queue_has_room(queue, bytes) || queue->overflow != QUEUE_DROP_OLDEST)
+            continue;
+        enum status status = queue_drop_oldest(accept->peer->core, queue, bytes);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static size_t count_durable(const struct accept *accept)
+{
+    size_t count = 0;
+    for (size_t i = 0; !accept->is_transient && i < accept->queue_count; i++)
+        count += accept->queues[i]->kind == QUEUE_DURABLE;
+    return count;
+}
+
+/* The numbers of the durable queues, as the operation has them. */
+static void put_queue_numbers(const struct accept *accept, unsigned char *at)
+{
+    for (size_t i = 0; i < accept->queue_count; i++)
+        if (accept->queues[i]->kind == QUEUE_DURABLE) {
+            wire_store_u32(at, accept->queues[i]->number);
+            at += 4;
+        }
+}
+
+/* Puts the message at the end of one queue; a full one that may not refuse an event loses it. */
+static bool place(struct core *core, struct accept *accept, struct queue *queue, uint64_t word)
+{
+    uint32_t bytes = message_counted_bytes(&accept->message);
+    bool is_transient_word = (word & PLACE_TRANSIENT) != 0;
+    if ((queue->kind != QUEUE_DURABLE || is_transient_word) && !queue_has_room(queue, bytes)) {
+        core->counters.messages_dropped++;
+        if (queue->kind == QUEUE_LIVE)
+            queue->missed++;
+        return false;
+    }
+    if (is_transient_word) {
+        index_append(&queue->index, accept->message.number, word, bytes);
+        queue->bytes += bytes;
+        queue->accepted_total++;
+        queue->transient_count++;
+    } else {
+        apply_message_to(core, queue, accept->message.number, word, bytes);
+    }
+    if (!TAILQ_EMPTY(&queue->willing))
+        queue_wake(core, queue);
+    return true;
+}
+
+static enum status accept_durable(struct accept *accept, size_t durable_count)
+{
+    struct core *core = accept->peer->core;
+    unsigned char few[64];
+    unsigned char *numbers = few;
+    if (durable_count * 4 > sizeof few && (numbers = malloc(durable_count * 4)) == NULL)
+        return STATUS_NO_MEMORY;
+    put_queue_numbers(accept, numbers);
+    accept->message.queues = wire_bytes_of(numbers, (uint32_t)(durable_count * 4));
+    struct wire_writer w;
+    enum status status = recorder_begin(core, accept->peer, record_size_message(&accept->message),
+                                        JOURNAL_FRESH, &w);
+    if (status == STATUS_OK) {
+        uint64_t word = place_word_durable(recorder_position(core, &w), recorder_back(core, &w));
+        record_put_message(&w, &accept->message);
+        recorder_end(core, &w);
+        core->next_message++;
+        for (size_t i = 0; i < accept->queue_count; i++)
+            place(core, accept, accept->queues[i], word);
+    }
+    if (numbers != few)
+        free(numbers);
+    return status;
+}
+
+static enum status accept_transient(struct accept *accept)
+{
+    struct core *core = accept->peer->core;
+    struct message *message = message_new(core, &accept->message);
+    if (message == NULL)
+        return STATUS_LIMIT;
+    core->next_message++;
+    accept->made = message;
+    uint64_t word = place_word_transient(message);
+    for (size_t i = 0; i < accept->queue_count; i++)
+        if (place(core, accept, accept->queues[i], word))
+            message_ref(message, 1);
+    message_unref(core, message); /* the queues have their own */
+    return STATUS_OK;
+}
+
+enum status accept_message(struct accept *accept)
+{
+    struct core *core = accept->peer->core;
+    if (core->is_draining)
+        return STATUS_DRAINING;
+    uint32_t bytes = message_counted_bytes(&accept->message);
+    accept->message.number = core->next_message;
+    accept->message.time_ms = core->now_ms;
+    accept->made = NULL;
+    enum status status = check_room(accept, bytes);
+    if (status == STATUS_OK)
+        status = make_room(accept, bytes);
+    if (status != STATUS_OK)
+        return status;
+    size_t durable_count = count_durable(accept);
+    return durable_count > 0 ? accept_durable(accept, durable_count) : accept_transient(accept);
+}

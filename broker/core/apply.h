@@ -1,0 +1,63 @@
+/* The only way to change durable state: applying what a record states.
+ *
+ * Live, a handler writes an operation and applies it at once; on start, recovery applies the same
+ * operations with the same functions. They read nothing but durable state and the operation, and
+ * they cannot fail: whoever decides has reserved what they need. `position` is the operation's own.
+ */
+#ifndef HERALD_APPLY_H
+#define HERALD_APPLY_H
+
+#include "broker/store/record.h"
+
+struct client;
+struct core;
+struct exchange;
+struct queue;
+
+/* Recovery: applies whatever the operation is. `back` is its distance from the record's beginning.
+ * STATUS_NO_MEMORY only while recovering. */
+enum status apply_operation(struct core *core, const struct operation *operation, uint64_t position,
+                            uint32_t back);
+
+/* Appends the message to every durable queue it names that still is. */
+void apply_message(struct core *core, const struct operation_message *operation, uint64_t word);
+
+/* The same for one queue that is known already. */
+void apply_message_to(struct core *core, struct queue *queue, uint64_t number, uint64_t word,
+                      uint32_t bytes);
+
+/* The queue must be the one the operation names. */
+void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation);
+void apply_park(struct core *core, struct queue *queue, const struct operation_park *operation,
+                uint64_t position);
+void apply_attempt(struct core *core, struct queue *queue,
+                   const struct operation_attempt *operation, uint64_t position);
+void apply_mark(struct core *core, struct queue *queue, const struct operation_mark *operation,
+                uint64_t position);
+
+void apply_queue(struct core *core, const struct operation_queue *operation, uint64_t position);
+void apply_queue_gone(struct core *core, const struct operation_queue_gone *operation);
+void apply_exchange(struct core *core, const struct operation_exchange *operation,
+                    uint64_t position);
+void apply_exchange_gone(struct core *core, const struct operation_exchange_gone *operation);
+void apply_binding(struct core *core, const struct operation_binding *operation, uint64_t position);
+void apply_unbinding(struct core *core, const struct operation_unbinding *operation);
+
+void apply_client(struct core *core, const struct operation_client *operation, uint64_t position);
+void apply_answered(struct core *core, const struct operation_answered *operation,
+                    uint64_t position);
+void apply_refused(struct core *core, const struct operation_refused *operation, uint64_t position);
+void apply_seen(struct core *core, const struct operation_seen *operation);
+void apply_client_gone(struct core *core, const struct operation_client_gone *operation);
+
+/* Homes: how many durable objects have theirs at a position. Before core_start nothing is counted;
+ * core_start counts all at once. */
+void home_add(struct core *core, uint64_t position);
+void home_remove(struct core *core, uint64_t position);
+
+/* Takes one place out of a queue's index and everything that hangs on it: its home or its transient
+ * message, its attempts, its counts. */
+struct index_at;
+void place_remove(struct core *core, struct queue *queue, struct index_at at);
+
+#endif

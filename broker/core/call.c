@@ -1,0 +1,146 @@
+/* Calls: commands whose outcome goes straight back to the connection that sent them. */
+#include "broker/core/call.h"
+
+#include <stdlib.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/output.h"
+#include "broker/core/queue.h"
+
+enum status call_new(struct peer *peer, struct queue *queue, uint64_t tag, uint32_t timeout_ms,
+                     uint64_t number, struct message *message)
+{
+    struct core *core = peer->core;
+    if (core->call_count >= core->limits.calls_max)
+        return STATUS_LIMIT;
+    struct call *call = calloc(1, sizeof *call);
+    if (call == NULL)
+        return STATUS_NO_MEMORY;
+    call->peer = peer;
+    call->queue = queue;
+    call->tag = tag;
+    call->number = number;
+    queue_ref(queue);
+    HASH_ADD(hh, peer->calls, tag, sizeof call->tag, call);
+    wheel_arm(&core->wheel, &call->timer, core->now_ms + timeout_ms);
+    core->call_count++;
+    message->call = call;
+    return STATUS_OK;
+}
+
+static void call_free(struct call *call)
+{
+    struct core *core = call->peer->core;
+    wheel_disarm(&core->wheel, &call->timer);
+    HASH_DEL(call->peer->calls, call);
+    core->call_count--;
+    queue_unref(core, call->queue);
+    free(call);
+}
+
+static void call_answer(struct call *call, const struct frame_outcome *outcome)
+{
+    call->peer->core->counters.calls_answered++;
+    output_outcome(call->peer, call->tag, outcome);
+    call_free(call);
+}
+
+static struct frame_outcome outcome_of(enum status status, enum frame_outcome_ran ran,
+                                       const char *text)
+{
+    return (struct frame_outcome){.state = OUTCOME_FAILED,
+                                  .ran = (uint8_t)ran,
+                                  .code = wire_bytes_of_text(status_name(status)),
+                                  .text = wire_bytes_of_text(text)};
+}
+
+void call_done(struct call *call, struct wire_bytes result)
+{
+    struct frame_outcome outcome = {
+        .state = OUTCOME_DONE, .ran = OUTCOME_RAN, .body_bytes = result.bytes, .body = result};
+    call_answer(call, &outcome);
+}
+
+void call_fail(struct call *call, enum status status, enum frame_outcome_ran ran)
+{
+    struct frame_outcome outcome = outcome_of(status, ran, status_text(status));
+    call_answer(call, &outcome);
+}
+
+void call_fail_worker(struct call *call, const struct frame_fail *fail)
+{
+    struct frame_outcome outcome = {.state = OUTCOME_FAILED,
+                                    .ran = OUTCOME_RAN,
+                                    .code = fail->code,
+                                    .text = fail->text,
+                                    .body_bytes = fail->detail.bytes,
+                                    .body = fail->detail};
+    call_answer(call, &outcome);
+}
+
+void call_refuse(struct peer *peer, uint64_t tag, enum status status, const char *text)
+{
+    struct frame_outcome outcome =
+        outcome_of(status, OUTCOME_NOT_RUN, text != NULL ? text : status_text(status));
+    output_outcome(peer, tag, &outcome);
+}
+
+/* Takes the call's message out when it waits; one that runs ends unheard. True when it was running.
+ */
+static bool message_let_go(struct core *core, struct call *call)
+{
+    struct index_at at = index_find(&call->queue->index, call->number);
+    if (at.found == NULL)
+        return false;
+    struct message *message = place_message(at.found->word);
+    message->call = NULL;
+    message->is_unheard = true;
+    if ((at.found->word & PLACE_OUT) != 0)
+        return true;
+    place_remove(core, call->queue, at);
+    return false;
+}
+
+void call_on_timer(struct core *core, struct wheel_timer *timer)
+{
+    struct call *call = (struct call *)((char *)timer - offsetof(struct call, timer));
+    core->counters.calls_expired++;
+    bool was_running = message_let_go(core, call);
+    call_fail(call, STATUS_EXPIRED, was_running ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+}
+
+void call_on_drain(struct core *core, struct call *call)
+{
+    bool was_running = message_let_go(core, call);
+    call_fail(call, STATUS_DRAINING, was_running ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+}
+
+void call_end_peer(struct peer *peer)
+{
+    struct call *call;
+    struct call *next;
+    HASH_ITER (hh, peer->calls, call, next) {
+        message_let_go(peer->core, call);
+        call_free(call);
+    }
+}
+
+void call_end_queue(struct core *core, struct queue *queue, enum status status)
+{
+    if (queue->transient_count == 0)
+        return;
+    struct index_at at = index_find_from(&queue->index, 0);
+    while (at.found != NULL) {
+        struct index_at next = index_next(&queue->index, at);
+        struct message *message =
+            (at.found->word & PLACE_TRANSIENT) != 0 ? place_message(at.found->word) : NULL;
+        if (message != NULL && message->call != NULL) {
+            bool is_out = (at.found->word & PLACE_OUT) != 0;
+            call_fail(message->call, status, is_out ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+            message->call = NULL;
+            if (!is_out)
+                place_remove(core, queue, at);
+        }
+        at = next;
+    }
+}

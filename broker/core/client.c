@@ -1,0 +1,234 @@
+/* Clients that name themselves. */
+#include "broker/core/client.h"
+
+#include <stdlib.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/line.h"
+#include "broker/core/recorder.h"
+
+struct client *client_new(struct core *core, uint32_t number, struct wire_bytes name)
+{
+    struct client *client = calloc(1, sizeof *client);
+    char *copy = malloc((size_t)name.bytes + 1);
+    if (client == NULL || copy == NULL) {
+        free(client);
+        free(copy);
+        return NULL;
+    }
+    memcpy(copy, name.at, name.bytes);
+    copy[name.bytes] = '\0';
+    client->name = copy;
+    client->number = number;
+    STAILQ_INIT(&client->refusals);
+    HASH_ADD_KEYPTR(by_name, core->clients_by_name, client->name, name.bytes, client);
+    HASH_ADD(by_number, core->clients_by_number, number, sizeof client->number, client);
+    TAILQ_INSERT_TAIL(&core->absent, client, absent_link);
+    core->client_count++;
+    return client;
+}
+
+void client_free(struct core *core, struct client *client)
+{
+    if (client->peer != NULL)
+        client->peer->client = NULL;
+    else
+        TAILQ_REMOVE(&core->absent, client, absent_link);
+    client_forget_refusals(core, client, UINT64_MAX);
+    home_remove(core, client->home);
+    home_remove(core, client->answered_home);
+    HASH_DELETE(by_name, core->clients_by_name, client);
+    HASH_DELETE(by_number, core->clients_by_number, client);
+    core->client_count--;
+    free(client->name);
+    free(client);
+}
+
+struct client *client_find(const struct core *core, struct wire_bytes name)
+{
+    struct client *client;
+    HASH_FIND(by_name, core->clients_by_name, name.at, name.bytes, client);
+    return client;
+}
+
+struct client *client_find_number(const struct core *core, uint32_t number)
+{
+    struct client *client;
+    HASH_FIND(by_number, core->clients_by_number, &number, sizeof number, client);
+    return client;
+}
+
+void client_add_refusal(struct core *core, struct client *client,
+                        const struct operation_refused *operation, uint64_t position)
+{
+    struct refusal *refusal = malloc(sizeof *refusal + operation->text.bytes + 1);
+    if (refusal == NULL)
+        return;
+    refusal->tag = operation->tag;
+    refusal->home = position;
+    refusal->code = operation->code;
+    refusal->text_bytes = (uint16_t)operation->text.bytes;
+    memcpy(refusal->text, operation->text.at, operation->text.bytes);
+    refusal->text[operation->text.bytes] = '\0';
+    home_add(core, position);
+    STAILQ_INSERT_TAIL(&client->refusals, refusal, link);
+}
+
+void client_forget_refusals(struct core *core, struct client *client, uint64_t through)
+{
+    struct refusal *refusal;
+    while ((refusal = STAILQ_FIRST(&client->refusals)) != NULL && refusal->tag <= through) {
+        STAILQ_REMOVE_HEAD(&client->refusals, link);
+        home_remove(core, refusal->home);
+        free(refusal);
+    }
+}
+
+static enum status record_client_gone(struct core *core, struct client *client)
+{
+    struct wire_writer w;
+    struct operation_client_gone operation = {client->number};
+    enum status status =
+        recorder_begin(core, NULL, record_size_client_gone(&operation), JOURNAL_URGENT, &w);
+    if (status != STATUS_OK)
+        return status;
+    record_put_client_gone(&w, &operation);
+    recorder_end(core, &w);
+    apply_client_gone(core, &operation);
+    return STATUS_OK;
+}
+
+/* States a client whole, as one of which nothing is answered yet. */
+static enum status record_client(struct core *core, uint32_t number, struct wire_bytes name)
+{
+    struct wire_writer w;
+    struct operation_client operation = {number, name, 0};
+    enum status status =
+        recorder_begin(core, NULL, record_size_client(&operation), JOURNAL_FRESH, &w);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t position = recorder_position(core, &w);
+    record_put_client(&w, &operation);
+    recorder_end(core, &w);
+    apply_client(core, &operation, position);
+    return STATUS_OK;
+}
+
+/* Makes room in the table: the client that left first is forgotten. */
+static enum status make_room(struct core *core)
+{
+    while (core->client_count >= core->limits.clients_max) {
+        struct client *oldest = TAILQ_FIRST(&core->absent);
+        if (oldest == NULL)
+            return STATUS_LIMIT;
+        enum status status = record_client_gone(core, oldest);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+enum status client_enter(struct core *core, struct peer *peer)
+{
+    struct wire_bytes name = wire_bytes_of_text(peer->client_name);
+    struct client *client = client_find(core, name);
+    if (client == NULL && peer->hello_resume)
+        return STATUS_CLIENT_UNKNOWN;
+    if (client != NULL && client->peer != NULL) {
+        struct peer *older = client->peer;
+        client_leave(core, client);
+        peer_close(older, STATUS_REPLACED, NULL);
+    }
+    enum status status = STATUS_OK;
+    if (client != NULL && !peer->hello_resume) {
+        status = record_client_gone(core, client);
+        client = NULL;
+    }
+    if (client == NULL && status == STATUS_OK)
+        status = make_room(core);
+    if (client == NULL && status == STATUS_OK)
+        status = record_client(core, core->next_client, name);
+    if (status != STATUS_OK)
+        return status;
+    client = client_find(core, name);
+    if (client == NULL)
+        return STATUS_NO_MEMORY;
+    TAILQ_REMOVE(&core->absent, client, absent_link);
+    client->peer = peer;
+    peer->client = client;
+    peer->last_tag = client->answered;
+    peer->answered_tag = client->answered;
+    return STATUS_OK;
+}
+
+void client_repeat_answers(struct peer *peer)
+{
+    struct client *client = peer->client;
+    uint64_t needs = recorder_needs(peer->core);
+    peer->line.next_first = peer->hello_seen + 1;
+    struct refusal *refusal;
+    STAILQ_FOREACH (refusal, &client->refusals, link) {
+        if (refusal->tag > peer->hello_seen)
+            line_refuse(peer, refusal->tag, (enum status)refusal->code, refusal->text, needs);
+    }
+    if (client->answered > peer->hello_seen) {
+        peer->core->counters.frames_resent += client->answered - peer->hello_seen;
+        line_confirm(peer, client->answered, needs);
+    }
+}
+
+void client_leave(struct core *core, struct client *client)
+{
+    client->peer->client = NULL;
+    client->peer = NULL;
+    TAILQ_INSERT_TAIL(&core->absent, client, absent_link);
+}
+
+void client_forget(struct core *core, struct client *client)
+{
+    /* Without room in the journal it stays in the table; it will be forgotten as the oldest. */
+    if (record_client_gone(core, client) != STATUS_OK)
+        core->note(core->note_context, CORE_NOTE_DEBUG, "client",
+                   "a client could not be forgotten");
+}
+
+enum status client_refused(struct peer *peer, uint64_t tag, enum status refused, const char *text)
+{
+    if (peer->client == NULL)
+        return STATUS_OK;
+    struct core *core = peer->core;
+    struct wire_writer w;
+    struct operation_refused operation = {
+        peer->client->number, tag, (uint16_t)refused,
+        wire_bytes_of_text(text != NULL ? text : status_text(refused))};
+    enum status status =
+        recorder_begin(core, peer, record_size_refused(&operation), JOURNAL_URGENT, &w);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t position = recorder_position(core, &w);
+    record_put_refused(&w, &operation);
+    recorder_end(core, &w);
+    apply_refused(core, &operation, position);
+    return STATUS_OK;
+}
+
+enum status client_seen(struct peer *peer, uint64_t through)
+{
+    struct client *client = peer->client;
+    if (client == NULL)
+        return STATUS_OK;
+    const struct refusal *oldest = STAILQ_FIRST(&client->refusals);
+    if (oldest == NULL || oldest->tag > through)
+        return STATUS_OK;
+    struct core *core = peer->core;
+    struct wire_writer w;
+    struct operation_seen operation = {client->number, through};
+    enum status status =
+        recorder_begin(core, peer, record_size_seen(&operation), JOURNAL_URGENT, &w);
+    if (status != STATUS_OK)
+        return status;
+    record_put_seen(&w, &operation);
+    recorder_end(core, &w);
+    apply_seen(core, &operation);
+    return STATUS_OK;
+}

@@ -1,0 +1,422 @@
+/* Consumers and live subscriptions of peers, and the deliveries they have not settled.
+ *
+ * A consumer with room stands in its queue's list of the willing; handing out takes the first and
+ * puts it at the end, which is what makes the dispatch fair. Without room (its prefetch is used up,
+ * or its peer's output is full) it leaves the list until consumer_update finds room again.
+ *
+ * Deliveries lie in a ring in the order of their names. Settling in order empties the ring from its
+ * front; a settled one in the middle leaves a slot that goes when all before it are settled.
+ */
+#include "broker/core/consumer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/call.h"
+#include "broker/core/exchange.h"
+#include "broker/core/output.h"
+#include "broker/core/queue.h"
+#include "broker/core/recorder.h"
+
+enum { RING_ROOM_MIN = 8 };
+
+/* --- the ring -----------------------------------------------------------------------------------
+ */
+
+static struct delivery *ring_at(const struct delivery_ring *ring, uint32_t i)
+{
+    return &ring->slots[(ring->start + i) & (ring->room - 1)];
+}
+
+/* Moves what is unsettled into a ring of this room. */
+static enum status ring_resize(struct delivery_ring *ring, uint32_t room)
+{
+    struct delivery *slots = malloc(room * sizeof *slots);
+    if (slots == NULL)
+        return STATUS_NO_MEMORY;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < ring->count; i++)
+        if (ring_at(ring, i)->consumer != NULL)
+            slots[count++] = *ring_at(ring, i);
+    assert(count == ring->live_count);
+    free(ring->slots);
+    ring->slots = slots;
+    ring->room = room;
+    ring->start = 0;
+    ring->count = count;
+    return STATUS_OK;
+}
+
+enum status consumer_reserve(struct peer *peer)
+{
+    struct delivery_ring *ring = &peer->deliveries;
+    if (ring->count < ring->room)
+        return STATUS_OK;
+    uint32_t room = ring->room > 0 ? ring->room : RING_ROOM_MIN / 2;
+    return ring_resize(ring, ring->live_count > room / 2 ? room * 2 : room);
+}
+
+uint64_t consumer_lend(struct consumer *consumer, uint64_t number, uint32_t bytes)
+{
+    struct peer *peer = consumer->peer;
+    struct delivery_ring *ring = &peer->deliveries;
+    assert(ring->count < ring->room);
+    uint64_t name = peer->core->next_delivery++;
+    *ring_at(ring, ring->count++) = (struct delivery){name, number, consumer, bytes};
+    ring->live_count++;
+    consumer->unsettled_count++;
+    consumer->unsettled_bytes += bytes;
+    return name;
+}
+
+static uint32_t ring_index(const struct delivery_ring *ring, const struct delivery *delivery)
+{
+    return ((uint32_t)(delivery - ring->slots) - ring->start) & (ring->room - 1);
+}
+
+static struct delivery *ring_live_from(const struct delivery_ring *ring, uint32_t i)
+{
+    for (; i < ring->count; i++)
+        if (ring_at(ring, i)->consumer != NULL)
+            return ring_at(ring, i);
+    return NULL;
+}
+
+struct delivery *delivery_find_from(struct peer *peer, uint64_t name)
+{
+    const struct delivery_ring *ring = &peer->deliveries;
+    uint32_t low = 0;
+    uint32_t high = ring->count;
+    if (high > 0 && ring_at(ring, 0)->name >= name)
+        high = 0;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (ring_at(ring, middle)->name < name)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return ring_live_from(ring, low);
+}
+
+struct delivery *delivery_next(struct peer *peer, const struct delivery *delivery)
+{
+    return ring_live_from(&peer->deliveries, ring_index(&peer->deliveries, delivery) + 1);
+}
+
+/* --- willing and not ----------------------------------------------------------------------------
+ */
+
+static bool consumer_has_room(const struct consumer *consumer)
+{
+    const struct peer *peer = consumer->peer;
+    return !consumer->is_cancelled && peer->state == PEER_OPEN && !peer->is_full &&
+           (consumer->queue->kind == QUEUE_LIVE ||
+            (consumer->unsettled_count < consumer->prefetch_messages &&
+             (consumer->prefetch_bytes == 0 ||
+              consumer->unsettled_bytes < consumer->prefetch_bytes)));
+}
+
+void consumer_update(struct consumer *consumer)
+{
+    bool has_room = consumer_has_room(consumer);
+    if (has_room == consumer->is_willing)
+        return;
+    consumer->is_willing = has_room;
+    if (has_room) {
+        TAILQ_INSERT_TAIL(&consumer->queue->willing, consumer, queue_link);
+        queue_wake(consumer->peer->core, consumer->queue);
+    } else {
+        TAILQ_REMOVE(&consumer->queue->willing, consumer, queue_link);
+    }
+}
+
+void consumer_update_all(struct peer *peer)
+{
+    struct consumer *consumer;
+    struct consumer *next;
+    HASH_ITER (hh, peer->consumers, consumer, next)
+        consumer_update(consumer);
+}
+
+/* --- opening ------------------------------------------------------------------------------------
+ */
+
+static struct consumer *consumer_new(struct peer *peer, struct queue *queue, uint32_t number)
+{
+    struct consumer *consumer = calloc(1, sizeof *consumer);
+    if (consumer == NULL)
+        return NULL;
+    consumer->peer = peer;
+    consumer->queue = queue;
+    consumer->number = number;
+    HASH_ADD(hh, peer->consumers, number, sizeof consumer->number, consumer);
+    queue_ref(queue);
+    queue->consumer_count++;
+    queue->had_consumer = true;
+    peer->core->consumer_count++;
+    return consumer;
+}
+
+static enum status consumer_may_open(const struct peer *peer, uint32_t number)
+{
+    struct consumer *consumer;
+    HASH_FIND(hh, peer->consumers, &number, sizeof number, consumer);
+    if (consumer != NULL)
+        return STATUS_CONSUMER_EXISTS;
+    return peer->core->consumer_count < peer->core->limits.consumers_max ? STATUS_OK : STATUS_LIMIT;
+}
+
+enum { PREFETCH_MESSAGES_MAX = 1 << 20 };
+
+enum status consumer_open(struct peer *peer, struct queue *queue,
+                          const struct frame_consume *consume)
+{
+    enum status status = consumer_may_open(peer, consume->consumer);
+    if (status != STATUS_OK)
+        return status;
+    if (queue->owner != NULL && queue->owner != peer)
+        return STATUS_EXCLUSIVE;
+    struct consumer *consumer = consumer_new(peer, queue, consume->consumer);
+    if (consumer == NULL)
+        return STATUS_NO_MEMORY;
+    consumer->prefetch_messages = consume->prefetch_messages != 0
+                                      ? consume->prefetch_messages
+                                      : peer->core->limits.queue_prefetch_messages;
+    if (consumer->prefetch_messages > PREFETCH_MESSAGES_MAX)
+        consumer->prefetch_messages = PREFETCH_MESSAGES_MAX;
+    consumer->prefetch_bytes = consume->prefetch_bytes;
+    consumer_update(consumer);
+    return STATUS_OK;
+}
+
+enum status consumer_subscribe(struct peer *peer, struct exchange *exchange,
+                               const struct frame_subscribe *subscribe)
+{
+    struct core *core = peer->core;
+    enum status status = consumer_may_open(peer, subscribe->consumer);
+    if (status != STATUS_OK)
+        return status;
+    char *pattern = malloc((size_t)subscribe->pattern.bytes + 1);
+    struct queue *queue = queue_new(core, QUEUE_LIVE, 0, (struct wire_bytes){NULL, 0});
+    if (pattern == NULL || queue == NULL) {
+        status = STATUS_NO_MEMORY;
+        goto fail_after_queue;
+    }
+    memcpy(pattern, subscribe->pattern.at, subscribe->pattern.bytes);
+    pattern[subscribe->pattern.bytes] = '\0';
+    queue->bytes_max = core->limits.live_unsent_bytes_max;
+    queue->overflow = QUEUE_DROP_OLDEST;
+    status = exchange_add_live(exchange, queue, subscribe->pattern);
+    if (status != STATUS_OK)
+        goto fail_after_queue;
+    struct consumer *consumer = consumer_new(peer, queue, subscribe->consumer);
+    if (consumer == NULL) {
+        exchange_remove_live(exchange, queue, subscribe->pattern);
+        status = STATUS_NO_MEMORY;
+        goto fail_after_queue;
+    }
+    queue->live = consumer;
+    consumer->exchange = exchange;
+    consumer->pattern = pattern;
+    consumer_update(consumer);
+    return STATUS_OK;
+
+fail_after_queue:
+    free(pattern);
+    if (queue != NULL)
+        queue_end(core, queue, STATUS_OK);
+    return status;
+}
+
+struct consumer *consumer_find(const struct peer *peer, uint32_t number)
+{
+    struct consumer *consumer;
+    HASH_FIND(hh, peer->consumers, &number, sizeof number, consumer);
+    return consumer != NULL && !consumer->is_cancelled ? consumer : NULL;
+}
+
+/* --- ending -------------------------------------------------------------------------------------
+ */
+
+static void consumer_free(struct consumer *consumer)
+{
+    struct core *core = consumer->peer->core;
+    HASH_DEL(consumer->peer->consumers, consumer);
+    queue_unref(core, consumer->queue);
+    free(consumer->pattern);
+    free(consumer);
+}
+
+/* Ends what is volatile about a queue once its last consumer has gone. */
+static void queue_after_consumer(struct core *core, struct queue *queue)
+{
+    if (queue->kind == QUEUE_LIVE || queue->is_gone || queue->consumer_count > 0 ||
+        !queue->is_auto_delete)
+        return;
+    if (queue->kind == QUEUE_DURABLE) {
+        struct wire_writer w;
+        struct operation_queue_gone operation = {queue->number};
+        /* Without room in the journal it stays; the next consumer's leaving tries again. */
+        if (recorder_begin(core, NULL, record_size_queue_gone(&operation), JOURNAL_URGENT, &w) !=
+            STATUS_OK)
+            return;
+        record_put_queue_gone(&w, &operation);
+        recorder_end(core, &w);
+    }
+    queue_end(core, queue, STATUS_NO_QUEUE);
+}
+
+void consumer_cancel(struct consumer *consumer)
+{
+    struct core *core = consumer->peer->core;
+    struct queue *queue = consumer->queue;
+    consumer->is_cancelled = true;
+    consumer_update(consumer);
+    queue->consumer_count--;
+    core->consumer_count--;
+    queue_ref(queue);
+    if (queue->kind == QUEUE_LIVE) {
+        exchange_remove_live(consumer->exchange, queue, wire_bytes_of_text(consumer->pattern));
+        queue->live = NULL;
+        queue_end(core, queue, STATUS_OK);
+    }
+    if (consumer->unsettled_count == 0)
+        consumer_free(consumer);
+    queue_after_consumer(core, queue);
+    queue_unref(core, queue);
+}
+
+static void tell_gone(struct consumer *consumer, enum status status)
+{
+    struct frame frame = {.header.type = FRAME_CONSUMER_GONE};
+    frame.as.consumer_gone = (struct frame_consumer_gone){consumer->number, (uint16_t)status};
+    output_frame(consumer->peer, &frame);
+}
+
+void consumer_end_live(struct core *core, const struct exchange *exchange)
+{
+    if (exchange->live_count == 0)
+        return;
+    struct peer *peer;
+    TAILQ_FOREACH (peer, &core->peers, link) {
+        struct consumer *consumer;
+        struct consumer *next;
+        HASH_ITER (hh, peer->consumers, consumer, next)
+            if (consumer->exchange == exchange && !consumer->is_cancelled) {
+                tell_gone(consumer, STATUS_NO_EXCHANGE);
+                consumer_cancel(consumer);
+            }
+    }
+}
+
+void delivery_end(struct peer *peer, struct delivery *delivery)
+{
+    struct delivery_ring *ring = &peer->deliveries;
+    struct consumer *consumer = delivery->consumer;
+    delivery->consumer = NULL;
+    ring->live_count--;
+    while (ring->count > 0 && ring_at(ring, 0)->consumer == NULL) {
+        ring->start = (ring->start + 1) & (ring->room - 1);
+        ring->count--;
+    }
+    consumer->unsettled_count--;
+    consumer->unsettled_bytes -= delivery->bytes;
+    if (consumer->is_cancelled && consumer->unsettled_count == 0)
+        consumer_free(consumer);
+    else
+        consumer_update(consumer);
+}
+
+/* The deliveries of a queue that is gone mean nothing any more. */
+static void peer_drop_deliveries(struct peer *peer, const struct queue *queue)
+{
+    struct delivery *delivery = delivery_find_from(peer, 0);
+    while (delivery != NULL) {
+        struct delivery *next = delivery_next(peer, delivery);
+        if (delivery->consumer->queue == queue)
+            delivery_end(peer, delivery);
+        delivery = next;
+    }
+}
+
+void consumer_end_all(struct core *core, struct queue *queue, enum status status)
+{
+    if (queue->consumer_count == 0 && queue->out_count == 0)
+        return;
+    struct peer *peer;
+    TAILQ_FOREACH (peer, &core->peers, link) {
+        peer_drop_deliveries(peer, queue);
+        struct consumer *consumer;
+        struct consumer *next;
+        HASH_ITER (hh, peer->consumers, consumer, next)
+            if (consumer->queue == queue && !consumer->is_cancelled) {
+                tell_gone(consumer, status);
+                consumer_cancel(consumer);
+            }
+    }
+}
+
+/* A lost worker counts as a failed attempt for the oldest delivery of a consumer: that is the one
+ * it was most likely busy with. */
+static void delivery_lost(struct core *core, struct delivery *delivery)
+{
+    struct queue *queue = delivery->consumer->queue;
+    struct index_at at = index_find(&queue->index, delivery->number);
+    if (at.found == NULL)
+        return;
+    core->counters.workers_lost++;
+    if ((at.found->word & PLACE_TRANSIENT) != 0) {
+        struct message *message = place_message(at.found->word);
+        if (message->call != NULL) {
+            call_fail(message->call, STATUS_WORKER_LOST, OUTCOME_MAYBE_RUN);
+            message->call = NULL;
+            place_remove(core, queue, at);
+            return;
+        }
+    }
+    struct operation_attempt operation = {
+        queue->number, delivery->number,
+        (uint16_t)(queue_failed_attempts(queue, delivery->number) + 1)};
+    uint64_t position = 0;
+    if ((at.found->word & PLACE_TRANSIENT) == 0) {
+        struct wire_writer w;
+        if (recorder_begin(core, NULL, record_size_attempt(&operation), JOURNAL_URGENT, &w) ==
+            STATUS_OK) {
+            position = recorder_position(core, &w);
+            record_put_attempt(&w, &operation);
+            recorder_end(core, &w);
+        }
+    }
+    apply_attempt(core, queue, &operation, position);
+    queue_return(core, queue, delivery->number);
+}
+
+void consumer_end_peer(struct peer *peer, enum peer_leaving leaving)
+{
+    struct core *core = peer->core;
+    struct consumer *consumer;
+    struct consumer *next_consumer;
+    HASH_ITER (hh, peer->consumers, consumer, next_consumer)
+        if (!consumer->is_cancelled)
+            consumer_cancel(consumer);
+    struct delivery *delivery = delivery_find_from(peer, 0);
+    while (delivery != NULL) {
+        struct delivery *next = delivery_next(peer, delivery);
+        struct queue *queue = delivery->consumer->queue;
+        queue_ref(queue);
+        if (leaving == PEER_LOST && !delivery->consumer->is_lost) {
+            delivery->consumer->is_lost = true;
+            delivery_lost(core, delivery);
+        } else {
+            queue_return(core, queue, delivery->number);
+        }
+        delivery_end(peer, delivery);
+        queue_unref(core, queue);
+        delivery = next;
+    }
+    assert(peer->consumers == NULL);
+    free(peer->deliveries.slots);
+    peer->deliveries = (struct delivery_ring){0};
+}

@@ -1,0 +1,54 @@
+/* Consumers and live subscriptions of peers, and the deliveries they have not settled. */
+#ifndef HERALD_CONSUMER_H
+#define HERALD_CONSUMER_H
+
+#include "broker/core/state.h"
+
+struct exchange;
+
+/* Begins to hand out. STATUS_CONSUMER_EXISTS, STATUS_LIMIT, STATUS_EXCLUSIVE, STATUS_NO_MEMORY. */
+enum status consumer_open(struct peer *peer, struct queue *queue,
+                          const struct frame_consume *consume);
+
+/* Likewise for a live subscription, with a queue of its own behind it. */
+enum status consumer_subscribe(struct peer *peer, struct exchange *exchange,
+                               const struct frame_subscribe *subscribe);
+
+/* NULL: this peer has none of that number, or it is cancelled. */
+struct consumer *consumer_find(const struct peer *peer, uint32_t number);
+
+/* No more deliveries. Those it has may still be settled; it is freed with the last of them. */
+void consumer_cancel(struct consumer *consumer);
+
+/* Ends the live subscriptions of an exchange that is going away; their peers are told. */
+void consumer_end_live(struct core *core, const struct exchange *exchange);
+
+/* Ends a queue's consumers; their peers are told why. Their deliveries become stale. */
+void consumer_end_all(struct core *core, struct queue *queue, enum status status);
+
+/* Looks again whether the consumer has room: after a settlement, or when its peer's output drained.
+ */
+void consumer_update(struct consumer *consumer);
+void consumer_update_all(struct peer *peer);
+
+/* Room for one delivery more, so that consumer_lend cannot fail. */
+enum status consumer_reserve(struct peer *peer);
+
+/* Notes a hand-out of `bytes` bytes and returns its name. */
+uint64_t consumer_lend(struct consumer *consumer, uint64_t number, uint32_t bytes);
+
+/* The peer's unsettled delivery with this name or the next one after it; NULL: there is none. */
+struct delivery *delivery_find_from(struct peer *peer, uint64_t name);
+
+/* The next one that is unsettled; NULL at the end. */
+struct delivery *delivery_next(struct peer *peer, const struct delivery *delivery);
+
+/* The delivery is settled or taken back: its consumer has room again. */
+void delivery_end(struct peer *peer, struct delivery *delivery);
+
+/* The peer is gone: everything unsettled goes back, the oldest of each consumer as a failed attempt
+ * unless the peer left in good order. */
+enum peer_leaving { PEER_LOST, PEER_LEFT };
+void consumer_end_peer(struct peer *peer, enum peer_leaving leaving);
+
+#endif

@@ -1,0 +1,358 @@
+/* The core: its life, and what a round does after the frames. */
+#include "broker/core/core.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/call.h"
+#include "broker/core/client.h"
+#include "broker/core/consumer.h"
+#include "broker/core/credit.h"
+#include "broker/core/exchange.h"
+#include "broker/core/line.h"
+#include "broker/core/output.h"
+#include "broker/core/pump.h"
+#include "broker/core/queue.h"
+#include "broker/core/recorder.h"
+#include "broker/core/state.h"
+
+enum {
+    /* Numbers given since the last record are not known after a crash: a start leaves out so many,
+     * so that none is given twice. */
+    NUMBERS_LEFT_OUT = 1 << 24,
+    RATE_INTERVAL_MS = 1000,
+};
+
+struct core *core_new(const struct core_limits *limits, core_note_fn note, void *note_context)
+{
+    struct core *core = calloc(1, sizeof *core);
+    if (core == NULL)
+        return NULL;
+    core->limits = *limits;
+    core->note = note;
+    core->note_context = note_context;
+    core->next_message = 1;
+    core->next_queue = 1;
+    core->next_exchange = 1;
+    core->next_client = 1;
+    core->next_delivery = 1;
+    core->next_peer = 1;
+    TAILQ_INIT(&core->pump);
+    TAILQ_INIT(&core->held);
+    TAILQ_INIT(&core->dying);
+    TAILQ_INIT(&core->peers);
+    TAILQ_INIT(&core->dirty);
+    TAILQ_INIT(&core->lines);
+    TAILQ_INIT(&core->creditors);
+    TAILQ_INIT(&core->absent);
+    wheel_init(&core->wheel, 0);
+    return core;
+}
+
+void core_free(struct core *core)
+{
+    if (core == NULL)
+        return;
+    assert(TAILQ_EMPTY(&core->peers));
+    core->journal = NULL; /* homes are not counted any more */
+    struct exchange *exchange;
+    struct exchange *next_exchange;
+    HASH_ITER (by_name, core->exchanges_by_name, exchange, next_exchange)
+        exchange_end(core, exchange);
+    struct queue *queue;
+    struct queue *next_queue;
+    HASH_ITER (by_name, core->queues_by_name, queue, next_queue)
+        queue_end(core, queue, STATUS_GOODBYE);
+    while (queue_work_off(core) || !TAILQ_EMPTY(&core->dying))
+        continue;
+    struct client *client;
+    struct client *next_client;
+    HASH_ITER (by_name, core->clients_by_name, client, next_client)
+        client_free(core, client);
+    for (unsigned i = 0; i < core->spare_count; i++)
+        buffer_deinit(&core->spares[i]);
+    free(core->routed);
+    free(core);
+}
+
+enum status core_on_record(void *context, uint64_t position, const unsigned char *at,
+                           uint32_t bytes, uint64_t now_ms)
+{
+    struct core *core = context;
+    struct wire_reader r = wire_reader_of(at, bytes);
+    (void)now_ms;
+    for (;;) {
+        uint32_t back = (uint32_t)(r.at - at);
+        struct operation operation;
+        enum status status = record_next(&r, &operation);
+        if (status == STATUS_MORE)
+            return STATUS_OK;
+        if (status == STATUS_OK)
+            status = apply_operation(core, &operation, position + back, back);
+        if (status != STATUS_OK)
+            return status;
+    }
+}
+
+/* --- start --------------------------------------------------------------------------------------
+ */
+
+/* Everything at or below the mark may have been handed out before. */
+static void count_places(struct core *core, struct queue *queue)
+{
+    struct index_at at = index_find_from(&queue->index, 0);
+    for (; at.found != NULL; at = index_next(&queue->index, at)) {
+        home_add(core, place_position(at.found->word));
+        if (index_number(&queue->index, at) <= queue->mark)
+            at.found->word |= PLACE_REDELIVERED;
+    }
+}
+
+static void count_queue(struct core *core, struct queue *queue)
+{
+    home_add(core, queue->home);
+    home_add(core, queue->mark_position);
+    queue->mark_before = queue->mark;
+    queue->handed_max = queue->mark;
+    queue->accepted_total = 0;
+    count_places(core, queue);
+    struct parked *parked;
+    struct parked *next_parked;
+    HASH_ITER (hh, queue->parked, parked, next_parked) {
+        home_add(core, parked->home);
+        home_add(core, place_position(parked->word));
+    }
+    struct attempted *attempted;
+    struct attempted *next;
+    HASH_ITER (hh, queue->attempted, attempted, next)
+        home_add(core, attempted->home);
+}
+
+static void count_client(struct core *core, const struct client *client)
+{
+    home_add(core, client->home);
+    home_add(core, client->answered_home);
+    const struct refusal *refusal;
+    STAILQ_FOREACH (refusal, &client->refusals, link) {
+        home_add(core, refusal->home);
+    }
+}
+
+/* Recovery applies without counting homes; now all that survived is counted at once. */
+static void count_homes(struct core *core)
+{
+    struct queue *queue;
+    struct queue *next_queue;
+    HASH_ITER (by_name, core->queues_by_name, queue, next_queue)
+        count_queue(core, queue);
+    struct exchange *exchange;
+    struct exchange *next_exchange;
+    HASH_ITER (by_name, core->exchanges_by_name, exchange, next_exchange) {
+        home_add(core, exchange->home);
+        struct binding *binding;
+        struct binding *next;
+        HASH_ITER (hh, exchange->bindings, binding, next)
+            home_add(core, binding->home);
+    }
+    struct client *client;
+    struct client *next_client;
+    HASH_ITER (by_name, core->clients_by_name, client, next_client)
+        count_client(core, client);
+}
+
+static int compare_queues(const struct queue *a, const struct queue *b)
+{
+    return a->number < b->number ? -1 : 1;
+}
+
+static int compare_exchanges(const struct exchange *a, const struct exchange *b)
+{
+    return a->number < b->number ? -1 : 1;
+}
+
+static enum status record_start(struct core *core)
+{
+    struct operation_start operation = {core->start_number, core->next_message, core->next_queue,
+                                        core->next_exchange, core->next_client};
+    struct wire_writer w;
+    enum status status =
+        recorder_begin(core, NULL, record_size_start(&operation), JOURNAL_URGENT, &w);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t position = recorder_position(core, &w);
+    record_put_start(&w, &operation);
+    recorder_end(core, &w);
+    recorder_close(core);
+    core->start_home = position;
+    home_add(core, position);
+    return STATUS_OK;
+}
+
+enum status core_start(struct core *core, struct journal *journal, uint64_t now_ms)
+{
+    while (queue_work_off(core) || !TAILQ_EMPTY(&core->dying))
+        continue;
+    core->journal = journal;
+    core->now_ms = now_ms;
+    core->rate_at_ms = now_ms;
+    core->durable_position = journal_durable_position(journal);
+    wheel_init(&core->wheel, now_ms);
+    count_homes(core);
+    /* Lists are told in the order of numbers; from now on new ones come at the end. */
+    HASH_SRT(by_number, core->queues_by_number, compare_queues);
+    HASH_SRT(by_number, core->exchanges_by_number, compare_exchanges);
+    if (!journal_recovery(journal).was_clean)
+        core->next_message += NUMBERS_LEFT_OUT;
+    core->rate_number = core->next_message;
+    core->start_number++;
+    return record_start(core);
+}
+
+uint32_t core_start_number(const struct core *core)
+{
+    return core->start_number;
+}
+
+/* --- a round ------------------------------------------------------------------------------------
+ */
+
+enum status core_on_errand(struct core *core, struct errand *errand)
+{
+    return journal_on_errand(core->journal, errand);
+}
+
+void core_set_time(struct core *core, uint64_t now_ms)
+{
+    if (now_ms > core->now_ms)
+        core->now_ms = now_ms;
+}
+
+static void on_timer(void *argument, struct wheel_timer *timer)
+{
+    call_on_timer(argument, timer);
+}
+
+/* How fast numbers are given now: marks reach ahead by a second of it. */
+static void measure_rate(struct core *core)
+{
+    uint64_t elapsed = core->now_ms - core->rate_at_ms;
+    if (elapsed < RATE_INTERVAL_MS)
+        return;
+    core->numbers_a_second = (core->next_message - core->rate_number) * 1000 / elapsed;
+    core->rate_number = core->next_message;
+    core->rate_at_ms = core->now_ms;
+}
+
+void core_end_of_round(struct core *core)
+{
+    core->has_more = false;
+    measure_rate(core);
+    pump_prepare(core);
+    recorder_close(core);
+    journal_round(core->journal, core->now_ms);
+    uint64_t durable_position = journal_durable_position(core->journal);
+    if (durable_position != core->durable_position) {
+        core->durable_position = durable_position;
+        pump_on_durable(core);
+    }
+    wheel_run(&core->wheel, core->now_ms, on_timer, core);
+    line_release_all(core);
+    if (!core->is_draining)
+        pump_run(core);
+    core->has_more |= queue_work_off(core);
+    credit_run(core);
+    if (core->recorder.is_open) {
+        recorder_close(core);
+        journal_round(core->journal, core->now_ms);
+    }
+}
+
+uint64_t core_next_due(const struct core *core)
+{
+    return wheel_next_ms(&core->wheel);
+}
+
+bool core_has_more(const struct core *core)
+{
+    return core->has_more;
+}
+
+struct peer *core_next_dirty(struct core *core)
+{
+    struct peer *peer = TAILQ_FIRST(&core->dirty);
+    if (peer != NULL) {
+        TAILQ_REMOVE(&core->dirty, peer, dirty_link);
+        peer->is_dirty = false;
+    }
+    return peer;
+}
+
+void core_set_limits(struct core *core, const struct core_limits *limits)
+{
+    core->limits = *limits;
+}
+
+void core_allow_anonymous(struct core *core)
+{
+    core->is_anonymous_allowed = true;
+}
+
+/* --- stop ---------------------------------------------------------------------------------------
+ */
+
+void core_drain(struct core *core, uint32_t within_ms)
+{
+    core->is_draining = true;
+    struct peer *peer;
+    TAILQ_FOREACH (peer, &core->peers, link) {
+        if (peer->state != PEER_OPEN)
+            continue;
+        struct frame frame = {.header.type = FRAME_DRAIN};
+        frame.as.drain.within_ms = within_ms;
+        output_frame(peer, &frame);
+    }
+}
+
+bool core_is_drained(const struct core *core)
+{
+    const struct peer *peer;
+    TAILQ_FOREACH (peer, &core->peers, link) {
+        if (peer->deliveries.live_count > 0 || peer->line.count > 0)
+            return false;
+    }
+    return core->call_count == 0;
+}
+
+/* The exact word on what was handed out: after a clean stop nothing is flagged without need. */
+static void record_exact_mark(struct core *core, struct queue *queue)
+{
+    if (queue->kind != QUEUE_DURABLE || queue->mark <= queue->handed_max)
+        return;
+    struct operation_mark operation = {queue->number, queue->handed_max};
+    struct wire_writer w;
+    if (recorder_begin(core, NULL, record_size_mark(&operation), JOURNAL_URGENT, &w) != STATUS_OK)
+        return;
+    uint64_t position = recorder_position(core, &w);
+    record_put_mark(&w, &operation);
+    recorder_end(core, &w);
+    apply_mark(core, queue, &operation, position);
+}
+
+void core_stop(struct core *core)
+{
+    struct peer *peer;
+    TAILQ_FOREACH (peer, &core->peers, link) {
+        struct call *call;
+        struct call *next;
+        HASH_ITER (hh, peer->calls, call, next)
+            call_on_drain(core, call);
+        peer->has_left = true; /* what it holds goes back uncounted: the broker leaves, not it */
+        peer->is_client_kept = true;
+    }
+    struct queue *queue;
+    struct queue *next_queue;
+    HASH_ITER (by_name, core->queues_by_name, queue, next_queue)
+        record_exact_mark(core, queue);
+    recorder_close(core);
+}

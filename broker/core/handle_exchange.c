@@ -1,0 +1,164 @@
+/* EXCHANGE_CREATE, EXCHANGE_DELETE, BIND, UNBIND. */
+#include "broker/core/apply.h"
+#include "broker/core/dispatch.h"
+#include "broker/core/exchange.h"
+#include "broker/core/queue.h"
+#include "broker/core/recorder.h"
+#include "protocol/property.h"
+#include "protocol/topic.h"
+
+static enum status record_exchange(struct peer *peer, const struct frame_exchange_create *create)
+{
+    struct core *core = peer->core;
+    struct operation_exchange operation = {core->next_exchange, create->exchange, create->settings};
+    struct wire_writer w;
+    enum status status =
+        recorder_begin(core, peer, record_size_exchange(&operation), JOURNAL_FRESH, &w);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t position = recorder_position(core, &w);
+    record_put_exchange(&w, &operation);
+    recorder_end(core, &w);
+    apply_exchange(core, &operation, position);
+    return exchange_find(core, create->exchange) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+enum status handle_exchange_create(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_exchange_create *create = &frame->as.exchange_create;
+    struct core *core = peer->core;
+    if (topic_check_name(create->exchange) != STATUS_OK || topic_name_is_reserved(create->exchange))
+        return STATUS_BAD_NAME;
+    enum status status = property_check(create->settings, PROPERTY_SCOPE_EXCHANGE);
+    if (status != STATUS_OK)
+        return status;
+    enum exchange_kind kind =
+        (frame->header.flags & FLAG_TRANSIENT) != 0 ? EXCHANGE_TRANSIENT : EXCHANGE_DURABLE;
+    const struct exchange *exchange = exchange_find(core, create->exchange);
+    if (exchange != NULL)
+        return exchange->kind == kind ? STATUS_OK : STATUS_MISMATCH;
+    if (HASH_CNT(by_name, core->exchanges_by_name) >= core->limits.exchanges_max)
+        return STATUS_LIMIT;
+    if (kind == EXCHANGE_DURABLE)
+        return record_exchange(peer, create);
+    if (exchange_new(core, kind, core->next_exchange, create->exchange) == NULL)
+        return STATUS_NO_MEMORY;
+    core->next_exchange++;
+    return STATUS_OK;
+}
+
+static enum status find_exchange(struct peer *peer, struct wire_bytes name,
+                                 struct exchange **exchange)
+{
+    *exchange = exchange_find(peer->core, name);
+    if (*exchange != NULL)
+        return STATUS_OK;
+    dispatch_explain(peer->core, "there is no exchange %.*s", (int)name.bytes,
+                     (const char *)name.at);
+    return STATUS_NO_EXCHANGE;
+}
+
+enum status handle_exchange_delete(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_exchange_delete *delete = &frame->as.exchange_delete;
+    struct core *core = peer->core;
+    struct exchange *exchange;
+    enum status status = find_exchange(peer, delete->exchange, &exchange);
+    if (status != STATUS_OK)
+        return status;
+    if ((frame->header.flags & FLAG_IF_UNUSED) != 0 &&
+        (exchange->binding_count > 0 || exchange->live_count > 0))
+        return STATUS_IN_USE;
+    if (exchange->kind == EXCHANGE_TRANSIENT) {
+        exchange_end(core, exchange);
+        return STATUS_OK;
+    }
+    struct operation_exchange_gone operation = {exchange->number};
+    struct wire_writer w;
+    status = recorder_begin(core, peer, record_size_exchange_gone(&operation), JOURNAL_URGENT, &w);
+    if (status != STATUS_OK)
+        return status;
+    record_put_exchange_gone(&w, &operation);
+    recorder_end(core, &w);
+    apply_exchange_gone(core, &operation);
+    return STATUS_OK;
+}
+
+/* Both ends of a binding. */
+static enum status find_ends(struct peer *peer, const struct frame_bind *bind,
+                             struct exchange **exchange, struct queue **queue)
+{
+    enum status status = topic_check_pattern(bind->pattern);
+    if (status != STATUS_OK)
+        return status;
+    status = find_exchange(peer, bind->exchange, exchange);
+    if (status != STATUS_OK)
+        return status;
+    *queue = queue_find(peer->core, bind->queue);
+    if (*queue == NULL) {
+        dispatch_explain(peer->core, "there is no queue %.*s", (int)bind->queue.bytes,
+                         (const char *)bind->queue.at);
+        return STATUS_NO_QUEUE;
+    }
+    return (*queue)->owner == NULL || (*queue)->owner == peer ? STATUS_OK : STATUS_EXCLUSIVE;
+}
+
+/* A binding lasts when both its ends do. */
+static bool is_durable(const struct exchange *exchange, const struct queue *queue)
+{
+    return exchange->kind == EXCHANGE_DURABLE && queue->kind == QUEUE_DURABLE;
+}
+
+enum status handle_bind(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_bind *bind = &frame->as.bind;
+    struct core *core = peer->core;
+    struct exchange *exchange;
+    struct queue *queue;
+    enum status status = find_ends(peer, bind, &exchange, &queue);
+    if (status != STATUS_OK)
+        return status;
+    if (exchange_find_binding(exchange, queue, bind->pattern) != NULL)
+        return STATUS_OK;
+    if (core->binding_count >= core->limits.bindings_max)
+        return STATUS_LIMIT;
+    if (!is_durable(exchange, queue))
+        return exchange_bind(core, exchange, queue, bind->pattern, 0);
+    struct operation_binding operation = {exchange->number, queue->number, bind->pattern};
+    struct wire_writer w;
+    status = recorder_begin(core, peer, record_size_binding(&operation), JOURNAL_FRESH, &w);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t position = recorder_position(core, &w);
+    record_put_binding(&w, &operation);
+    recorder_end(core, &w);
+    apply_binding(core, &operation, position);
+    return STATUS_OK;
+}
+
+enum status handle_unbind(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_unbind *unbind = &frame->as.unbind;
+    struct core *core = peer->core;
+    struct frame_bind ends = {unbind->queue, unbind->exchange, unbind->pattern};
+    struct exchange *exchange;
+    struct queue *queue;
+    enum status status = find_ends(peer, &ends, &exchange, &queue);
+    if (status != STATUS_OK)
+        return status;
+    if (exchange_find_binding(exchange, queue, unbind->pattern) == NULL)
+        return STATUS_NO_BINDING;
+    if (!is_durable(exchange, queue)) {
+        exchange_unbind(core, exchange, queue, unbind->pattern);
+        return STATUS_OK;
+    }
+    struct operation_unbinding operation = {exchange->number, queue->number, unbind->pattern};
+    struct wire_writer w;
+    status = recorder_begin(core, peer, record_size_unbinding(&operation), JOURNAL_URGENT, &w);
+    if (status != STATUS_OK)
+        return status;
+    record_put_unbinding(&w, &operation);
+    recorder_end(core, &w);
+    apply_unbinding(core, &operation);
+    return STATUS_OK;
+}

@@ -1,0 +1,286 @@
+/* QUERY: rows about queues, exchanges, bindings, connections and counters.
+ *
+ * Lists come a page at a time, in the order of numbers, so that no answer holds the loop or memory
+ * for long; the page after is asked for with the last row's number.
+ */
+#include <stdlib.h>
+
+#include "broker/core/dispatch.h"
+#include "broker/core/exchange.h"
+#include "broker/core/line.h"
+#include "broker/core/output.h"
+#include "broker/core/queue.h"
+#include "broker/core/recorder.h"
+#include "protocol/property.h"
+#include "protocol/topic.h"
+
+enum {
+    PAGE_ROWS = 256,
+    ROW_BYTES_MAX = 2048, /* of one row with two names and a pattern of 255 bytes each */
+};
+
+/* The answer as it grows: encoded ROW frames. The last one is flagged when it is known to be. */
+struct page {
+    struct peer *peer;
+    uint64_t tag;
+    struct buffer frames;
+    size_t last_at; /* where the last frame begins */
+    uint32_t row_count;
+    uint32_t row_count_max;
+    unsigned char row[ROW_BYTES_MAX];
+    struct wire_writer w; /* over row */
+    bool is_broken;
+};
+
+static struct wire_writer *row_begin(struct page *page)
+{
+    page->w = wire_writer_of(page->row, sizeof page->row);
+    return &page->w;
+}
+
+static void row_end(struct page *page)
+{
+    struct wire_bytes fields = wire_bytes_of(page->row, (uint32_t)wire_written(&page->w));
+    size_t bytes = FRAME_HEADER_BYTES + fields.bytes;
+    unsigned char *at = page->w.failed ? NULL : buffer_reserve(&page->frames, bytes);
+    if (at == NULL) {
+        page->is_broken = true;
+        return;
+    }
+    struct wire_writer w = wire_writer_of(at, bytes);
+    frame_put_row(&w, 0, page->tag, &(struct frame_row){fields});
+    page->last_at = page->frames.end;
+    buffer_commit(&page->frames, bytes);
+    page->row_count++;
+}
+
+static bool page_is_full(const struct page *page)
+{
+    return page->is_broken || page->row_count >= page->row_count_max;
+}
+
+static void put_text(struct wire_writer *w, const char *name, const char *text)
+{
+    row_put_text(w, name, wire_bytes_of_text(text));
+}
+
+static void row_queue(struct page *page, const struct queue *queue)
+{
+    struct wire_writer *w = row_begin(page);
+    row_put_number(w, "number", ROW_NUMBER, queue->number);
+    put_text(w, "name", queue->name);
+    row_put_number(w, "durable", ROW_FLAG, queue->kind == QUEUE_DURABLE);
+    row_put_number(w, "exclusive", ROW_FLAG, queue->owner != NULL);
+    row_put_number(w, "auto_delete", ROW_FLAG, queue->is_auto_delete);
+    row_put_number(w, "messages", ROW_NUMBER, queue_count(queue));
+    row_put_number(w, "ready", ROW_NUMBER, queue_ready_count(queue));
+    row_put_number(w, "running", ROW_NUMBER, queue->out_count);
+    row_put_number(w, "parked", ROW_NUMBER, HASH_CNT(hh, queue->parked));
+    row_put_number(w, "consumers", ROW_NUMBER, queue->consumer_count);
+    row_put_number(w, "bindings", ROW_NUMBER, queue->binding_count);
+    row_put_number(w, "bytes", ROW_BYTES, queue->bytes);
+    row_put_number(w, "max_count", ROW_NUMBER, queue->count_max);
+    row_put_number(w, "max_bytes", ROW_BYTES, queue->bytes_max);
+    put_text(w, "overflow", queue->overflow == QUEUE_REFUSE ? "refuse" : "drop-oldest");
+    row_put_number(w, "accepted", ROW_NUMBER, queue->accepted_total);
+    row_put_number(w, "delivered", ROW_NUMBER, queue->delivered_total);
+    row_put_number(w, "settled", ROW_NUMBER, queue->settled_total);
+    row_put_number(w, "failed", ROW_NUMBER, queue->failed_total);
+    row_end(page);
+}
+
+static void row_exchange(struct page *page, const struct exchange *exchange)
+{
+    struct wire_writer *w = row_begin(page);
+    row_put_number(w, "number", ROW_NUMBER, exchange->number);
+    put_text(w, "name", exchange->name);
+    row_put_number(w, "durable", ROW_FLAG, exchange->kind == EXCHANGE_DURABLE);
+    row_put_number(w, "bindings", ROW_NUMBER, exchange->binding_count);
+    row_put_number(w, "subscribers", ROW_NUMBER, exchange->live_count);
+    row_put_number(w, "published", ROW_NUMBER, exchange->published_total);
+    row_end(page);
+}
+
+static enum status query_queues(struct page *page, const struct frame_query *query)
+{
+    struct queue *queue;
+    struct queue *next;
+    HASH_ITER (by_number, page->peer->core->queues_by_number, queue, next)
+        if (queue->number > query->after && !page_is_full(page))
+            row_queue(page, queue);
+    return STATUS_OK;
+}
+
+static enum status query_queue(struct page *page, const struct frame_query *query)
+{
+    const struct queue *queue = queue_find(page->peer->core, query->name);
+    if (queue == NULL)
+        return STATUS_NO_QUEUE;
+    row_queue(page, queue);
+    return STATUS_OK;
+}
+
+static enum status query_exchanges(struct page *page, const struct frame_query *query)
+{
+    struct exchange *exchange;
+    struct exchange *next;
+    HASH_ITER (by_number, page->peer->core->exchanges_by_number, exchange, next)
+        if (exchange->number > query->after && !page_is_full(page))
+            row_exchange(page, exchange);
+    return STATUS_OK;
+}
+
+static enum status query_exchange(struct page *page, const struct frame_query *query)
+{
+    const struct exchange *exchange = exchange_find(page->peer->core, query->name);
+    if (exchange == NULL)
+        return STATUS_NO_EXCHANGE;
+    row_exchange(page, exchange);
+    return STATUS_OK;
+}
+
+static enum status query_bindings(struct page *page, const struct frame_query *query)
+{
+    const struct exchange *exchange = exchange_find(page->peer->core, query->name);
+    if (exchange == NULL)
+        return STATUS_NO_EXCHANGE;
+    struct binding *binding;
+    struct binding *next;
+    uint64_t number = 0;
+    HASH_ITER (hh, exchange->bindings, binding, next) {
+        if (++number <= query->after || page_is_full(page))
+            continue;
+        struct wire_writer *w = row_begin(page);
+        row_put_number(w, "number", ROW_NUMBER, number);
+        put_text(w, "exchange", exchange->name);
+        put_text(w, "queue", binding->queue->name);
+        row_put_text(w, "pattern", wire_bytes_of(binding->key + 4, binding->key_bytes - 4));
+        row_end(page);
+    }
+    return STATUS_OK;
+}
+
+static enum status query_route(struct page *page, const struct frame_query *query)
+{
+    struct core *core = page->peer->core;
+    enum status status = topic_check_key(query->key);
+    if (status != STATUS_OK)
+        return status;
+    struct exchange *exchange = exchange_find(core, query->name);
+    if (exchange == NULL)
+        return STATUS_NO_EXCHANGE;
+    struct queue *const *queues;
+    size_t count;
+    status = exchange_route(core, exchange, query->key, &queues, &count);
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        if (i < query->after || page_is_full(page))
+            continue;
+        struct wire_writer *w = row_begin(page);
+        row_put_number(w, "number", ROW_NUMBER, i + 1);
+        put_text(w, "queue", queues[i]->name);
+        row_put_number(w, "live", ROW_FLAG, queues[i]->kind == QUEUE_LIVE);
+        row_end(page);
+    }
+    return status;
+}
+
+static void row_figure(struct page *page, const char *name, uint64_t value, const char *text)
+{
+    struct wire_writer *w = row_begin(page);
+    put_text(w, "name", name);
+    row_put_number(w, "value", ROW_NUMBER, value);
+    put_text(w, "text", text);
+    row_end(page);
+}
+
+static enum status query_stats(struct page *page, const struct frame_query *query)
+{
+    const struct core *core = page->peer->core;
+    struct journal_figures figures = journal_figures(core->journal);
+    (void)query;
+#define COUNTER(name, text) row_figure(page, #name, core->counters.name, text);
+#include "broker/core/counters.def"
+    row_figure(page, "connections", core->peer_count, "connections now");
+    row_figure(page, "queues", HASH_CNT(by_name, core->queues_by_name), "queues now");
+    row_figure(page, "exchanges", HASH_CNT(by_name, core->exchanges_by_name), "exchanges now");
+    row_figure(page, "bindings", core->binding_count, "bindings now");
+    row_figure(page, "consumers", core->consumer_count, "consumers now");
+    row_figure(page, "calls_waiting", core->call_count, "calls that wait for their outcome now");
+    row_figure(page, "clients", core->client_count, "clients whose answers are remembered");
+    row_figure(page, "transient_bytes", core->transient_bytes, "memory of transient messages");
+    row_figure(page, "start", core->start_number, "number of this start");
+    row_figure(page, "journal_segments", figures.segment_count, "segments in use");
+    row_figure(page, "journal_spares", figures.spare_count, "segments ready for use");
+    row_figure(page, "journal_bytes", figures.live_bytes, "bytes of segments in use");
+    row_figure(page, "journal_batches", figures.batch_count, "batches written since the start");
+    row_figure(page, "journal_written", figures.byte_count, "bytes written since the start");
+    row_figure(page, "journal_cached", figures.cached_bytes, "bytes of the journal in memory");
+    row_figure(page, "journal_pending", journal_pending_bytes(core->journal),
+               "bytes not on disk yet");
+    return STATUS_OK;
+}
+
+static enum status query_connections(struct page *page, const struct frame_query *query)
+{
+    const struct peer *peer;
+    TAILQ_FOREACH (peer, &page->peer->core->peers, link) {
+        if (peer->number <= query->after || page_is_full(page))
+            continue;
+        struct wire_writer *w = row_begin(page);
+        row_put_number(w, "number", ROW_NUMBER, peer->number);
+        put_text(w, "from", peer->origin->text);
+        put_text(w, "client", peer->client_name != NULL ? peer->client_name : "");
+        row_put_number(w, "open", ROW_FLAG, peer->state == PEER_OPEN);
+        row_put_number(w, "consumers", ROW_NUMBER, HASH_COUNT(peer->consumers));
+        row_put_number(w, "unsettled", ROW_NUMBER, peer->deliveries.live_count);
+        row_put_number(w, "unsent", ROW_BYTES, buffer_bytes(&peer->output));
+        row_end(page);
+    }
+    return STATUS_OK;
+}
+
+static enum status run_query(struct page *page, const struct frame_query *query)
+{
+    switch ((enum frame_query_subject)query->subject) {
+    case QUERY_QUEUES:
+        return query_queues(page, query);
+    case QUERY_QUEUE:
+        return query_queue(page, query);
+    case QUERY_EXCHANGES:
+        return query_exchanges(page, query);
+    case QUERY_EXCHANGE:
+        return query_exchange(page, query);
+    case QUERY_BINDINGS:
+        return query_bindings(page, query);
+    case QUERY_ROUTE:
+        return query_route(page, query);
+    case QUERY_STATS:
+        return query_stats(page, query);
+    case QUERY_CONNECTIONS:
+        return query_connections(page, query);
+    }
+    return STATUS_UNKNOWN_QUERY;
+}
+
+enum status handle_query(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_query *query = &frame->as.query;
+    struct page page = {.peer = peer, .tag = frame->header.tag, .row_count_max = PAGE_ROWS};
+    if (query->limit > 0 && query->limit < PAGE_ROWS)
+        page.row_count_max = query->limit;
+    buffer_init(&page.frames);
+    enum status status = run_query(&page, query);
+    if (status == STATUS_OK && page.row_count == 0) {
+        row_begin(&page);
+        row_end(&page);
+    }
+    if (page.is_broken)
+        status = STATUS_NO_MEMORY;
+    if (status == STATUS_OK) {
+        page.frames.memory[page.last_at + 5] = FLAG_LAST; /* the flags of a header, see frame.h */
+        line_answer(peer, frame->header.tag, buffer_at(&page.frames), buffer_bytes(&page.frames),
+                    recorder_needs(peer->core));
+    }
+    buffer_deinit(&page.frames);
+    return status;
+}

@@ -1,0 +1,168 @@
+/* QUEUE_CREATE, QUEUE_SET, QUEUE_DELETE, QUEUE_PURGE. */
+#include "broker/core/apply.h"
+#include "broker/core/dispatch.h"
+#include "broker/core/queue.h"
+#include "broker/core/recorder.h"
+#include "protocol/property.h"
+#include "protocol/topic.h"
+
+/* Room for a queue's settings written whole. */
+enum { SETTINGS_BYTES = 64 };
+
+static enum status check_settings(struct core *core, struct wire_bytes settings)
+{
+    enum status status = property_check(settings, PROPERTY_SCOPE_QUEUE);
+    if (status != STATUS_OK)
+        return status;
+    if (property_find_number(settings, PROPERTY_QUEUE_OVERFLOW, QUEUE_REFUSE) > QUEUE_DROP_OLDEST) {
+        dispatch_explain(core, "overflow is 0 (refuse) or 1 (drop the oldest)");
+        return STATUS_BAD_VALUE;
+    }
+    return STATUS_OK;
+}
+
+/* Writes the definition whole and applies it. */
+static enum status record_queue(struct peer *peer, uint32_t number, struct wire_bytes name,
+                                uint8_t flags, const struct queue *as)
+{
+    struct core *core = peer->core;
+    unsigned char settings[SETTINGS_BYTES];
+    struct wire_writer s = wire_writer_of(settings, sizeof settings);
+    queue_put_settings(as, &s);
+    struct operation_queue operation = {number, name, flags & FLAG_QUEUE_AUTO_DELETE,
+                                        wire_bytes_of(settings, (uint32_t)wire_written(&s))};
+    struct wire_writer w;
+    enum status status =
+        recorder_begin(core, peer, record_size_queue(&operation), JOURNAL_FRESH, &w);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t position = recorder_position(core, &w);
+    record_put_queue(&w, &operation);
+    recorder_end(core, &w);
+    apply_queue(core, &operation, position);
+    return queue_find(core, name) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* The same again is fine; something else under the name is not. */
+static enum status compare(struct peer *peer, const struct queue *queue, uint8_t flags,
+                           struct wire_bytes settings)
+{
+    bool is_transient = (flags & (FLAG_QUEUE_TRANSIENT | FLAG_QUEUE_EXCLUSIVE)) != 0;
+    bool is_exclusive = (flags & FLAG_QUEUE_EXCLUSIVE) != 0;
+    bool is_auto_delete = (flags & FLAG_QUEUE_AUTO_DELETE) != 0;
+    if (queue->owner != NULL && queue->owner != peer)
+        return STATUS_EXCLUSIVE;
+    struct queue wanted = {0};
+    queue_set(&wanted, settings);
+    bool is_same = (queue->kind == QUEUE_TRANSIENT) == is_transient &&
+                   (queue->owner != NULL) == is_exclusive &&
+                   queue->is_auto_delete == is_auto_delete &&
+                   queue->count_max == wanted.count_max && queue->bytes_max == wanted.bytes_max &&
+                   queue->overflow == wanted.overflow;
+    return is_same ? STATUS_OK : STATUS_MISMATCH;
+}
+
+static enum status create_transient(struct peer *peer, struct wire_bytes name, uint8_t flags,
+                                    struct wire_bytes settings)
+{
+    struct core *core = peer->core;
+    struct queue *queue = queue_new(core, QUEUE_TRANSIENT, core->next_queue, name);
+    if (queue == NULL)
+        return STATUS_NO_MEMORY;
+    core->next_queue++;
+    queue->is_auto_delete = (flags & FLAG_QUEUE_AUTO_DELETE) != 0;
+    if ((flags & FLAG_QUEUE_EXCLUSIVE) != 0) {
+        queue->owner = peer;
+        peer->exclusive_count++;
+    }
+    queue_set(queue, settings);
+    return STATUS_OK;
+}
+
+enum status handle_queue_create(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_queue_create *create = &frame->as.queue_create;
+    struct core *core = peer->core;
+    uint8_t flags = frame->header.flags;
+    if (topic_check_name(create->queue) != STATUS_OK || topic_name_is_reserved(create->queue))
+        return STATUS_BAD_NAME;
+    enum status status = check_settings(core, create->settings);
+    if (status != STATUS_OK)
+        return status;
+    const struct queue *queue = queue_find(core, create->queue);
+    if (queue != NULL)
+        return compare(peer, queue, flags, create->settings);
+    if (HASH_CNT(by_name, core->queues_by_name) >= core->limits.queues_max)
+        return STATUS_LIMIT;
+    /* What belongs to one connection cannot outlive it, let alone the broker. */
+    if ((flags & (FLAG_QUEUE_TRANSIENT | FLAG_QUEUE_EXCLUSIVE)) != 0)
+        return create_transient(peer, create->queue, flags, create->settings);
+    struct queue as = {0};
+    queue_set(&as, create->settings);
+    return record_queue(peer, core->next_queue, create->queue, flags, &as);
+}
+
+static enum status find(struct peer *peer, struct wire_bytes name, struct queue **queue)
+{
+    *queue = queue_find(peer->core, name);
+    if (*queue == NULL) {
+        dispatch_explain(peer->core, "there is no queue %.*s", (int)name.bytes,
+                         (const char *)name.at);
+        return STATUS_NO_QUEUE;
+    }
+    return (*queue)->owner == NULL || (*queue)->owner == peer ? STATUS_OK : STATUS_EXCLUSIVE;
+}
+
+enum status handle_queue_set(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_queue_set *set = &frame->as.queue_set;
+    struct queue *queue;
+    enum status status = check_settings(peer->core, set->settings);
+    if (status == STATUS_OK)
+        status = find(peer, set->queue, &queue);
+    if (status != STATUS_OK)
+        return status;
+    if (queue->kind != QUEUE_DURABLE) {
+        queue_set(queue, set->settings);
+        return STATUS_OK;
+    }
+    struct queue as = {
+        .count_max = queue->count_max, .bytes_max = queue->bytes_max, .overflow = queue->overflow};
+    queue_set(&as, set->settings);
+    return record_queue(peer, queue->number, set->queue,
+                        queue->is_auto_delete ? FLAG_QUEUE_AUTO_DELETE : 0, &as);
+}
+
+enum status handle_queue_delete(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_queue_delete *delete = &frame->as.queue_delete;
+    struct core *core = peer->core;
+    struct queue *queue;
+    enum status status = find(peer, delete->queue, &queue);
+    if (status != STATUS_OK)
+        return status;
+    if ((frame->header.flags & FLAG_IF_EMPTY) != 0 && queue_count(queue) > 0)
+        return STATUS_NOT_EMPTY;
+    if ((frame->header.flags & FLAG_IF_UNUSED) != 0 && queue->consumer_count > 0)
+        return STATUS_IN_USE;
+    if (queue->kind != QUEUE_DURABLE) {
+        queue_end(core, queue, STATUS_NO_QUEUE);
+        return STATUS_OK;
+    }
+    struct operation_queue_gone operation = {queue->number};
+    struct wire_writer w;
+    status = recorder_begin(core, peer, record_size_queue_gone(&operation), JOURNAL_URGENT, &w);
+    if (status != STATUS_OK)
+        return status;
+    record_put_queue_gone(&w, &operation);
+    recorder_end(core, &w);
+    apply_queue_gone(core, &operation);
+    return STATUS_OK;
+}
+
+enum status handle_queue_purge(struct peer *peer, const struct frame *frame)
+{
+    struct queue *queue;
+    enum status status = find(peer, frame->as.queue_purge.queue, &queue);
+    return status == STATUS_OK ? queue_purge(peer->core, peer, queue) : status;
+}

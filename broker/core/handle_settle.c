@@ -1,0 +1,196 @@
+/* DONE, RESULT, FAIL, RELEASE: the consumer's word on its deliveries. */
+#include "broker/core/apply.h"
+#include "broker/core/call.h"
+#include "broker/core/consumer.h"
+#include "broker/core/dispatch.h"
+#include "broker/core/queue.h"
+#include "broker/core/recorder.h"
+
+/* Deliveries whose places follow each other in one queue: settled by one operation. */
+struct run {
+    struct queue *queue;
+    struct index_at last_at;
+    uint64_t first;
+    uint64_t last;
+    uint64_t count;
+};
+
+/* The delivery with this name or the first after it up to `last`. A settlement that names none is
+ * refused: of an earlier start or of what was taken back, it is stale; of what was never given to
+ * anybody, unknown. */
+static enum status find_first(struct peer *peer, uint32_t start, uint64_t first, uint64_t last,
+                              struct delivery **delivery)
+{
+    struct core *core = peer->core;
+    if (start != core->start_number)
+        return STATUS_STALE_DELIVERY;
+    if (first == 0 || last < first || last >= core->next_delivery)
+        return STATUS_UNKNOWN_DELIVERY;
+    *delivery = delivery_find_from(peer, first);
+    return *delivery != NULL && (*delivery)->name <= last ? STATUS_OK : STATUS_STALE_DELIVERY;
+}
+
+static enum status run_end(struct peer *peer, struct run *run)
+{
+    if (run->queue == NULL)
+        return STATUS_OK;
+    struct core *core = peer->core;
+    struct queue *queue = run->queue;
+    run->queue = NULL;
+    enum status status = queue_settle(core, peer, queue, run->first, run->last);
+    if (status == STATUS_OK) {
+        queue->settled_total += run->count;
+        core->counters.messages_settled += run->count;
+        return STATUS_OK;
+    }
+    /* The journal takes nothing: the messages go back, and the worker is told. */
+    for (uint64_t number = run->first; number <= run->last;) {
+        queue_return(core, queue, number);
+        struct index_at next = index_find_from(&queue->index, number + 1);
+        number = next.found != NULL ? index_number(&queue->index, next) : UINT64_MAX;
+    }
+    return status;
+}
+
+/* Adds a delivery to the run when its place is the next one of the same queue. */
+static bool run_extend(struct run *run, const struct delivery *delivery)
+{
+    struct queue *queue = delivery->consumer->queue;
+    if (queue != run->queue)
+        return false;
+    struct index_at next = index_next(&queue->index, run->last_at);
+    if (next.found == NULL || index_number(&queue->index, next) != delivery->number)
+        return false;
+    run->last_at = next;
+    run->last = delivery->number;
+    run->count++;
+    return true;
+}
+
+static void run_begin(struct run *run, const struct delivery *delivery)
+{
+    struct queue *queue = delivery->consumer->queue;
+    run->last_at = index_find(&queue->index, delivery->number);
+    run->queue = run->last_at.found != NULL ? queue : NULL;
+    run->first = run->last = delivery->number;
+    run->count = 1;
+}
+
+/* A call is answered before its place goes. */
+static void answer_call(const struct index_at at, struct wire_bytes result)
+{
+    if (at.found == NULL || (at.found->word & PLACE_TRANSIENT) == 0)
+        return;
+    struct message *message = place_message(at.found->word);
+    if (message->call != NULL) {
+        call_done(message->call, result);
+        message->call = NULL;
+    }
+}
+
+static enum status settle_done(struct peer *peer, struct delivery *delivery, uint64_t last,
+                               struct wire_bytes result)
+{
+    struct run run = {0};
+    enum status status = STATUS_OK;
+    while (delivery != NULL && delivery->name <= last && status == STATUS_OK) {
+        struct delivery *next = delivery_next(peer, delivery);
+        if (!run_extend(&run, delivery)) {
+            status = run_end(peer, &run);
+            run_begin(&run, delivery);
+        }
+        answer_call(run.last_at, result);
+        delivery_end(peer, delivery);
+        delivery = next;
+    }
+    enum status ended = run_end(peer, &run);
+    return status != STATUS_OK ? status : ended;
+}
+
+enum status handle_done(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_done *done = &frame->as.done;
+    struct delivery *delivery;
+    enum status status = find_first(peer, done->start, done->first, done->last, &delivery);
+    if (status != STATUS_OK)
+        return status;
+    return settle_done(peer, delivery, done->last, (struct wire_bytes){NULL, 0});
+}
+
+enum status handle_result(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_result *result = &frame->as.result;
+    struct delivery *delivery;
+    enum status status =
+        find_first(peer, result->start, result->delivery, result->delivery, &delivery);
+    if (status != STATUS_OK)
+        return status;
+    return settle_done(peer, delivery, result->delivery, result->body);
+}
+
+/* Parks a durable command where it is; a transient one has nowhere to be kept. */
+static enum status park(struct peer *peer, struct queue *queue, struct index_at at,
+                        const struct frame_fail *fail)
+{
+    struct core *core = peer->core;
+    if ((at.found->word & PLACE_TRANSIENT) != 0) {
+        struct message *message = place_message(at.found->word);
+        if (message->call != NULL)
+            call_fail_worker(message->call, fail);
+        message->call = NULL;
+        place_remove(core, queue, at);
+        return STATUS_OK;
+    }
+    struct operation_park operation = {queue->number, index_number(&queue->index, at),
+                                       core->now_ms,  fail->code,
+                                       fail->text,    fail->detail};
+    struct wire_writer w;
+    enum status status =
+        recorder_begin(core, peer, record_size_park(&operation), JOURNAL_URGENT, &w);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t position = recorder_position(core, &w);
+    record_put_park(&w, &operation);
+    recorder_end(core, &w);
+    apply_park(core, queue, &operation, position);
+    core->counters.messages_parked++;
+    return STATUS_OK;
+}
+
+enum status handle_fail(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_fail *fail = &frame->as.fail;
+    if (fail->class > FAIL_BUSY)
+        return STATUS_BAD_VALUE;
+    struct delivery *delivery;
+    enum status status = find_first(peer, fail->start, fail->delivery, fail->delivery, &delivery);
+    if (status != STATUS_OK)
+        return status;
+    struct queue *queue = delivery->consumer->queue;
+    struct index_at at = index_find(&queue->index, delivery->number);
+    if (at.found != NULL)
+        status = park(peer, queue, at, fail);
+    if (status != STATUS_OK)
+        return status;
+    peer->core->counters.messages_failed++;
+    queue->failed_total++;
+    delivery_end(peer, delivery);
+    return STATUS_OK;
+}
+
+enum status handle_release(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_release *release = &frame->as.release;
+    struct delivery *delivery;
+    enum status status = find_first(peer, release->start, release->first, release->last, &delivery);
+    if (status != STATUS_OK)
+        return status;
+    while (delivery != NULL && delivery->name <= release->last) {
+        struct delivery *next = delivery_next(peer, delivery);
+        queue_return(peer->core, delivery->consumer->queue, delivery->number);
+        peer->core->counters.messages_released++;
+        delivery_end(peer, delivery);
+        delivery = next;
+    }
+    return STATUS_OK;
+}

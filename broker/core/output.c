@@ -1,0 +1,158 @@
+/* What goes to a peer: frames encoded at the end of its output. */
+#include "broker/core/output.h"
+
+#include "broker/core/state.h"
+
+void output_mark_dirty(struct peer *peer)
+{
+    if (peer->is_dirty)
+        return;
+    peer->is_dirty = true;
+    TAILQ_INSERT_TAIL(&peer->core->dirty, peer, dirty_link);
+}
+
+enum {
+    /* An idle connection is small: it keeps no more memory than this. */
+    OUTPUT_KEPT_BYTES = 1024,
+    /* Large outputs are passed on from connection to connection, so that busy ones need not grow
+     * anew in every round. */
+    SPARE_BYTES_MIN = 64 << 10,
+    SPARE_BYTES_MAX = 4 << 20,
+};
+
+void output_rest(struct peer *peer)
+{
+    struct core *core = peer->core;
+    size_t room = peer->output.room;
+    if (room <= OUTPUT_KEPT_BYTES)
+        return;
+    if (core->spare_count < CORE_SPARE_OUTPUTS && room >= SPARE_BYTES_MIN &&
+        room <= SPARE_BYTES_MAX) {
+        core->spares[core->spare_count++] = peer->output;
+        buffer_init(&peer->output);
+    } else {
+        buffer_deinit(&peer->output);
+    }
+}
+
+/* Without memory for its output a peer cannot even be told; it just ends. */
+static void output_break(struct peer *peer)
+{
+    buffer_deinit(&peer->output);
+    peer->state = PEER_CLOSING;
+    output_mark_dirty(peer);
+}
+
+static bool output_room(struct peer *peer, size_t bytes, struct wire_writer *w)
+{
+    if (peer->state == PEER_CLOSING)
+        return false;
+    struct core *core = peer->core;
+    if (buffer_bytes(&peer->output) == 0 && core->spare_count > 0 &&
+        peer->output.room < SPARE_BYTES_MIN) {
+        buffer_deinit(&peer->output);
+        peer->output = core->spares[--core->spare_count];
+    }
+    unsigned char *at = buffer_reserve(&peer->output, bytes);
+    if (at == NULL) {
+        output_break(peer);
+        return false;
+    }
+    *w = wire_writer_of(at, bytes);
+    return true;
+}
+
+static void output_commit(struct peer *peer, const struct wire_writer *w)
+{
+    buffer_commit(&peer->output, wire_written(w));
+    peer->is_full = buffer_bytes(&peer->output) >= peer->core->limits.unsent_bytes_max;
+    output_mark_dirty(peer);
+}
+
+void output_append(struct peer *peer, const void *frames, size_t bytes)
+{
+    struct wire_writer w;
+    if (!output_room(peer, bytes, &w))
+        return;
+    wire_put_rest(&w, wire_bytes_of(frames, (uint32_t)bytes));
+    output_commit(peer, &w);
+}
+
+void output_confirm(struct peer *peer, const struct frame_confirm *confirm)
+{
+    struct wire_writer w;
+    if (!output_room(peer, FRAME_HEADER_BYTES + 16, &w))
+        return;
+    frame_put_confirm(&w, 0, 0, confirm);
+    output_commit(peer, &w);
+}
+
+void output_frame(struct peer *peer, struct frame *frame)
+{
+    struct wire_writer w;
+    if (!output_room(peer, frame_encoded_bytes(frame), &w))
+        return;
+    frame_encode(&w, frame);
+    output_commit(peer, &w);
+}
+
+/* What does not fit the first frame follows in pieces, right behind it. */
+static void put_pieces(struct peer *peer, struct wire_writer *w, struct wire_bytes rest)
+{
+    uint32_t piece_max = peer->frame_bytes_max - FRAME_HEADER_BYTES;
+    while (rest.bytes > 0) {
+        uint32_t bytes = rest.bytes < piece_max ? rest.bytes : piece_max;
+        frame_put_piece(w, 0, 0, &(struct frame_piece){wire_bytes_of(rest.at, bytes)});
+        rest.at += bytes;
+        rest.bytes -= bytes;
+    }
+}
+
+/* How much of a body stands in the first frame, whose other fields take `bytes`. */
+static struct wire_bytes split_body(const struct peer *peer, size_t bytes, struct wire_bytes *body)
+{
+    struct wire_bytes rest = {NULL, 0};
+    uint32_t room = peer->frame_bytes_max > bytes ? peer->frame_bytes_max - (uint32_t)bytes : 0;
+    if (body->bytes > room) {
+        rest = wire_bytes_of(body->at + room, body->bytes - room);
+        body->bytes = room;
+    }
+    return rest;
+}
+
+static size_t pieces_bytes(const struct peer *peer, size_t fields, uint32_t body_bytes)
+{
+    size_t piece_max = peer->frame_bytes_max - FRAME_HEADER_BYTES;
+    return fields + body_bytes + (body_bytes / piece_max + 1) * FRAME_HEADER_BYTES;
+}
+
+void output_deliver(struct peer *peer, uint8_t flags, const struct frame_deliver *deliver)
+{
+    size_t fields = FRAME_HEADER_BYTES + 43 + deliver->exchange.bytes + deliver->key.bytes +
+                    deliver->properties.bytes + deliver->headers.bytes;
+    struct wire_writer w;
+    if (!output_room(peer, pieces_bytes(peer, fields, deliver->body.bytes), &w))
+        return;
+    if (fields + deliver->body.bytes <= peer->frame_bytes_max) {
+        frame_put_deliver(&w, flags, 0, deliver);
+    } else {
+        struct frame_deliver first = *deliver;
+        struct wire_bytes rest = split_body(peer, fields, &first.body);
+        frame_put_deliver(&w, flags, 0, &first);
+        put_pieces(peer, &w, rest);
+    }
+    output_commit(peer, &w);
+}
+
+void output_outcome(struct peer *peer, uint64_t tag, const struct frame_outcome *outcome)
+{
+    size_t fields = FRAME_HEADER_BYTES + 2 + 1 + outcome->code.bytes + 2 + outcome->text.bytes + 4;
+    struct wire_writer w;
+    if (!output_room(peer, pieces_bytes(peer, fields, outcome->body.bytes), &w))
+        return;
+    struct frame_outcome first = *outcome;
+    struct wire_bytes rest = split_body(peer, fields, &first.body);
+    frame_put_outcome(&w, 0, tag, &first);
+    put_pieces(peer, &w, rest);
+    output_commit(peer, &w);
+}

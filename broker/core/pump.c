@@ -1,0 +1,193 @@
+/* The pump: hands out what is ready to consumers with room.
+ *
+ * A queue in the pump list is looked at once a round. It leaves the list when nothing is ready or
+ * nobody is willing (a consumer with room puts it back), when its head is not on disk yet (then it
+ * is held, and comes back when the durable position moves), or while bytes are read from disk.
+ */
+#include "broker/core/pump.h"
+
+#include "broker/core/apply.h"
+#include "broker/core/consumer.h"
+#include "broker/core/output.h"
+#include "broker/core/queue.h"
+#include "broker/core/state.h"
+
+enum {
+    /* What one queue may hand out before the others have their turn. */
+    PUMP_MESSAGES = 2048,
+    PUMP_BYTES = 1 << 20,
+};
+
+enum pump_result {
+    PUMP_EMPTY,    /* nothing to hand out, or nobody to take it */
+    PUMP_HELD,     /* waits for the disk to write */
+    PUMP_FETCHING, /* waits for the disk to read */
+    PUMP_MORE,     /* its share of this round is used up */
+};
+
+static void queue_leave_pump(struct core *core, struct queue *queue)
+{
+    if (!queue->is_in_pump)
+        return;
+    queue->is_in_pump = false;
+    TAILQ_REMOVE(&core->pump, queue, pump_link);
+}
+
+/* Whether all that a hand-out of this place would state is on disk. */
+static bool place_may_leave(struct core *core, struct queue *queue, struct index_at at)
+{
+    uint64_t word = at.found->word;
+    if ((word & PLACE_ATTEMPTED) != 0 && queue->attempt_position >= core->durable_position)
+        return false;
+    if ((word & PLACE_TRANSIENT) != 0)
+        return true;
+    if (place_position(word) >= core->durable_position)
+        return false;
+    return queue->kind != QUEUE_DURABLE ||
+           queue_mark_covers(core, queue, index_number(&queue->index, at));
+}
+
+static void tell_gap(struct consumer *consumer)
+{
+    struct queue *queue = consumer->queue;
+    struct frame frame = {.header.type = FRAME_GAP};
+    frame.as.gap = (struct frame_gap){consumer->number, queue->missed};
+    queue->missed = 0;
+    output_frame(consumer->peer, &frame);
+}
+
+static uint8_t deliver_flags(uint64_t word)
+{
+    uint8_t flags = (word & PLACE_REDELIVERED) != 0 ? FLAG_REDELIVERED : 0;
+    if ((word & PLACE_TRANSIENT) != 0 && place_message(word)->call != NULL)
+        flags |= FLAG_CALL;
+    return flags;
+}
+
+/* Hands one place to one consumer. The place of a live subscription is done with at once. */
+static void hand_out(struct core *core, struct consumer *consumer, struct index_at at,
+                     const struct operation_message *message)
+{
+    struct queue *queue = consumer->queue;
+    uint64_t word = at.found->word;
+    struct frame_deliver deliver = {.consumer = consumer->number,
+                                    .number = message->number,
+                                    .attempt = 1,
+                                    .time_ms = message->time_ms,
+                                    .exchange = message->exchange,
+                                    .key = message->key,
+                                    .properties = message->properties,
+                                    .headers = message->headers,
+                                    .body_bytes = message->body.bytes,
+                                    .body = message->body};
+    if ((word & PLACE_ATTEMPTED) != 0)
+        deliver.attempt = (uint16_t)(queue_failed_attempts(queue, message->number) + 1);
+    if (queue->kind != QUEUE_LIVE)
+        deliver.delivery = consumer_lend(consumer, message->number, at.found->bytes);
+    if (queue->missed > 0)
+        tell_gap(consumer);
+    output_deliver(consumer->peer, deliver_flags(word), &deliver);
+    core->counters.messages_delivered++;
+    core->counters.messages_redelivered += (word & PLACE_REDELIVERED) != 0;
+    queue->delivered_total++;
+    if (queue->kind == QUEUE_LIVE) {
+        place_remove(core, queue, at);
+        return;
+    }
+    at.found->word |= PLACE_OUT | PLACE_REDELIVERED;
+    queue->out_count++;
+    if (message->number > queue->handed_max)
+        queue->handed_max = message->number;
+}
+
+static void on_fetch(void *argument, uint64_t position, enum status status)
+{
+    struct queue *queue = argument;
+    (void)position;
+    queue->is_fetching = false;
+    if (status == STATUS_OK)
+        queue_wake(queue->core, queue);
+    queue_unref(queue->core, queue);
+}
+
+static enum pump_result start_fetch(struct core *core, struct queue *queue, uint64_t word)
+{
+    if (journal_fetch(core->journal, place_record_position(word), place_position(word), on_fetch,
+                      queue) != STATUS_OK)
+        return PUMP_MORE; /* no memory now; the next round tries again */
+    queue->is_fetching = true;
+    queue_ref(queue);
+    return PUMP_FETCHING;
+}
+
+static enum pump_result pump_queue(struct core *core, struct queue *queue)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < PUMP_MESSAGES && bytes < PUMP_BYTES; i++) {
+        struct consumer *consumer = TAILQ_FIRST(&queue->willing);
+        if (consumer == NULL)
+            return PUMP_EMPTY;
+        struct index_at at = index_first_ready(&queue->index);
+        if (at.found == NULL)
+            return PUMP_EMPTY;
+        if (!place_may_leave(core, queue, at))
+            return PUMP_HELD;
+        struct operation_message message;
+        enum status status = queue_read(core, at.found->word, &message);
+        if (status == STATUS_MORE)
+            return start_fetch(core, queue, at.found->word);
+        if (status != STATUS_OK || consumer_reserve(consumer->peer) != STATUS_OK)
+            return PUMP_MORE;
+        bytes += message.body.bytes;
+        TAILQ_REMOVE(&queue->willing, consumer, queue_link);
+        TAILQ_INSERT_TAIL(&queue->willing, consumer, queue_link);
+        hand_out(core, consumer, at, &message);
+        consumer_update(consumer);
+    }
+    return PUMP_MORE;
+}
+
+void pump_prepare(struct core *core)
+{
+    struct queue *queue;
+    TAILQ_FOREACH (queue, &core->pump, pump_link) {
+        if (queue->kind != QUEUE_DURABLE || TAILQ_EMPTY(&queue->willing))
+            continue;
+        struct index_at at = index_first_ready(&queue->index);
+        if (at.found != NULL && (at.found->word & PLACE_TRANSIENT) == 0)
+            (void)queue_mark_covers(core, queue, index_number(&queue->index, at));
+    }
+}
+
+void pump_on_durable(struct core *core)
+{
+    struct queue *queue;
+    while ((queue = TAILQ_FIRST(&core->held)) != NULL) {
+        TAILQ_REMOVE(&core->held, queue, pump_link);
+        queue->is_held = false;
+        queue_wake(core, queue);
+    }
+}
+
+void pump_run(struct core *core)
+{
+    struct queue *queue = TAILQ_FIRST(&core->pump);
+    while (queue != NULL) {
+        struct queue *next = TAILQ_NEXT(queue, pump_link);
+        switch (pump_queue(core, queue)) {
+        case PUMP_EMPTY:
+        case PUMP_FETCHING:
+            queue_leave_pump(core, queue);
+            break;
+        case PUMP_HELD:
+            queue_leave_pump(core, queue);
+            queue->is_held = true;
+            TAILQ_INSERT_TAIL(&core->held, queue, pump_link);
+            break;
+        case PUMP_MORE:
+            core->has_more = true;
+            break;
+        }
+        queue = next;
+    }
+}

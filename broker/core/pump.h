@@ -1,0 +1,18 @@
+/* The pump: hands out what is ready to consumers with room. */
+#ifndef HERALD_PUMP_H
+#define HERALD_PUMP_H
+
+#include <stdint.h>
+
+struct core;
+
+/* Before the batch goes to disk: marks that the coming hand-outs need travel in the same batch. */
+void pump_prepare(struct core *core);
+
+/* After the durable position moved: queues whose head waited for the disk may go on. */
+void pump_on_durable(struct core *core);
+
+/* Hands out, queue by queue, a bounded amount. Sets core->has_more when some is left. */
+void pump_run(struct core *core);
+
+#endif

@@ -1,0 +1,361 @@
+/* Queues: the directory, what they hold, and the paths in and out.
+ *
+ *                accept              pump                 queue_settle, apply_settle
+ *   (message) ----------> waiting ----------> running ------------------------------> gone
+ *                            ^                   |
+ *                            |   queue_return    | apply_park
+ *                            +-------------------+--------> parked
+ *
+ * waiting  a place of the index that is not OUT. Until its record is on disk the pump stops at it.
+ * running  a place that is OUT: exactly one peer has a delivery for its number.
+ * parked   no longer in the index; kept in a table of its own until it is repaired or dropped.
+ *
+ * Always true between two calls:
+ *   1. bytes is the sum over the places of the index, out_count the number of those that are OUT;
+ *   2. a durable place has its home counted in the journal, a transient one a reference to its
+ * message;
+ *   3. no durable message above `mark` was ever handed out.
+ */
+#include "broker/core/queue.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/call.h"
+#include "broker/core/consumer.h"
+#include "broker/core/exchange.h"
+#include "broker/core/recorder.h"
+#include "protocol/property.h"
+
+enum {
+    /* A mark reaches at least so many numbers ahead, and one more second at the present rate. */
+    MARK_AHEAD_MIN = 1024,
+    /* Places that one slice of working off takes out: well below a millisecond. */
+    WORK_OFF_PLACES = 20000,
+};
+
+/* --- the directory ------------------------------------------------------------------------------
+ */
+
+struct queue *queue_new(struct core *core, enum queue_kind kind, uint32_t number,
+                        struct wire_bytes name)
+{
+    struct queue *queue = calloc(1, sizeof *queue);
+    char *copy = malloc((size_t)name.bytes + 1);
+    if (queue == NULL || copy == NULL) {
+        free(queue);
+        free(copy);
+        return NULL;
+    }
+    if (name.bytes > 0)
+        memcpy(copy, name.at, name.bytes);
+    copy[name.bytes] = '\0';
+    queue->core = core;
+    queue->name = copy;
+    queue->name_bytes = name.bytes;
+    queue->number = number;
+    queue->kind = kind;
+    queue->ref_count = 1;
+    index_init(&queue->index);
+    TAILQ_INIT(&queue->willing);
+    LIST_INIT(&queue->bindings);
+    if (kind == QUEUE_LIVE)
+        return queue;
+    HASH_ADD_KEYPTR(by_name, core->queues_by_name, queue->name, name.bytes, queue);
+    HASH_ADD(by_number, core->queues_by_number, number, sizeof queue->number, queue);
+    return queue;
+}
+
+void queue_ref(struct queue *queue)
+{
+    queue->ref_count++;
+}
+
+void queue_unref(struct core *core, struct queue *queue)
+{
+    (void)core;
+    if (--queue->ref_count > 0)
+        return;
+    assert(queue->is_gone && queue->index.live_count == 0);
+    index_deinit(&queue->index);
+    free(queue->name);
+    free(queue);
+}
+
+struct queue *queue_find(const struct core *core, struct wire_bytes name)
+{
+    struct queue *queue;
+    HASH_FIND(by_name, core->queues_by_name, name.at, name.bytes, queue);
+    return queue;
+}
+
+struct queue *queue_find_number(const struct core *core, uint32_t number)
+{
+    struct queue *queue;
+    HASH_FIND(by_number, core->queues_by_number, &number, sizeof number, queue);
+    return queue;
+}
+
+void queue_set(struct queue *queue, struct wire_bytes settings)
+{
+    queue->count_max = property_find_number(settings, PROPERTY_QUEUE_COUNT_MAX, queue->count_max);
+    queue->bytes_max = property_find_number(settings, PROPERTY_QUEUE_BYTES_MAX, queue->bytes_max);
+    queue->overflow = (enum queue_overflow)property_find_number(settings, PROPERTY_QUEUE_OVERFLOW,
+                                                                queue->overflow);
+}
+
+void queue_put_settings(const struct queue *queue, struct wire_writer *w)
+{
+    property_put_number(w, PROPERTY_QUEUE_COUNT_MAX, queue->count_max);
+    property_put_number(w, PROPERTY_QUEUE_BYTES_MAX, queue->bytes_max);
+    property_put_number(w, PROPERTY_QUEUE_OVERFLOW, queue->overflow);
+}
+
+void queue_wake(struct core *core, struct queue *queue)
+{
+    if (queue->is_in_pump || queue->is_held || queue->is_fetching || queue->is_gone)
+        return;
+    queue->is_in_pump = true;
+    TAILQ_INSERT_TAIL(&core->pump, queue, pump_link);
+}
+
+/* --- limits -------------------------------------------------------------------------------------
+ */
+
+bool queue_has_room(const struct queue *queue, uint32_t bytes)
+{
+    return (queue->count_max == 0 || queue_count(queue) < queue->count_max) &&
+           (queue->bytes_max == 0 || queue->bytes + bytes <= queue->bytes_max);
+}
+
+/* Drops the oldest ready message; STATUS_NOT_FOUND: none is ready. */
+static enum status drop_oldest(struct core *core, struct queue *queue)
+{
+    struct index_at at = index_first_ready(&queue->index);
+    if (at.found == NULL)
+        return STATUS_NOT_FOUND;
+    uint64_t number = index_number(&queue->index, at);
+    struct message *message =
+        (at.found->word & PLACE_TRANSIENT) != 0 ? place_message(at.found->word) : NULL;
+    if (message != NULL && message->call != NULL) {
+        call_fail(message->call, STATUS_OVERFLOW, OUTCOME_NOT_RUN);
+        message->call = NULL;
+    }
+    enum status status = queue_settle(core, NULL, queue, number, number);
+    if (status != STATUS_OK)
+        return status;
+    core->counters.messages_dropped++;
+    if (queue->kind == QUEUE_LIVE) {
+        queue->missed++;
+        core->counters.events_missed++;
+    }
+    return STATUS_OK;
+}
+
+enum status queue_drop_oldest(struct core *core, struct queue *queue, uint32_t bytes)
+{
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && !queue_has_room(queue, bytes))
+        status = drop_oldest(core, queue);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+/* --- messages -----------------------------------------------------------------------------------
+ */
+
+enum status queue_read(struct core *core, uint64_t word, struct operation_message *message)
+{
+    struct wire_reader r;
+    if ((word & PLACE_TRANSIENT) != 0) {
+        const struct message *in_memory = place_message(word);
+        r = wire_reader_of(in_memory->operation, in_memory->bytes);
+    } else {
+        size_t bytes;
+        const unsigned char *at = journal_peek(core->journal, place_position(word), &bytes);
+        if (at == NULL)
+            return STATUS_MORE;
+        r = wire_reader_of(at, bytes);
+    }
+    if (wire_get_u8(&r) != OPERATION_MESSAGE)
+        return STATUS_CORRUPT;
+    record_get_message(&r, message);
+    return r.failed ? STATUS_CORRUPT : STATUS_OK;
+}
+
+void queue_return(struct core *core, struct queue *queue, uint64_t number)
+{
+    struct index_at at = index_find(&queue->index, number);
+    if (at.found == NULL || (at.found->word & PLACE_OUT) == 0)
+        return;
+    at.found->word &= ~PLACE_OUT;
+    queue->out_count--;
+    struct message *message =
+        (at.found->word & PLACE_TRANSIENT) != 0 ? place_message(at.found->word) : NULL;
+    index_on_ready(&queue->index, at);
+    if (message != NULL && message->is_unheard) {
+        place_remove(core, queue, at);
+        return;
+    }
+    queue_wake(core, queue);
+}
+
+uint16_t queue_failed_attempts(struct queue *queue, uint64_t number)
+{
+    struct attempted *attempted;
+    HASH_FIND(hh, queue->attempted, &number, sizeof number, attempted);
+    return attempted != NULL ? attempted->failed : 0;
+}
+
+/* Whether a run of places has a durable one: only then is there something to record. */
+static bool run_is_durable(const struct queue *queue, uint64_t first, uint64_t last)
+{
+    if (queue->kind != QUEUE_DURABLE)
+        return false;
+    if (queue->transient_count == 0)
+        return true;
+    struct index_at at = index_find_from(&queue->index, first);
+    for (; at.found != NULL && index_number(&queue->index, at) <= last;
+         at = index_next(&queue->index, at))
+        if ((at.found->word & PLACE_TRANSIENT) == 0)
+            return true;
+    return false;
+}
+
+enum status queue_settle(struct core *core, struct peer *peer, struct queue *queue, uint64_t first,
+                         uint64_t last)
+{
+    struct operation_settle operation = {queue->number, first, last};
+    if (run_is_durable(queue, first, last)) {
+        struct wire_writer w;
+        enum status status =
+            recorder_begin(core, peer, record_size_settle(&operation), JOURNAL_URGENT, &w);
+        if (status != STATUS_OK)
+            return status;
+        record_put_settle(&w, &operation);
+        recorder_end(core, &w);
+    }
+    apply_settle(core, queue, &operation);
+    return STATUS_OK;
+}
+
+/* --- the mark -----------------------------------------------------------------------------------
+ */
+
+static void mark_extend(struct core *core, struct queue *queue, uint64_t number)
+{
+    uint64_t ahead =
+        core->numbers_a_second > MARK_AHEAD_MIN ? core->numbers_a_second : MARK_AHEAD_MIN;
+    uint64_t newest = core->next_message - 1;
+    struct operation_mark operation = {queue->number, (number > newest ? number : newest) + ahead};
+    struct wire_writer w;
+    if (recorder_begin(core, NULL, record_size_mark(&operation), JOURNAL_URGENT, &w) != STATUS_OK)
+        return;
+    uint64_t position = recorder_position(core, &w);
+    record_put_mark(&w, &operation);
+    recorder_end(core, &w);
+    queue->mark_before = queue->mark;
+    apply_mark(core, queue, &operation, position);
+}
+
+bool queue_mark_covers(struct core *core, struct queue *queue, uint64_t number)
+{
+    uint64_t ahead =
+        core->numbers_a_second > MARK_AHEAD_MIN ? core->numbers_a_second : MARK_AHEAD_MIN;
+    if (queue->mark_position < core->durable_position && number + ahead / 2 > queue->mark)
+        mark_extend(core, queue, number);
+    bool is_on_disk = queue->mark_position < core->durable_position;
+    return number <= (is_on_disk ? queue->mark : queue->mark_before);
+}
+
+/* --- purge and end ------------------------------------------------------------------------------
+ */
+
+/* The first run of ready places from `from` on; false when there is none. */
+static bool ready_run(const struct queue *queue, uint64_t from, uint64_t *first, uint64_t *last)
+{
+    struct index_at at = index_find_from(&queue->index, from);
+    while (at.found != NULL && !place_is_ready(at.found->word))
+        at = index_next(&queue->index, at);
+    if (at.found == NULL)
+        return false;
+    *first = index_number(&queue->index, at);
+    for (; at.found != NULL && place_is_ready(at.found->word); at = index_next(&queue->index, at))
+        *last = index_number(&queue->index, at);
+    return true;
+}
+
+enum status queue_purge(struct core *core, struct peer *peer, struct queue *queue)
+{
+    call_end_queue(core, queue, STATUS_CANCELLED);
+    enum status status = STATUS_OK;
+    uint64_t first;
+    uint64_t last = 0;
+    for (uint64_t from = 0; status == STATUS_OK && ready_run(queue, from, &first, &last);
+         from = last + 1)
+        status = queue_settle(core, peer, queue, first, last);
+    return status;
+}
+
+static void leave_lists(struct core *core, struct queue *queue)
+{
+    if (queue->is_in_pump)
+        TAILQ_REMOVE(&core->pump, queue, pump_link);
+    if (queue->is_held)
+        TAILQ_REMOVE(&core->held, queue, pump_link);
+    queue->is_in_pump = queue->is_held = false;
+}
+
+static void drop_tables(struct core *core, struct queue *queue)
+{
+    struct parked *parked;
+    struct parked *next;
+    HASH_ITER (hh, queue->parked, parked, next) {
+        HASH_DEL(queue->parked, parked);
+        home_remove(core, parked->home);
+        home_remove(core, place_position(parked->word));
+        free(parked);
+    }
+}
+
+void queue_end(struct core *core, struct queue *queue, enum status status)
+{
+    if (queue->is_gone)
+        return;
+    queue->is_gone = true;
+    if (core->last_queue == queue)
+        core->last_queue = NULL;
+    call_end_queue(core, queue, status);
+    consumer_end_all(core, queue, status);
+    exchange_unbind_queue(core, queue);
+    leave_lists(core, queue);
+    drop_tables(core, queue);
+    home_remove(core, queue->home);
+    home_remove(core, queue->mark_position);
+    if (queue->kind != QUEUE_LIVE) {
+        HASH_DELETE(by_name, core->queues_by_name, queue);
+        HASH_DELETE(by_number, core->queues_by_number, queue);
+    }
+    if (queue->index.live_count > 0)
+        TAILQ_INSERT_TAIL(&core->dying, queue, pump_link); /* keeps the directory's reference */
+    else
+        queue_unref(core, queue);
+}
+
+bool queue_work_off(struct core *core)
+{
+    struct queue *queue = TAILQ_FIRST(&core->dying);
+    if (queue == NULL)
+        return false;
+    struct index_at at = index_find_from(&queue->index, 0);
+    for (uint32_t i = 0; i < WORK_OFF_PLACES && at.found != NULL; i++) {
+        struct index_at next = index_next(&queue->index, at);
+        place_remove(core, queue, at);
+        at = next;
+    }
+    if (at.found == NULL) {
+        TAILQ_REMOVE(&core->dying, queue, pump_link);
+        queue_unref(core, queue);
+    }
+    return !TAILQ_EMPTY(&core->dying);
+}

@@ -1,0 +1,77 @@
+/* Queues: the directory, what they hold, and the paths in and out. */
+#ifndef HERALD_QUEUE_H
+#define HERALD_QUEUE_H
+
+#include "broker/core/state.h"
+#include "broker/store/record.h"
+
+/* A queue with a number and, unless it is QUEUE_LIVE, a name, in the directory, with one reference.
+ * NULL when memory ran out. */
+struct queue *queue_new(struct core *core, enum queue_kind kind, uint32_t number,
+                        struct wire_bytes name);
+
+void queue_ref(struct queue *queue);
+/* Frees the queue with its last reference; it must be gone then. */
+void queue_unref(struct core *core, struct queue *queue);
+
+/* NULL: there is none. */
+struct queue *queue_find(const struct core *core, struct wire_bytes name);
+struct queue *queue_find_number(const struct core *core, uint32_t number);
+
+/* Takes over the settings that the list names. */
+void queue_set(struct queue *queue, struct wire_bytes settings);
+
+/* Writes the settings whole. */
+void queue_put_settings(const struct queue *queue, struct wire_writer *w);
+
+/* Messages waiting or out; parked ones are not among them. */
+static inline uint64_t queue_count(const struct queue *queue)
+{
+    return queue->index.live_count;
+}
+
+static inline uint64_t queue_ready_count(const struct queue *queue)
+{
+    return queue->index.live_count - queue->out_count;
+}
+
+/* Whether one message more of this size keeps within the limits. */
+bool queue_has_room(const struct queue *queue, uint32_t bytes);
+
+/* Drops the oldest ready messages until one of this size fits, or none is left that may be dropped.
+ * STATUS_OK, or the status of the journal when it takes no records. */
+enum status queue_drop_oldest(struct core *core, struct queue *queue, uint32_t bytes);
+
+/* The message of a place as its operation, in the journal's memory or its own, up to the next call
+ * of the journal. STATUS_MORE: it must be read from disk first. STATUS_CORRUPT. */
+enum status queue_read(struct core *core, uint64_t word, struct operation_message *message);
+
+/* Gives a place back that was out. */
+void queue_return(struct core *core, struct queue *queue, uint64_t number);
+
+/* Failed attempts at a message so far. */
+uint16_t queue_failed_attempts(struct queue *queue, uint64_t number);
+
+/* Settles a run of places, with a record where one of them is durable. `peer` may be NULL.
+ * STATUS_OK, or the status of the journal. */
+enum status queue_settle(struct core *core, struct peer *peer, struct queue *queue, uint64_t first,
+                         uint64_t last);
+
+/* Has the durable mark reach past `number`, with a record if need be. False: the mark is not on
+ * disk yet, the message must wait. */
+bool queue_mark_covers(struct core *core, struct queue *queue, uint64_t number);
+
+/* Takes all ready messages out. STATUS_OK, or the status of the journal. */
+enum status queue_purge(struct core *core, struct peer *peer, struct queue *queue);
+
+/* Ends a queue for all its users: consumers are told, callers are answered; the name is free at
+ * once, the places are worked off in slices. `status` is what consumers are told. */
+void queue_end(struct core *core, struct queue *queue, enum status status);
+
+/* Works off deleted queues for a slice. True when some is left. */
+bool queue_work_off(struct core *core);
+
+/* The queue may have something to hand out: look at the end of the round. */
+void queue_wake(struct core *core, struct queue *queue);
+
+#endif

@@ -1,0 +1,92 @@
+/* The open record: where handlers write what they have decided. */
+#include "broker/core/recorder.h"
+
+#include <assert.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/state.h"
+#include "broker/store/record.h"
+
+enum {
+    /* A record longer than this takes no further frame: a message must begin within PLACE_BACK_MAX
+     * bytes of its record, and whoever reads one message back reads its record. */
+    RECORD_SHARED_BYTES = 900,
+    /* For the ANSWERED operation at the end. */
+    RECORD_CLOSING_BYTES = 32,
+};
+
+enum status recorder_begin(struct core *core, struct peer *peer, size_t bytes,
+                           enum journal_urgency urgency, struct wire_writer *w)
+{
+    struct recorder *recorder = &core->recorder;
+    /* A record opened for urgent things must not let fresh ones in past a full disk. */
+    if (recorder->is_open && (recorder->peer != peer || recorder->bytes > RECORD_SHARED_BYTES ||
+                              bytes > recorder->room - recorder->bytes ||
+                              (urgency == JOURNAL_FRESH && journal_is_full(core->journal))))
+        recorder_close(core);
+    if (!recorder->is_open) {
+        size_t room = bytes + RECORD_SHARED_BYTES;
+        if (room + RECORD_CLOSING_BYTES > journal_record_bytes_max(core->journal))
+            return STATUS_TOO_LARGE;
+        recorder->at = journal_open_record(core->journal, room + RECORD_CLOSING_BYTES, urgency,
+                                           &recorder->position);
+        if (recorder->at == NULL)
+            return journal_is_full(core->journal) ? STATUS_DISK_FULL : STATUS_NO_MEMORY;
+        recorder->peer = peer;
+        recorder->room = room;
+        recorder->bytes = 0;
+        recorder->is_open = true;
+    }
+    *w = wire_writer_of(recorder->at + recorder->bytes, recorder->room - recorder->bytes);
+    return STATUS_OK;
+}
+
+uint64_t recorder_position(const struct core *core, const struct wire_writer *w)
+{
+    return core->recorder.position + core->recorder.bytes + wire_written(w);
+}
+
+uint32_t recorder_back(const struct core *core, const struct wire_writer *w)
+{
+    return (uint32_t)(core->recorder.bytes + wire_written(w));
+}
+
+void recorder_end(struct core *core, const struct wire_writer *w)
+{
+    assert(!w->failed && wire_written(w) > 0);
+    core->recorder.bytes += wire_written(w);
+}
+
+/* States how far the peer's client is answered: what the record holds is known by that. */
+static void state_answered(struct core *core, struct client *client, uint64_t tag)
+{
+    struct recorder *recorder = &core->recorder;
+    struct operation_answered answered = {client->number, tag};
+    struct wire_writer w = wire_writer_of(recorder->at + recorder->bytes, RECORD_CLOSING_BYTES);
+    uint64_t position = recorder_position(core, &w);
+    record_put_answered(&w, &answered);
+    recorder_end(core, &w);
+    apply_answered(core, &answered, position);
+}
+
+void recorder_close(struct core *core)
+{
+    struct recorder *recorder = &core->recorder;
+    if (!recorder->is_open)
+        return;
+    struct peer *peer = recorder->peer;
+    if (recorder->bytes > 0 && peer != NULL && peer->client != NULL &&
+        peer->answered_tag > peer->client->answered)
+        state_answered(core, peer->client, peer->answered_tag);
+    recorder->is_open = false;
+    recorder->peer = NULL;
+    journal_close_record(core->journal, recorder->bytes);
+}
+
+uint64_t recorder_needs(const struct core *core)
+{
+    if (core->recorder.is_open)
+        return core->recorder.position;
+    uint64_t end = journal_end_position(core->journal);
+    return end > 0 ? end - 1 : 0;
+}

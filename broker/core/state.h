@@ -1,0 +1,336 @@
+/* The core's own view of itself: the structs that its rooms share. Only files of core/ include
+ * this.
+ *
+ * Durable state (queues, places, exchanges, bindings, clients) is changed only by apply.c; volatile
+ * state (peers, consumers, deliveries, transient messages, calls) directly.
+ */
+#ifndef HERALD_STATE_H
+#define HERALD_STATE_H
+
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "broker/core/buffer.h"
+#include "broker/core/core.h"
+#include "broker/core/index.h"
+#include "broker/core/message.h"
+#include "broker/core/peer.h"
+#include "broker/core/wheel.h"
+#include "protocol/frame.h"
+#include "protocol/stream.h"
+
+struct call;
+struct client;
+struct consumer;
+struct exchange;
+struct route;
+struct queue;
+
+struct core_counters {
+#define COUNTER(name, text) uint64_t name;
+#include "broker/core/counters.def"
+};
+
+enum queue_kind {
+    QUEUE_DURABLE,
+    QUEUE_TRANSIENT,
+    QUEUE_LIVE, /* behind a live subscription: no name, nothing is settled */
+};
+
+enum queue_overflow {
+    QUEUE_REFUSE = 0,
+    QUEUE_DROP_OLDEST = 1,
+};
+
+/* A parked command: where it is and why. Kept in the order of its number. */
+struct parked {
+    UT_hash_handle hh;
+    uint64_t number;
+    uint64_t word;
+    uint64_t home; /* position of the PARK operation */
+    uint32_t bytes;
+};
+
+/* Failed attempts of a message that is still in its queue. */
+struct attempted {
+    UT_hash_handle hh;
+    uint64_t number;
+    uint64_t home; /* position of the ATTEMPT operation */
+    uint16_t failed;
+};
+
+/* A named queue; see queue.c for its invariants. */
+struct queue {
+    UT_hash_handle by_name;
+    UT_hash_handle by_number;
+    struct core *core;
+    TAILQ_ENTRY(queue) pump_link;
+    TAILQ_HEAD(, consumer) willing; /* consumers with room, the next one first */
+    struct consumer *live;          /* QUEUE_LIVE: the subscriber */
+    char *name;
+    uint32_t name_bytes;
+    uint32_t number;
+    uint32_t ref_count; /* deliveries and consumers that know it, and the directory */
+    enum queue_kind kind;
+    bool is_auto_delete;
+    bool is_gone;
+    bool is_in_pump;
+    bool is_held;       /* in the held list: its head is not on disk yet */
+    bool is_fetching;   /* bytes of its head are being read */
+    bool had_consumer;  /* auto-delete begins with the last consumer's leaving */
+    struct peer *owner; /* exclusive to this peer; NULL: to nobody */
+    uint64_t count_max;
+    uint64_t bytes_max;
+    enum queue_overflow overflow;
+
+    struct index index;
+    struct parked *parked;
+    struct attempted *attempted;
+    uint64_t bytes;     /* of all places of the index */
+    uint64_t out_count; /* of them with consumers */
+    uint64_t transient_count;
+
+    uint64_t home;             /* position of the QUEUE operation */
+    uint64_t mark;             /* no message above was handed out ... */
+    uint64_t mark_position;    /* ... as this MARK operation says; its home */
+    uint64_t mark_before;      /* the mark that is surely on disk, while the newer one may not be */
+    uint64_t handed_max;       /* highest number handed out in this start */
+    uint64_t attempt_position; /* newest ATTEMPT operation: redeliveries rest on it */
+    uint64_t missed;           /* QUEUE_LIVE: events lost since the last delivery */
+
+    uint32_t consumer_count;
+    uint32_t binding_count;
+    LIST_HEAD(, binding) bindings;
+    uint64_t route_stamp; /* the route that found this queue last */
+
+    uint64_t accepted_total;
+    uint64_t delivered_total;
+    uint64_t settled_total;
+    uint64_t failed_total;
+};
+
+/* A peer's interest in a queue. Lives on after a cancel until its deliveries are settled. */
+struct consumer {
+    UT_hash_handle hh;                /* in its peer, by number */
+    TAILQ_ENTRY(consumer) queue_link; /* while it is willing, see consumer.c */
+    struct peer *peer;
+    struct queue *queue;
+    struct exchange *exchange; /* of a live subscription, else NULL */
+    char *pattern;             /* of a live subscription, else NULL */
+    uint32_t number;
+    uint32_t prefetch_messages;
+    uint32_t prefetch_bytes; /* 0: no limit */
+    uint32_t unsettled_count;
+    uint64_t unsettled_bytes;
+    bool is_willing;
+    bool is_cancelled;
+    bool is_lost; /* its peer is gone and its oldest delivery was counted as failed */
+};
+
+/* One hand-out that is not settled. */
+struct delivery {
+    uint64_t name; /* its name on the wire; grows along the ring */
+    uint64_t number;
+    struct consumer *consumer; /* NULL: settled, only its slot is left */
+    uint32_t bytes;
+};
+
+/* A peer's unsettled deliveries in the order of their names: a ring whose room is a power of two.
+ */
+struct delivery_ring {
+    struct delivery *slots;
+    uint32_t room;
+    uint32_t start;
+    uint32_t count; /* settled ones in between included */
+    uint32_t live_count;
+};
+
+/* What waits in a peer's answer line until it rests on durable ground; see line.c. */
+struct line_entry {
+    uint64_t needs;       /* leaves when the durable position is above this */
+    uint64_t last;        /* confirm: the last tag; else the tag answered */
+    unsigned char *frame; /* an encoded frame, or NULL for a confirm */
+    uint32_t frame_bytes;
+};
+
+struct line {
+    struct line_entry *entries;
+    uint32_t room; /* a power of two */
+    uint32_t start;
+    uint32_t count;
+    uint64_t needs;      /* of the newest entry: later ones rest on no less */
+    uint64_t next_first; /* first tag that the next confirm speaks of */
+};
+
+/* A message that comes in pieces. */
+struct assembly {
+    unsigned char *frame; /* the whole frame as it would be in one; NULL: swallowed unread */
+    struct frame_header header;
+    size_t bytes;          /* so far */
+    size_t bytes_left;     /* of the body */
+    uint64_t last_between; /* highest tag settled while it was open; 0: none */
+    bool is_open;
+    bool is_too_large;
+};
+
+enum peer_state {
+    PEER_HELLO,
+    PEER_AUTH,
+    PEER_OPEN,
+    PEER_CLOSING,
+};
+
+struct peer {
+    struct core *core;
+    void *connection;
+    struct buffer output;
+    TAILQ_ENTRY(peer) link;        /* all peers */
+    TAILQ_ENTRY(peer) dirty_link;  /* those with something to write */
+    TAILQ_ENTRY(peer) line_link;   /* those with waiting answers */
+    TAILQ_ENTRY(peer) credit_link; /* those who are owed credit */
+    struct peer_origin *origin;
+    struct stream stream;
+    enum peer_state state;
+    bool is_dirty;
+    bool is_in_line;
+    bool is_owed_credit;
+    bool is_full; /* output above unsent_bytes_max: consumers wait */
+    bool is_administrator;
+    bool is_admitted; /* authenticated once; not counted among the unknown any more */
+    bool has_magic;
+    bool has_left;       /* said goodbye, or the broker did: what it holds goes back uncounted */
+    bool is_client_kept; /* it was the broker that left: the client may come back */
+    uint8_t handshake_frames;
+    uint32_t exclusive_count; /* queues that belong to it */
+    uint32_t frame_bytes_max; /* what the peer takes */
+    uint32_t heartbeat_ms;
+    uint64_t number; /* for people and for paging */
+    uint64_t last_tag;
+    uint64_t answered_tag; /* highest tag in line that was taken, for the client's record */
+    int64_t credit_messages;
+    int64_t credit_bytes;
+    uint32_t used_messages; /* credit used and not yet given anew */
+    uint32_t used_bytes;
+    uint64_t hello_seen;
+    bool hello_resume;
+    char *client_name;
+    struct client *client;
+    struct consumer *consumers;
+    struct delivery_ring deliveries;
+    struct line line;
+    struct assembly assembly;
+    struct call *calls;
+};
+
+/* The refusals of a client that it has not seen yet, in the order of their tags. */
+struct refusal {
+    STAILQ_ENTRY(refusal) link;
+    uint64_t tag;
+    uint64_t home;
+    uint16_t code;
+    uint16_t text_bytes;
+    char text[];
+};
+
+/* A client that names itself, connected or not. */
+struct client {
+    UT_hash_handle by_name;
+    UT_hash_handle by_number;
+    TAILQ_ENTRY(client) absent_link; /* those that left, oldest first */
+    STAILQ_HEAD(, refusal) refusals;
+    struct peer *peer; /* NULL: absent */
+    char *name;
+    uint32_t number;
+    uint64_t answered;
+    uint64_t home;          /* of the CLIENT operation */
+    uint64_t answered_home; /* of the newest ANSWERED operation; 0: none */
+};
+
+/* A call that waits for its outcome. */
+struct call {
+    UT_hash_handle hh; /* in its peer, by tag */
+    struct wheel_timer timer;
+    struct peer *peer;
+    struct queue *queue;
+    uint64_t tag;
+    uint64_t number; /* of its message */
+};
+
+/* The open record; see recorder.c. */
+struct recorder {
+    struct peer *peer; /* whose frames it holds; NULL: the broker's own */
+    unsigned char *at;
+    size_t room;
+    size_t bytes; /* 0: no record is open */
+    uint64_t position;
+    bool is_open;
+};
+
+TAILQ_HEAD(queue_list, queue);
+TAILQ_HEAD(peer_list, peer);
+TAILQ_HEAD(client_list, client);
+
+enum { CORE_SPARE_OUTPUTS = 8 };
+
+struct core {
+    struct core_limits limits;
+    core_note_fn note;
+    void *note_context;
+    struct journal *journal;
+    struct recorder recorder;
+    uint64_t now_ms;
+    uint64_t durable_position;
+    uint32_t start_number;
+    uint64_t start_home;
+
+    uint64_t next_message;
+    uint32_t next_queue;
+    uint32_t next_exchange;
+    uint32_t next_client;
+    uint64_t next_delivery;
+    uint64_t next_peer;
+    uint64_t route_stamp;
+    struct queue **routed; /* the result of the last exchange_route */
+    size_t routed_room;
+
+    struct queue *last_queue; /* the one a sender named last */
+    struct queue *queues_by_name;
+    struct queue *queues_by_number; /* live subscriptions' queues are in neither */
+    struct exchange *exchanges_by_name;
+    struct exchange *exchanges_by_number;
+    struct client *clients_by_name;
+    struct client *clients_by_number;
+    uint32_t client_count;
+    uint32_t binding_count;
+    uint32_t consumer_count;
+    uint32_t call_count;
+    uint64_t transient_bytes;
+
+    struct queue_list pump;  /* queues with something to hand out, perhaps */
+    struct queue_list held;  /* queues whose head waits for the disk */
+    struct queue_list dying; /* deleted queues whose places are worked off */
+    struct peer_list peers;
+    struct peer_list dirty;
+    struct peer_list lines;
+    struct peer_list creditors;
+    struct client_list absent;
+    uint32_t peer_count;
+    uint32_t unauthenticated_count;
+    struct wheel wheel;
+
+    uint64_t rate_at_ms;       /* when rate_number was taken */
+    uint64_t rate_number;      /* next_message then */
+    uint64_t numbers_a_second; /* numbers given in the last full second */
+
+    bool is_draining;
+    bool is_anonymous_allowed;
+    bool is_recovering;
+    bool has_more;
+    bool is_credit_withheld;
+    struct buffer spares[CORE_SPARE_OUTPUTS]; /* empty outputs to be used again */
+    unsigned spare_count;
+    char explanation[256]; /* of the refusal that a handler is about to return */
+    struct core_counters counters;
+};
+
+#endif
