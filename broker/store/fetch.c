@@ -183,17 +183,21 @@ static void answer(struct fetch_list *list, struct homes *homes, enum status sta
     }
 }
 
+static void move_request(struct fetch *fetch, struct fetch_request *request, struct fetch_list *to)
+{
+    TAILQ_REMOVE(&fetch->waiting, request, link);
+    TAILQ_INSERT_TAIL(to, request, link);
+}
+
 /* Moves the requests whose bytes are there now. */
 static void take_ready(struct fetch *fetch, struct cache *cache, struct fetch_list *ready)
 {
-    struct fetch_list all = TAILQ_HEAD_INITIALIZER(all);
-    TAILQ_CONCAT(&all, &fetch->waiting, link);
-    struct fetch_request *request;
-    while ((request = TAILQ_FIRST(&all)) != NULL) {
-        TAILQ_REMOVE(&all, request, link);
-        bool is_there = cache_find(cache, request->position) != NULL;
-        struct fetch_list *list = is_there ? ready : &fetch->waiting;
-        TAILQ_INSERT_TAIL(list, request, link);
+    struct fetch_request *request = TAILQ_FIRST(&fetch->waiting);
+    while (request != NULL) {
+        struct fetch_request *next = TAILQ_NEXT(request, link);
+        if (cache_find(cache, request->position) != NULL)
+            move_request(fetch, request, ready);
+        request = next;
     }
 }
 
@@ -213,9 +217,7 @@ enum status fetch_take_back(struct fetch *fetch, struct cache *cache, struct hom
         answer(&ready, homes, STATUS_OK);
         return STATUS_OK;
     }
-    struct fetch_request *failed = TAILQ_FIRST(&fetch->waiting);
-    TAILQ_REMOVE(&fetch->waiting, failed, link);
-    TAILQ_INSERT_TAIL(&ready, failed, link);
+    move_request(fetch, TAILQ_FIRST(&fetch->waiting), &ready);
     answer(&ready, homes, work->status);
     return work->status;
 }

@@ -106,7 +106,6 @@ static enum status check_files(struct recovery *recovery)
 {
     const struct directory_entries *segments = &recovery->directory.segments;
     uint32_t segment_bytes = 0;
-    assert(segments->count > 0);
     for (size_t i = 0; i < segments->count; i++) {
         uint64_t expected = segments->entry[0].number + i;
         char name[SEGMENT_NAME_BYTES];
@@ -118,6 +117,7 @@ static enum status check_files(struct recovery *recovery)
         if (status != STATUS_OK)
             return status;
     }
+    assert(segment_bytes >= SEGMENT_BYTES_MIN);
     recovery->out->segment_bytes = segment_bytes;
     recovery->first = segments->entry[0].number;
     recovery->newest = segments->entry[segments->count - 1].number;
