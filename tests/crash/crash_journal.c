@@ -14,7 +14,6 @@
  * appended, byte for byte and at the same positions; it holds all that was said to be durable;
  * nothing before it is still wanted; and reading back gives what was written.
  */
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,201 +21,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "broker/store/journal.h"
-#include "protocol/wire.h"
-#include "tests/support/chance.h"
-#include "tests/support/disk_sim.h"
-#include "tests/support/errand_line.h"
-
-#define SEGMENT_BYTES 65536u
-#define RECORDS_MAX 4096u
-#define RECORD_HEAD_BYTES 17u
-
-enum record_kind { RECORD_SEND = 1, RECORD_SETTLE = 2 };
-
-struct appended {
-    uint64_t position;
-    uint64_t serial;
-    uint64_t settles; /* index of the record that a settlement settles */
-    uint32_t bytes;
-    enum record_kind kind;
-    bool is_settled;
-};
-
-/* All records that were appended, and what was promised of them. */
-struct oracle {
-    struct appended record[RECORDS_MAX];
-    size_t first; /* index of the first that the last recovery found */
-    size_t count;
-    size_t durable_count; /* of them the journal said so */
-    uint64_t serial;
-};
-
-struct world {
-    struct disk_sim *sim;
-    struct journal *journal;
-    struct errand_line line;
-    struct chance chance;
-    struct oracle oracle;
-    uint64_t now_ms;
-    size_t replayed; /* during a recovery: index of the next record */
-    bool is_found;   /* during a recovery: the first record was found */
-    struct journal_failure failure;
-    const char *violation;
-};
-
-struct counters {
-    uint64_t cases;
-    uint64_t recoveries;
-    uint64_t records;
-    uint64_t cuts;
-    uint64_t clean;
-    uint64_t trimmed;
-    uint64_t batches;
-    uint64_t fetches;
-    uint64_t full;
-    uint64_t faults;
-};
-
-static unsigned char filler(uint64_t serial, size_t i)
-{
-    return (unsigned char)(serial * 131 + i * 7 + (i >> 8));
-}
-
-static void fill(const struct oracle *oracle, const struct appended *record, unsigned char *at)
-{
-    wire_store_u64(at, record->serial);
-    at[8] = (unsigned char)record->kind;
-    wire_store_u64(at + 9,
-                   record->kind == RECORD_SETTLE ? oracle->record[record->settles].serial : 0);
-    for (size_t i = RECORD_HEAD_BYTES; i < record->bytes; i++)
-        at[i] = filler(record->serial, i);
-}
-
-static bool matches(const struct oracle *oracle, const struct appended *record,
-                    const unsigned char *at)
-{
-    static unsigned char expected[SEGMENT_BYTES];
-    fill(oracle, record, expected);
-    return memcmp(expected, at, record->bytes) == 0;
-}
-
-static void violate(struct world *world, const char *text)
-{
-    if (world->violation == NULL)
-        world->violation = text;
-}
-
-/* Recovery tells its records: the first one says where in the history it begins. */
-static enum status on_record(void *argument, uint64_t position, const unsigned char *at,
-                             uint32_t bytes, uint64_t now_ms)
-{
-    struct world *world = argument;
-    struct oracle *oracle = &world->oracle;
-    (void)now_ms;
-    if (!world->is_found) {
-        world->is_found = true;
-        while (world->replayed < oracle->count &&
-               oracle->record[world->replayed].position != position)
-            world->replayed++;
-        oracle->first = world->replayed;
-    }
-    if (world->replayed >= oracle->count) {
-        violate(world, "recovery found a record that was never appended");
-        return STATUS_CORRUPT;
-    }
-    struct appended *record = &oracle->record[world->replayed];
-    if (record->position != position || record->bytes != bytes || !matches(oracle, record, at)) {
-        violate(world, "recovery found a record that differs, or skipped one");
-        return STATUS_CORRUPT;
-    }
-    world->replayed++;
-    if (record->kind == RECORD_SEND)
-        journal_home_add(world->journal, position, 1);
-    else if (record->settles >= oracle->first)
-        journal_home_remove(world->journal, oracle->record[record->settles].position, 1);
-    return STATUS_OK;
-}
-
-/* The history ends where recovery ended; what was settled by lost settlements is not. */
-static void accept_recovery(struct world *world, struct counters *counters)
-{
-    struct oracle *oracle = &world->oracle;
-    if (!world->is_found) {
-        /* Nothing is there: fine if nothing that is promised is still wanted. */
-        world->replayed = 0;
-        if (oracle->durable_count > 0)
-            world->replayed = oracle->durable_count;
-        oracle->first = world->replayed;
-    }
-    if (world->replayed < oracle->durable_count)
-        violate(world, "recovery lost records that were durable");
-    oracle->count = world->replayed;
-    oracle->durable_count = oracle->count;
-    for (size_t i = 0; i < oracle->count; i++)
-        oracle->record[i].is_settled = false;
-    for (size_t i = 0; i < oracle->count; i++)
-        if (oracle->record[i].kind == RECORD_SETTLE)
-            oracle->record[oracle->record[i].settles].is_settled = true;
-    for (size_t i = 0; i < oracle->first && i < oracle->count; i++)
-        if (oracle->record[i].kind == RECORD_SEND && !oracle->record[i].is_settled)
-            violate(world, "a segment was freed that held a live record");
-    struct journal_recovery seen = journal_recovery(world->journal);
-    counters->recoveries++;
-    counters->records += seen.record_count;
-    counters->cuts += seen.cut_bytes > 0;
-    counters->clean += seen.was_clean;
-    counters->trimmed += oracle->first > 0;
-}
-
-static enum status start(struct world *world, struct counters *counters)
-{
-    errand_line_init(&world->line);
-    struct journal_options options = {.segment_bytes = SEGMENT_BYTES,
-                                      .spare_count = 2,
-                                      .cache_bytes_max = SEGMENT_BYTES,
-                                      .post = errand_line_post,
-                                      .post_context = &world->line};
-    world->replayed = 0;
-    world->is_found = false;
-    enum status status = journal_open(&world->journal, disk_sim_disk(world->sim), &options,
-                                      on_record, world, &world->failure);
-    if (status == STATUS_OK)
-        accept_recovery(world, counters);
-    return status;
-}
-
-static void note_durable(struct world *world)
-{
-    struct oracle *oracle = &world->oracle;
-    uint64_t durable = journal_durable_position(world->journal);
-    while (oracle->durable_count < oracle->count &&
-           oracle->record[oracle->durable_count].position < durable)
-        oracle->durable_count++;
-}
-
-static bool append(struct world *world, enum record_kind kind, size_t settles, uint32_t bytes)
-{
-    struct oracle *oracle = &world->oracle;
-    if (oracle->count == RECORDS_MAX)
-        return false;
-    struct appended *record = &oracle->record[oracle->count];
-    *record = (struct appended){
-        .serial = ++oracle->serial, .settles = settles, .bytes = bytes, .kind = kind};
-    enum journal_urgency urgency = kind == RECORD_SEND ? JOURNAL_FRESH : JOURNAL_URGENT;
-    size_t room = bytes + (size_t)chance_below(&world->chance, 64);
-    if (room > journal_record_bytes_max(world->journal))
-        room = bytes;
-    unsigned char *at = journal_open_record(world->journal, room, urgency, &record->position);
-    if (at == NULL)
-        return false;
-    fill(oracle, record, at);
-    journal_close_record(world->journal, bytes);
-    oracle->count++;
-    if (kind == RECORD_SEND)
-        journal_home_add(world->journal, record->position, 1);
-    return true;
-}
+#include "tests/support/journal_world.h"
 
 static void send_one(struct world *world)
 {
@@ -224,7 +29,7 @@ static void send_one(struct world *world)
     uint32_t bytes = (uint32_t)chance_below(&world->chance, size < 70   ? 400
                                                             : size < 97 ? 6000
                                                                         : SEGMENT_BYTES / 4 - 100);
-    (void)append(world, RECORD_SEND, 0, bytes + RECORD_HEAD_BYTES);
+    (void)world_append(world, RECORD_SEND, 0, bytes + RECORD_HEAD_BYTES);
 }
 
 static void settle_one(struct world *world)
@@ -238,7 +43,7 @@ static void settle_one(struct world *world)
     if (index >= oracle->count)
         return;
     uint64_t position = oracle->record[index].position;
-    if (!append(world, RECORD_SETTLE, index, RECORD_HEAD_BYTES))
+    if (!world_append(world, RECORD_SETTLE, index, RECORD_HEAD_BYTES))
         return;
     oracle->record[index].is_settled = true;
     journal_home_remove(world->journal, position, 1);
@@ -248,8 +53,8 @@ static void check_bytes(struct world *world, const struct appended *record)
 {
     size_t bytes;
     const unsigned char *at = journal_peek(world->journal, record->position, &bytes);
-    if (at != NULL && (bytes < record->bytes || !matches(&world->oracle, record, at)))
-        violate(world, "reading back gave other bytes");
+    if (at != NULL && (bytes < record->bytes || !world_matches(&world->oracle, record, at)))
+        world_violate(world, "reading back gave other bytes");
 }
 
 static void on_fetch(void *argument, uint64_t position, enum status status)
@@ -257,11 +62,11 @@ static void on_fetch(void *argument, uint64_t position, enum status status)
     struct world *world = argument;
     size_t bytes;
     if (status == STATUS_CORRUPT)
-        violate(world, "a durable record does not verify");
+        world_violate(world, "a durable record does not verify");
     if (status != STATUS_OK)
         return;
     if (journal_peek(world->journal, position, &bytes) == NULL)
-        violate(world, "a fetch brought nothing");
+        world_violate(world, "a fetch brought nothing");
     for (size_t i = world->oracle.first; i < world->oracle.count; i++)
         if (world->oracle.record[i].position == position)
             check_bytes(world, &world->oracle.record[i]);
@@ -283,7 +88,7 @@ static void read_one(struct world *world, struct counters *counters)
         return;
     }
     if (index >= oracle->durable_count)
-        violate(world, "a record that is not durable is not in memory");
+        world_violate(world, "a record that is not durable is not in memory");
     else if (journal_fetch(world->journal, record->position, record->position, on_fetch, world) ==
              STATUS_OK)
         counters->fetches++;
@@ -298,7 +103,7 @@ static enum status run_some(struct world *world)
         enum status status = errand_line_run_one(&world->line, world->journal, worker);
         if (status != STATUS_OK && status != STATUS_NOT_FOUND)
             return status;
-        note_durable(world);
+        world_note_durable(world);
     }
     return STATUS_OK;
 }
@@ -341,11 +146,11 @@ static void stop(struct world *world, struct counters *counters)
     if (status == STATUS_OK)
         status = journal_stop(world->journal, world->now_ms);
     if (status == STATUS_OK)
-        note_durable(world);
+        world_note_durable(world);
     if (status == STATUS_OK && world->oracle.durable_count != world->oracle.count)
-        violate(world, "a clean stop left records that are not durable");
+        world_violate(world, "a clean stop left records that are not durable");
     if (status != STATUS_OK)
-        violate(world, "a clean stop failed without a fault");
+        world_violate(world, "a clean stop failed without a fault");
     die(world, counters);
     disk_sim_kill(world->sim);
 }
@@ -369,9 +174,9 @@ static void recover(struct world *world, struct counters *counters)
 {
     if (world->violation != NULL)
         return;
-    if (start(world, counters) != STATUS_OK)
-        violate(world, world->failure.text[0] != '\0' ? world->failure.text
-                                                      : "recovery failed without a fault");
+    if (world_start(world, counters) != STATUS_OK)
+        world_violate(world, world->failure.text[0] != '\0' ? world->failure.text
+                                                            : "recovery failed without a fault");
 }
 
 /* Recovery with a crash before each of its operations in turn, until it gets through. */
@@ -380,7 +185,7 @@ static void recover_nested(struct world *world, struct counters *counters)
     uint64_t step = 1 + chance_below(&world->chance, 3);
     for (uint64_t n = chance_below(&world->chance, step); world->violation == NULL; n += step) {
         disk_sim_crash_at(world->sim, disk_sim_operations(world->sim) + n);
-        enum status status = start(world, counters);
+        enum status status = world_start(world, counters);
         if (status == STATUS_OK) {
             disk_sim_crash_at(world->sim, UINT64_MAX);
             return;
@@ -415,7 +220,7 @@ static void first_life(struct world *world, bool has_fault, struct counters *cou
     if (world->journal == NULL)
         return;
     if (live(world, 6 + chance_below(&world->chance, 20), counters) != STATUS_OK)
-        violate(world, "the journal failed without a fault");
+        world_violate(world, "the journal failed without a fault");
     if (has_fault)
         arm_fault(world, 120);
     else
@@ -433,7 +238,7 @@ static void later_life(struct world *world, struct counters *counters)
     /* Sometimes the end comes at once: what recovery showed must be on disk by then. */
     uint64_t rounds = chance_below(&world->chance, 4) == 0 ? 0 : chance_below(&world->chance, 22);
     if (live(world, rounds, counters) != STATUS_OK)
-        violate(world, "the journal failed without a fault");
+        world_violate(world, "the journal failed without a fault");
     if (chance_below(&world->chance, 3) == 0) {
         stop(world, counters);
         if (chance_below(&world->chance, 2) == 0)
@@ -452,7 +257,7 @@ static void restart_faulty(struct world *world, struct counters *counters)
     disk_sim_kill(world->sim);
     if (chance_below(&world->chance, 3) == 0) {
         arm_fault(world, 40);
-        if (start(world, counters) == STATUS_OK)
+        if (world_start(world, counters) == STATUS_OK)
             (void)live(world, 4, counters);
         die(world, counters);
         disk_sim_kill(world->sim);
@@ -504,12 +309,12 @@ static size_t prepare_flips(struct world *world, struct counters *counters)
     size_t before_last = 0;
     while (world->violation == NULL && journal_figures(world->journal).segment_count < 3) {
         for (int i = 0; i < 3; i++)
-            (void)append(world, RECORD_SEND, 0,
-                         RECORD_HEAD_BYTES + (uint32_t)chance_below(&world->chance, 9000));
+            (void)world_append(world, RECORD_SEND, 0,
+                               RECORD_HEAD_BYTES + (uint32_t)chance_below(&world->chance, 9000));
         before_last = world->oracle.durable_count;
         if (errand_line_settle(&world->line, world->journal, world->now_ms) != STATUS_OK)
-            violate(world, "the journal failed without a fault");
-        note_durable(world);
+            world_violate(world, "the journal failed without a fault");
+        world_note_durable(world);
     }
     die(world, counters);
     disk_sim_kill(world->sim);
@@ -529,15 +334,15 @@ static void flip_one(struct world *world, const char *name, uint64_t offset, siz
     disk_sim_flip(world->sim, name, offset, mask);
     uint64_t changes = disk_sim_changes(world->sim);
     oracle->durable_count = before_last;
-    enum status status = start(world, &ignored);
+    enum status status = world_start(world, &ignored);
     if (status == STATUS_CORRUPT || status == STATUS_NEWER_FORMAT) {
         flips->refused++;
         if (disk_sim_changes(world->sim) != changes)
-            violate(world, "a journal that was refused was written to");
+            world_violate(world, "a journal that was refused was written to");
         if (world->failure.file[0] == '\0')
-            violate(world, "a refusal names no file");
+            world_violate(world, "a refusal names no file");
     } else if (status != STATUS_OK) {
-        violate(world, "recovery failed in another way");
+        world_violate(world, "recovery failed in another way");
     } else if (oracle->count == count) {
         flips->complete++;
     } else {

@@ -1,0 +1,147 @@
+/* Appending to a journal under the eyes of an oracle, and judging what recovery brings back. */
+#include "tests/support/journal_world.h"
+
+#include <string.h>
+
+#include "protocol/wire.h"
+
+static unsigned char filler(uint64_t serial, size_t i)
+{
+    return (unsigned char)(serial * 131 + i * 7 + (i >> 8));
+}
+
+static void fill(const struct oracle *oracle, const struct appended *record, unsigned char *at)
+{
+    wire_store_u64(at, record->serial);
+    at[8] = (unsigned char)record->kind;
+    wire_store_u64(at + 9,
+                   record->kind == RECORD_SETTLE ? oracle->record[record->settles].serial : 0);
+    for (size_t i = RECORD_HEAD_BYTES; i < record->bytes; i++)
+        at[i] = filler(record->serial, i);
+}
+
+bool world_matches(const struct oracle *oracle, const struct appended *record,
+                   const unsigned char *at)
+{
+    static unsigned char expected[SEGMENT_BYTES];
+    fill(oracle, record, expected);
+    return memcmp(expected, at, record->bytes) == 0;
+}
+
+void world_violate(struct world *world, const char *text)
+{
+    if (world->violation == NULL)
+        world->violation = text;
+}
+
+/* Recovery tells its records: the first one says where in the history it begins. */
+static enum status on_record(void *argument, uint64_t position, const unsigned char *at,
+                             uint32_t bytes, uint64_t now_ms)
+{
+    struct world *world = argument;
+    struct oracle *oracle = &world->oracle;
+    (void)now_ms;
+    if (!world->is_found) {
+        world->is_found = true;
+        while (world->replayed < oracle->count &&
+               oracle->record[world->replayed].position != position)
+            world->replayed++;
+        oracle->first = world->replayed;
+    }
+    if (world->replayed >= oracle->count) {
+        world_violate(world, "recovery found a record that was never appended");
+        return STATUS_CORRUPT;
+    }
+    struct appended *record = &oracle->record[world->replayed];
+    if (record->position != position || record->bytes != bytes ||
+        !world_matches(oracle, record, at)) {
+        world_violate(world, "recovery found a record that differs, or skipped one");
+        return STATUS_CORRUPT;
+    }
+    world->replayed++;
+    if (record->kind == RECORD_SEND)
+        journal_home_add(world->journal, position, 1);
+    else if (record->settles >= oracle->first)
+        journal_home_remove(world->journal, oracle->record[record->settles].position, 1);
+    return STATUS_OK;
+}
+
+/* The history ends where recovery ended; what was settled by lost settlements is not. */
+static void accept_recovery(struct world *world, struct counters *counters)
+{
+    struct oracle *oracle = &world->oracle;
+    if (!world->is_found) {
+        /* Nothing is there: fine if nothing that is promised is still wanted. */
+        world->replayed = 0;
+        if (oracle->durable_count > 0)
+            world->replayed = oracle->durable_count;
+        oracle->first = world->replayed;
+    }
+    if (world->replayed < oracle->durable_count)
+        world_violate(world, "recovery lost records that were durable");
+    oracle->count = world->replayed;
+    oracle->durable_count = oracle->count;
+    for (size_t i = 0; i < oracle->count; i++)
+        oracle->record[i].is_settled = false;
+    for (size_t i = 0; i < oracle->count; i++)
+        if (oracle->record[i].kind == RECORD_SETTLE)
+            oracle->record[oracle->record[i].settles].is_settled = true;
+    for (size_t i = 0; i < oracle->first && i < oracle->count; i++)
+        if (oracle->record[i].kind == RECORD_SEND && !oracle->record[i].is_settled)
+            world_violate(world, "a segment was freed that held a live record");
+    struct journal_recovery seen = journal_recovery(world->journal);
+    counters->recoveries++;
+    counters->records += seen.record_count;
+    counters->cuts += seen.cut_bytes > 0;
+    counters->clean += seen.was_clean;
+    counters->trimmed += oracle->first > 0;
+}
+
+enum status world_start(struct world *world, struct counters *counters)
+{
+    errand_line_init(&world->line);
+    struct journal_options options = {.segment_bytes = SEGMENT_BYTES,
+                                      .spare_count = 2,
+                                      .cache_bytes_max = SEGMENT_BYTES,
+                                      .post = errand_line_post,
+                                      .post_context = &world->line};
+    world->replayed = 0;
+    world->is_found = false;
+    enum status status = journal_open(&world->journal, disk_sim_disk(world->sim), &options,
+                                      on_record, world, &world->failure);
+    if (status == STATUS_OK)
+        accept_recovery(world, counters);
+    return status;
+}
+
+void world_note_durable(struct world *world)
+{
+    struct oracle *oracle = &world->oracle;
+    uint64_t durable = journal_durable_position(world->journal);
+    while (oracle->durable_count < oracle->count &&
+           oracle->record[oracle->durable_count].position < durable)
+        oracle->durable_count++;
+}
+
+bool world_append(struct world *world, enum record_kind kind, size_t settles, uint32_t bytes)
+{
+    struct oracle *oracle = &world->oracle;
+    if (oracle->count == RECORDS_MAX)
+        return false;
+    struct appended *record = &oracle->record[oracle->count];
+    *record = (struct appended){
+        .serial = ++oracle->serial, .settles = settles, .bytes = bytes, .kind = kind};
+    enum journal_urgency urgency = kind == RECORD_SEND ? JOURNAL_FRESH : JOURNAL_URGENT;
+    size_t room = bytes + (size_t)chance_below(&world->chance, 64);
+    if (room > journal_record_bytes_max(world->journal))
+        room = bytes;
+    unsigned char *at = journal_open_record(world->journal, room, urgency, &record->position);
+    if (at == NULL)
+        return false;
+    fill(oracle, record, at);
+    journal_close_record(world->journal, bytes);
+    oracle->count++;
+    if (kind == RECORD_SEND)
+        journal_home_add(world->journal, record->position, 1);
+    return true;
+}
