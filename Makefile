@@ -7,9 +7,18 @@ VERSION  := 0.1.0
 SONAME   := libherald.so.1
 BUILD    ?= build
 FLAVOUR  ?= release
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 PREFIX   ?= /usr/local
 OBJ      := $(BUILD)/$(FLAVOUR)
+
+# `make V=1` shows the commands.
+ifeq ($(V),1)
+Q :=
+else
+Q := @
+endif
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -Wcast-align \
         -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla -Wundef \
@@ -62,11 +71,11 @@ programs: $(BUILD)/heraldd $(BUILD)/herald $(BUILD)/$(SONAME) $(BUILD)/libherald
 
 $(OBJ)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 $(CPPFLAGS) $(CFLAGS) $(TEST_WARN) $(HARDEN) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) -std=c11 $(CPPFLAGS) $(CFLAGS) $(TEST_WARN) $(HARDEN) -MMD -MP -c -o $@ $<
 
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 $(CPPFLAGS) $(CFLAGS) $(WARN) $(HARDEN) -fvisibility=hidden -MMD -MP -c -o $@ $<
+	$(Q)$(CC) -std=c11 $(CPPFLAGS) $(CFLAGS) $(WARN) $(HARDEN) -fvisibility=hidden -MMD -MP -c -o $@ $<
 
 $(OBJ)/libprotocol.a: $(call objects,$(PROTOCOL_SRC))
 $(OBJ)/libbroker.a: $(call objects,$(BROKER_SRC))
@@ -75,33 +84,33 @@ $(OBJ)/libsupport.a: $(call objects,$(SUPPORT_SRC))
 $(OBJ)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(OBJ)/heraldd: $(OBJ)/broker/main.o $(OBJ)/libbroker.a $(OBJ)/libprotocol.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(OBJ)/herald: $(call objects,$(CLI_SRC)) $(OBJ)/libclient.a
-	$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -lpthread -ljansson
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -lpthread -ljansson
 
 $(OBJ)/$(SONAME): $(call objects,$(CLIENT_SRC) $(PROTOCOL_SRC)) client-lib/libherald.map
-	$(CC) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client-lib/libherald.map \
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client-lib/libherald.map \
 	    -o $@ $(filter %.o,$^) -lssl -lcrypto -lpthread
 
 # The finished programs stand in build/ itself, whatever lies beneath.
 $(BUILD)/heraldd $(BUILD)/herald: $(BUILD)/%: $(OBJ)/%
-	cp -f $< $@
+	$(Q)cp -f $< $@
 $(BUILD)/$(SONAME): $(OBJ)/$(SONAME)
-	cp -f $< $@
-	ln -sf $(SONAME) $(BUILD)/libherald.so
+	$(Q)cp -f $< $@
+	$(Q)ln -sf $(SONAME) $(BUILD)/libherald.so
 $(BUILD)/libherald.a: $(OBJ)/libclient.a
-	cp -f $< $@
+	$(Q)cp -f $< $@
 
 EXAMPLES := $(patsubst client-lib/examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SRC))
 .PHONY: examples
 examples: $(EXAMPLES)
 $(BUILD)/examples/%: $(OBJ)/client-lib/examples/%.o $(OBJ)/libclient.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -lpthread
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -lpthread
 
 # --- tests ------------------------------------------------------------------------------------------------
 
@@ -109,7 +118,7 @@ TESTS := $(patsubst %.c,$(OBJ)/%,$(TEST_SRC))
 TOOLS := $(patsubst %.c,$(OBJ)/%,$(TOOL_SRC))
 TEST_LIBS := $(OBJ)/libsupport.a $(OBJ)/libbroker.a $(OBJ)/libclient.a
 $(TESTS) $(TOOLS): $(OBJ)/%: $(OBJ)/%.o $(TEST_LIBS)
-	$(CC) $(LDFLAGS) -o $@ $< $(TEST_LIBS) -lcheck -lsubunit -lm -lrt $(LIBS) -ljansson
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(TEST_LIBS) -lcheck -lsubunit -lm -lrt $(LIBS) -ljansson
 
 .PHONY: test-programs
 test-programs: $(TESTS) $(TOOLS)

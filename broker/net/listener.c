@@ -112,7 +112,7 @@ static bool listener_accept(struct listener *listener)
     if (file < 0) {
         if (error_is_of_one_connection(errno))
             return true;
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
+        if (errno != EAGAIN)
             listener_shed(listener, errno);
         return false;
     }
