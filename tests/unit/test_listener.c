@@ -1,4 +1,4 @@
-/* Listeners: who is let in, what stands at a path, and what happens when files run out. */
+/* Listeners: who is let in, and what happens when files run out. */
 #include <errno.h>
 #include <grp.h>
 #include <netinet/in.h>
@@ -148,66 +148,6 @@ START_TEST(test_another_user_is_no_administrator)
 }
 END_TEST
 
-START_TEST(test_a_dead_socket_is_replaced_and_a_living_one_is_not)
-{
-    struct world w;
-    world_start(&w);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", w.path);
-    int other = socket(AF_UNIX, SOCK_STREAM, 0);
-    ck_assert_int_eq(bind(other, (struct sockaddr *)&address, sizeof(address)), 0);
-    ck_assert_int_eq(listen(other, 5), 0);
-    ck_assert_int_eq(net_listen_unix(w.net, w.path, 0660, w.error), STATUS_IN_USE);
-    ck_assert_ptr_nonnull(strstr(w.error, w.path));
-    close(other);
-    ck_assert_int_eq(access(w.path, F_OK), 0);
-    ck_assert_int_eq(net_listen_unix(w.net, w.path, 0660, w.error), STATUS_OK);
-    ck_assert_int_ge(connect_unix(w.path), 0);
-    world_stop(&w);
-}
-END_TEST
-
-START_TEST(test_what_is_no_socket_is_left_alone)
-{
-    struct world w;
-    world_start(&w);
-    FILE *file = fopen(w.path, "w");
-    fclose(file);
-    ck_assert_int_eq(net_listen_unix(w.net, w.path, 0660, w.error), STATUS_IO_ERROR);
-    ck_assert_int_eq(access(w.path, F_OK), 0);
-    world_stop(&w);
-}
-END_TEST
-
-START_TEST(test_somebody_elses_socket_is_not_removed)
-{
-    struct world w;
-    world_start(&w);
-    ck_assert_int_eq(net_listen_unix(w.net, w.path, 0660, w.error), STATUS_OK);
-    ck_assert_int_eq(unlink(w.path), 0);
-    FILE *file = fopen(w.path, "w");
-    fclose(file);
-    net_stop_listening(w.net);
-    ck_assert_int_eq(access(w.path, F_OK), 0);
-    world_stop(&w);
-}
-END_TEST
-
-START_TEST(test_path_lengths)
-{
-    struct world w;
-    char path[120];
-    world_start(&w);
-    size_t used = (size_t)snprintf(path, sizeof(path), "%s/", w.directory);
-    memset(path + used, 'x', sizeof(path) - used);
-    path[108] = '\0';
-    ck_assert_int_eq(net_listen_unix(w.net, path, 0660, w.error), STATUS_IO_ERROR);
-    path[107] = '\0';
-    ck_assert_int_eq(net_listen_unix(w.net, path, 0660, w.error), STATUS_OK);
-    world_stop(&w);
-}
-END_TEST
-
 START_TEST(test_tcp_origin)
 {
     struct world w;
@@ -293,10 +233,6 @@ int main(void)
     TCase *tcase = tcase_create("all");
     tcase_add_test(tcase, test_unix_mode_group_and_origin);
     tcase_add_test(tcase, test_another_user_is_no_administrator);
-    tcase_add_test(tcase, test_a_dead_socket_is_replaced_and_a_living_one_is_not);
-    tcase_add_test(tcase, test_what_is_no_socket_is_left_alone);
-    tcase_add_test(tcase, test_somebody_elses_socket_is_not_removed);
-    tcase_add_test(tcase, test_path_lengths);
     tcase_add_test(tcase, test_tcp_origin);
     tcase_add_test(tcase, test_more_than_a_round_accepts);
     tcase_add_test(tcase, test_running_out_of_files);
