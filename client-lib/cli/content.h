@@ -1,0 +1,19 @@
+/* The content of a message as the options of the command line describe it. */
+#ifndef HERALD_CLI_CONTENT_H
+#define HERALD_CLI_CONTENT_H
+
+#include <stdbool.h>
+
+#include "client-lib/cli/arguments.h"
+#include "client-lib/herald.h"
+
+struct content {
+    struct herald_content content; /* points into the rest; the body is still to be set */
+    struct herald_header headers[TEXTS_MAX];
+    unsigned char id[16];
+};
+
+/* False after it has said which option is not right. Must stay where it is while in use. */
+bool content_init(struct content *content, const struct arguments *arguments);
+
+#endif

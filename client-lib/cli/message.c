@@ -1,0 +1,69 @@
+/* A received message, printed. */
+#include "client-lib/cli/message.h"
+
+#include <string.h>
+
+static void set_text(json_t *object, const char *name, const char *text, size_t bytes)
+{
+    if (text != NULL)
+        json_object_set_new(object, name, json_stringn(text, bytes));
+}
+
+static json_t *headers_json(const struct herald_message *message)
+{
+    struct herald_header header;
+    json_t *object = json_object();
+    for (size_t i = 0; herald_message_header_at(message, i, &header) != 0; i++) {
+        char name[256];
+        size_t bytes = header.name_bytes < sizeof name ? header.name_bytes : sizeof name - 1;
+        memcpy(name, header.name, bytes);
+        name[bytes] = '\0';
+        /* A value that is not UTF-8 has no form as text: it is null. */
+        json_t *value = json_stringn(header.value, header.value_bytes);
+        json_object_set_new(object, name, value != NULL ? value : json_null());
+    }
+    return object;
+}
+
+static json_t *message_json(struct herald_message *message)
+{
+    json_t *object = json_object();
+    size_t bytes;
+    const unsigned char *id = herald_message_id(message);
+    if (herald_message_exchange(message)[0] != '\0') {
+        json_object_set_new(object, "exchange", json_string(herald_message_exchange(message)));
+        json_object_set_new(object, "key", json_string(herald_message_key(message)));
+    }
+    json_object_set_new(object, "number", json_integer((json_int_t)herald_message_number(message)));
+    if (id != NULL) {
+        char text[37];
+        herald_id_print(id, text);
+        json_object_set_new(object, "id", json_string(text));
+    }
+    json_object_set_new(object, "attempt", json_integer(herald_message_attempt(message)));
+    json_object_set_new(object, "redelivered",
+                        json_boolean(herald_message_is_redelivered(message) != 0));
+    json_object_set_new(object, "time_ms",
+                        json_integer((json_int_t)herald_message_time_ms(message)));
+    const char *text = herald_message_content_type(message, &bytes);
+    set_text(object, "content_type", text, bytes);
+    text = herald_message_correlation(message, &bytes);
+    set_text(object, "correlation", text, bytes);
+    json_object_set_new(object, "headers", headers_json(message));
+    output_set_body(object, herald_message_body(message), herald_message_body_bytes(message));
+    return object;
+}
+
+void message_print(struct output *output, struct herald_message *message, enum message_style style)
+{
+    if (output->format != OUTPUT_TABLE) {
+        output_json_take(output, message_json(message));
+        return;
+    }
+    if (style == MESSAGE_KEY_AND_BODY) {
+        const char *key = herald_message_key(message);
+        output_write(output, key, strlen(key));
+        output_write(output, " ", 1);
+    }
+    output_body(output, herald_message_body(message), herald_message_body_bytes(message));
+}

@@ -1,0 +1,13 @@
+/* A received message, printed. */
+#ifndef HERALD_CLI_MESSAGE_H
+#define HERALD_CLI_MESSAGE_H
+
+#include "client-lib/cli/output.h"
+#include "client-lib/herald.h"
+
+enum message_style { MESSAGE_BODY, MESSAGE_KEY_AND_BODY };
+
+/* Prints the body, or the key, a space and the body; in the formats of JSON always everything. */
+void message_print(struct output *output, struct herald_message *message, enum message_style style);
+
+#endif

@@ -1,0 +1,155 @@
+/* herald exchange create|list|show|delete, bind, unbind, route, stats */
+#include "client-lib/cli/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "client-lib/cli/confirm.h"
+#include "client-lib/cli/query.h"
+
+int verb_exchange_create(const struct arguments *arguments)
+{
+    struct session session;
+    int code = session_open_plain(&session, arguments);
+    if (code != EXIT_OK)
+        return code;
+    enum herald_durability durability =
+        arguments_has(arguments, OPTION_TRANSIENT) ? HERALD_TRANSIENT : HERALD_DURABLE;
+    enum herald_status status =
+        herald_exchange_create(session.client, arguments->words[0], durability, SESSION_ANSWER_MS);
+    code = report_status(session.client, status, NULL);
+    session_close(&session);
+    return code;
+}
+
+int verb_exchange_list(const struct arguments *arguments)
+{
+    struct query_print print = {
+        .query = query_about(HERALD_EXCHANGES, NULL, NULL),
+        .shape = QUERY_LIST,
+        .first_columns = "name bindings durable",
+    };
+    return query_run(arguments, &print);
+}
+
+static int show_as_table(struct session *session, const struct query_print *exchange,
+                         const struct query_print *bindings, struct output *output)
+{
+    int code = query_print(session, exchange, output);
+    if (code != EXIT_OK)
+        return code;
+    output_write(output, "\n", 1);
+    return query_print(session, bindings, output);
+}
+
+static int show_as_json(struct session *session, const struct query_print *exchange,
+                        const struct query_print *bindings, struct output *output)
+{
+    int code;
+    json_t *rows = query_fetch(session, exchange, &code);
+    json_t *bound = rows != NULL ? query_fetch(session, bindings, &code) : NULL;
+    if (bound != NULL) {
+        json_t *object = json_incref(json_array_get(rows, 0));
+        json_object_set_new(object, "bindings", bound);
+        output_json_whole_take(output, object);
+    }
+    json_decref(rows);
+    return code;
+}
+
+int verb_exchange_show(const struct arguments *arguments)
+{
+    struct session session;
+    struct output output;
+    const char *name = arguments->words[0];
+    struct query_print exchange = {
+        .query = query_about(HERALD_EXCHANGE, name, NULL),
+        .shape = QUERY_ONE,
+        .names = {.exchange = name},
+    };
+    struct query_print bindings = {
+        .query = query_about(HERALD_BINDINGS, name, NULL),
+        .shape = QUERY_LIST,
+        .first_columns = "pattern queue",
+        .names = {.exchange = name},
+    };
+    output_init(&output, arguments);
+    int code = session_open_plain(&session, arguments);
+    if (code != EXIT_OK)
+        return code;
+    code = output.format == OUTPUT_TABLE ? show_as_table(&session, &exchange, &bindings, &output)
+                                         : show_as_json(&session, &exchange, &bindings, &output);
+    session_close(&session);
+    return output_finish(&output, code);
+}
+
+int verb_exchange_delete(const struct arguments *arguments)
+{
+    struct session session;
+    char question[512];
+    const char *exchange = arguments->words[0];
+    snprintf(question, sizeof question, "Delete exchange '%s' and its bindings?", exchange);
+    int code = confirm_ask(arguments, question);
+    if (code != EXIT_OK)
+        return code;
+    code = session_open_plain(&session, arguments);
+    if (code != EXIT_OK)
+        return code;
+    enum herald_delete condition =
+        arguments_has(arguments, OPTION_IF_UNUSED) ? HERALD_DELETE_IF_UNUSED : HERALD_DELETE_ANYWAY;
+    struct report_names names = {.exchange = exchange};
+    code = report_status(
+        session.client,
+        herald_exchange_delete(session.client, exchange, condition, SESSION_ANSWER_MS), &names);
+    session_close(&session);
+    return code;
+}
+
+typedef enum herald_status bind_fn(struct herald_client *client, const char *queue,
+                                   const char *exchange, const char *pattern, int timeout_ms);
+
+static int change_binding(const struct arguments *arguments, bind_fn *change)
+{
+    struct session session;
+    char *const *words = arguments->words;
+    int code = session_open_plain(&session, arguments);
+    if (code != EXIT_OK)
+        return code;
+    struct report_names names = {.queue = words[0], .exchange = words[1]};
+    code = report_status(session.client,
+                         change(session.client, words[0], words[1], words[2], SESSION_ANSWER_MS),
+                         &names);
+    session_close(&session);
+    return code;
+}
+
+int verb_bind(const struct arguments *arguments)
+{
+    return change_binding(arguments, herald_bind);
+}
+
+int verb_unbind(const struct arguments *arguments)
+{
+    return change_binding(arguments, herald_unbind);
+}
+
+int verb_route(const struct arguments *arguments)
+{
+    struct query_print print = {
+        .query = query_about(HERALD_ROUTE, arguments->words[0], arguments->words[1]),
+        .shape = QUERY_LIST,
+        .first_columns = "queue pattern",
+        .names = {.exchange = arguments->words[0]},
+    };
+    return query_run(arguments, &print);
+}
+
+int verb_stats(const struct arguments *arguments)
+{
+    struct query_print print = {
+        .query = query_about(HERALD_STATS, NULL, NULL),
+        .shape = QUERY_LIST,
+        .first_columns = "name value",
+    };
+    return query_run(arguments, &print);
+}

@@ -1,0 +1,218 @@
+/* herald send, herald publish: one message, or one for each line of standard input. */
+#include "client-lib/cli/verbs.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client-lib/cli/content.h"
+#include "client-lib/cli/input.h"
+#include "client-lib/cli/report.h"
+#include "client-lib/cli/session.h"
+
+/* Where the messages go: to a queue, or by a key through an exchange. */
+struct target {
+    const char *queue;
+    const char *exchange;
+    const char *key;
+};
+
+/* Messages from lines: the hooks count, on the library's thread. What is known about the first
+ * refusal is written before `refused` is more than 0 and not changed after. */
+struct lines {
+    struct session session;
+    struct content content;
+    struct target target;
+    uintptr_t sent;
+    _Atomic uint64_t confirmed;
+    _Atomic uint64_t refused;
+    uintptr_t refused_line;
+    char refused_name[32];
+    char refused_text[256];
+};
+
+static enum herald_status put(struct session *session, const struct target *target,
+                              const struct herald_content *content)
+{
+    if (target->queue != NULL)
+        return herald_send(session->client, target->queue, content);
+    return herald_publish(session->client, target->exchange, target->key, content);
+}
+
+static int send_one(const struct arguments *arguments, const struct target *target,
+                    const char *argument)
+{
+    struct session session;
+    struct content content;
+    struct input_body body;
+    if (!content_init(&content, arguments))
+        return EXIT_USAGE;
+    if (!input_read_body(&body, argument))
+        return EXIT_FAILED;
+    int code = session_open_plain(&session, arguments);
+    if (code != EXIT_OK)
+        goto out;
+    content.content.body = body.bytes;
+    content.content.body_bytes = body.count;
+    enum herald_status status = put(&session, target, &content.content);
+    if (status == HERALD_OK)
+        status = session_flush(&session);
+    struct report_names names = {.queue = target->queue, .exchange = target->exchange};
+    code = report_status(session.client, status, &names);
+    session_close(&session);
+out:
+    input_body_deinit(&body);
+    return code;
+}
+
+static void on_confirmed(struct herald_client *client, void *context, void *user)
+{
+    (void)client;
+    (void)context;
+    struct lines *lines = ((struct session *)user)->context;
+    atomic_fetch_add(&lines->confirmed, 1);
+}
+
+static void on_refused(struct herald_client *client, const struct herald_refusal *refusal,
+                       void *user)
+{
+    (void)client;
+    struct lines *lines = ((struct session *)user)->context;
+    if (refusal->kind != HERALD_REFUSED_SEND)
+        return;
+    if (atomic_load(&lines->refused) == 0) {
+        lines->refused_line = (uintptr_t)refusal->context;
+        snprintf(lines->refused_name, sizeof lines->refused_name, "%s", refusal->name);
+        snprintf(lines->refused_text, sizeof lines->refused_text, "%s", refusal->text);
+    }
+    atomic_fetch_add(&lines->refused, 1);
+}
+
+/* A full buffer empties as the broker confirms; only a connection that stays away ends the wait. */
+static enum herald_status put_line(struct lines *lines, const char *line, size_t count)
+{
+    enum herald_status status = HERALD_EAGAIN;
+    lines->sent++;
+    lines->content.content.body = line;
+    lines->content.content.body_bytes = count;
+    lines->content.content.context = (void *)lines->sent;
+    while (status == HERALD_EAGAIN) {
+        if (session_is_lost_for_good(&lines->session))
+            return HERALD_ELOST;
+        status = put(&lines->session, &lines->target, &lines->content.content);
+    }
+    return status;
+}
+
+/* Returns EXIT_OK at the end of the input or after a refusal, which is told later. */
+static int send_lines(struct lines *lines)
+{
+    char *line = NULL;
+    size_t room = 0;
+    size_t count;
+    int code = EXIT_OK;
+    while (code == EXIT_OK && atomic_load(&lines->refused) == 0) {
+        int got = input_read_line(stdin, &line, &room, &count);
+        if (got <= 0) {
+            code = got < 0 ? EXIT_FAILED : EXIT_OK;
+            break;
+        }
+        enum herald_status status = put_line(lines, line, count);
+        if (status == HERALD_OK)
+            continue;
+        report_say("line %" PRIuPTR ":", lines->sent);
+        code = report_status(lines->session.client, status, NULL);
+    }
+    free(line);
+    return code;
+}
+
+static int tell_refused(const struct lines *lines)
+{
+    struct report_names names = {.queue = lines->target.queue, .exchange = lines->target.exchange};
+    report_say("line %" PRIuPTR " was refused; of %" PRIuPTR " lines sent, %" PRIu64
+               " were confirmed and %" PRIu64 " refused",
+               lines->refused_line, lines->sent, (uint64_t)lines->confirmed,
+               (uint64_t)lines->refused);
+    return report_refusal(HERALD_EREFUSED, lines->refused_name, lines->refused_text, &names);
+}
+
+static int run_lines(struct lines *lines)
+{
+    enum herald_status status = herald_start_thread(lines->session.client);
+    if (status != HERALD_OK)
+        return report_status(lines->session.client, status, NULL);
+    int code = send_lines(lines);
+    status = session_flush(&lines->session);
+    if (atomic_load(&lines->refused) > 0)
+        return tell_refused(lines);
+    if (status == HERALD_OK)
+        return code;
+    report_say("of %" PRIuPTR " lines sent, %" PRIu64 " were confirmed", lines->sent,
+               (uint64_t)lines->confirmed);
+    return report_status(lines->session.client, status, NULL);
+}
+
+static int send_all_lines(const struct arguments *arguments, const struct target *target)
+{
+    struct herald_options options;
+    struct lines *lines = calloc(1, sizeof *lines);
+    int code = EXIT_USAGE;
+    if (lines == NULL) {
+        report_say("out of memory");
+        return EXIT_FAILED;
+    }
+    lines->target = *target;
+    lines->session.context = lines;
+    if (!content_init(&lines->content, arguments))
+        goto out;
+    if (!session_options(&lines->session, arguments, &options))
+        goto out;
+    options.on_confirmed = on_confirmed;
+    options.on_refused = on_refused;
+    code = session_open(&lines->session, &options);
+    if (code != EXIT_OK)
+        goto out;
+    code = run_lines(lines);
+    session_close(&lines->session);
+out:
+    free(lines);
+    return code;
+}
+
+/* The body is the argument at `index`; with --lines it may be left out. */
+static int send_body(const struct arguments *arguments, const struct target *target, size_t index)
+{
+    const char *body = arguments->words[index];
+    if (arguments_has(arguments, OPTION_LINES)) {
+        if (body != NULL && strcmp(body, "-") != 0) {
+            report_say("--lines reads the messages from standard input; leave the body out");
+            return EXIT_USAGE;
+        }
+        if (arguments_has(arguments, OPTION_ID)) {
+            report_say("--id names one message, --lines sends many");
+            return EXIT_USAGE;
+        }
+        return send_all_lines(arguments, target);
+    }
+    if (body == NULL) {
+        report_say("the body is missing; - reads it from standard input\nusage: herald %s %s",
+                   arguments->verb->words, arguments->verb->arguments);
+        return EXIT_USAGE;
+    }
+    return send_one(arguments, target, body);
+}
+
+int verb_send(const struct arguments *arguments)
+{
+    struct target target = {.queue = arguments->words[0]};
+    return send_body(arguments, &target, 1);
+}
+
+int verb_publish(const struct arguments *arguments)
+{
+    struct target target = {.exchange = arguments->words[0], .key = arguments->words[1]};
+    return send_body(arguments, &target, 2);
+}

@@ -1,0 +1,396 @@
+/* A worker that runs a program for each command of a queue.
+ *
+ *             worker_enter(FINISHING)              worker_enter(STOPPING)
+ *   TAKING  --------------------------> FINISHING -----------------------> STOPPING
+ *      \__________________________________________________________________/
+ *
+ * TAKING     commands come, programs are started.
+ * FINISHING  the count is reached: what has come is still run.
+ * STOPPING   a signal, a program that cannot be started, or a queue that is gone: what has come and
+ *            is not running is given back; what runs is let finish.
+ *
+ * A command that came is in `waiting`, then in one of `runs`; it leaves by a settlement. After the
+ * connection was lost the broker has taken all of them back: those waiting are dropped, those
+ * running finish, and their settlement comes too late.
+ */
+#include "client-lib/cli/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "client-lib/cli/child.h"
+#include "client-lib/cli/environment.h"
+#include "client-lib/cli/receive.h"
+
+enum {
+    PARALLEL_MAX = 256,
+    /* The exit codes of a program that asks for another try, as in sysexits.h. */
+    EXIT_BUSY = 69,
+    EXIT_RETRY = 75,
+    /* What is given back comes again at once: without a pause a program that wants to wait for
+     * something would be started hundreds of times a second. */
+    RELEASE_PAUSE_MS = 1000,
+};
+
+enum worker_state { WORKER_TAKING, WORKER_FINISHING, WORKER_STOPPING };
+
+/* A program at work on a command; message NULL: free. */
+struct run {
+    struct herald_message *message;
+    struct child child;
+    int64_t release_at_ms; /* not 0: the program has ended, the command is given back then */
+};
+
+struct waiting {
+    struct herald_message *message;
+    struct waiting *next;
+};
+
+struct worker {
+    struct session session;
+    enum worker_state state;
+    int code;
+    const char *queue;
+    char *const *command;
+    int64_t count; /* commands to take; 0: no end */
+    int64_t taken;
+    int64_t idle_ms;
+    int64_t last_ms;
+    unsigned losses_seen;
+    struct herald_consumer *consumer;
+    struct waiting *first;
+    struct waiting **last;
+    size_t running;
+    size_t parallel;
+    struct run *runs;   /* parallel of them */
+    struct pollfd *fds; /* the session's and CHILD_FDS for each run */
+};
+
+static struct herald_message *pop_waiting(struct worker *worker)
+{
+    struct waiting *waiting = worker->first;
+    struct herald_message *message = waiting->message;
+    worker->first = waiting->next;
+    if (worker->first == NULL)
+        worker->last = &worker->first;
+    free(waiting);
+    return message;
+}
+
+/* Freeing an unsettled message gives it back. */
+static void release_waiting(struct worker *worker)
+{
+    while (worker->first != NULL)
+        herald_message_free(pop_waiting(worker));
+}
+
+static void worker_enter(struct worker *worker, enum worker_state state)
+{
+    assert(state >= worker->state);
+    worker->state = state;
+    if (worker->consumer != NULL)
+        herald_cancel(worker->consumer);
+    worker->consumer = NULL;
+    if (state == WORKER_STOPPING)
+        release_waiting(worker);
+}
+
+static void drop_taken_back(struct worker *worker)
+{
+    unsigned losses = atomic_load(&worker->session.losses);
+    if (losses == worker->losses_seen)
+        return;
+    worker->losses_seen = losses;
+    release_waiting(worker);
+}
+
+static void on_message(struct herald_message *message, void *context)
+{
+    struct worker *worker = context;
+    drop_taken_back(worker);
+    struct waiting *waiting = worker->state == WORKER_TAKING ? malloc(sizeof *waiting) : NULL;
+    struct herald_message *kept = waiting != NULL ? herald_message_retain(message) : NULL;
+    if (kept == NULL) {
+        free(waiting);
+        herald_release(message);
+        return;
+    }
+    *waiting = (struct waiting){.message = kept};
+    *worker->last = waiting;
+    worker->last = &waiting->next;
+    worker->taken++;
+    if (worker->taken == worker->count)
+        worker_enter(worker, WORKER_FINISHING);
+}
+
+static void on_gone(struct herald_consumer *consumer, unsigned code, const char *text,
+                    void *context)
+{
+    (void)consumer;
+    (void)code;
+    struct worker *worker = context;
+    worker->consumer = NULL;
+    worker->code = EXIT_NOT_FOUND;
+    report_say("nothing more comes: %s", text);
+    worker_enter(worker, WORKER_STOPPING);
+}
+
+static void start_run(struct worker *worker, struct run *run)
+{
+    struct herald_message *message = pop_waiting(worker);
+    char **environment = environment_new(message, worker->queue);
+    struct child_input input = {herald_message_body(message), herald_message_body_bytes(message)};
+    int error = ENOMEM;
+    if (environment != NULL)
+        error = child_start(&run->child, worker->command, environment, input);
+    environment_free(environment);
+    if (error == 0) {
+        run->message = message;
+        run->release_at_ms = 0;
+        worker->running++;
+        return;
+    }
+    report_say("cannot start %s: %s", worker->command[0], strerror(error));
+    herald_release(message);
+    herald_message_free(message);
+    worker->code = EXIT_USAGE;
+    worker_enter(worker, WORKER_STOPPING);
+}
+
+static void start_runs(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->parallel && worker->first != NULL; i++) {
+        if (worker->runs[i].message == NULL)
+            start_run(worker, &worker->runs[i]);
+    }
+}
+
+static enum herald_status fail_run(struct run *run, const char *code, const char *text)
+{
+    report_say("command %" PRIu64 " failed: %s%s%s", herald_message_number(run->message), code,
+               text[0] != '\0' ? ": " : "", text);
+    return herald_fail(run->message, HERALD_FAIL_PERMANENT, code, text);
+}
+
+static enum herald_status settle_done(struct run *run)
+{
+    struct child *child = &run->child;
+    enum herald_status status = HERALD_ETOOLARGE;
+    if (child->result_count == 0 && !child->is_result_too_large)
+        return herald_done(run->message);
+    if (!child->is_result_too_large)
+        status = herald_result(run->message, child->result, child->result_count);
+    if (status == HERALD_ETOOLARGE)
+        return fail_run(run, "RESULT_TOO_LARGE", "the output is larger than a result may be");
+    return status;
+}
+
+static enum herald_status settle_failed(struct run *run, int exit_status)
+{
+    char code[16];
+    snprintf(code, sizeof code, "EXIT_%d", exit_status);
+    return fail_run(run, code, child_error(&run->child));
+}
+
+static void free_run(struct worker *worker, struct run *run, enum herald_status status)
+{
+    if (status == HERALD_ESTALE)
+        report_say("command %" PRIu64 " was taken back while its program ran; it comes again",
+                   herald_message_number(run->message));
+    herald_message_free(run->message);
+    child_deinit(&run->child);
+    run->message = NULL;
+    worker->running--;
+    worker->last_ms = session_now_ms();
+}
+
+/* The program has ended: settle, or wait a little before the command is given back. */
+static void finish_run(struct worker *worker, struct run *run)
+{
+    int status = run->child.wait_status;
+    bool wants_retry = WIFSIGNALED(status) || WEXITSTATUS(status) == EXIT_RETRY ||
+                       WEXITSTATUS(status) == EXIT_BUSY;
+    if (wants_retry && run->release_at_ms == 0)
+        run->release_at_ms = session_now_ms() + RELEASE_PAUSE_MS;
+    if (wants_retry) {
+        if (session_now_ms() >= run->release_at_ms || worker->state == WORKER_STOPPING)
+            free_run(worker, run, herald_release(run->message));
+    } else if (WEXITSTATUS(status) == 0) {
+        free_run(worker, run, settle_done(run));
+    } else {
+        free_run(worker, run, settle_failed(run, WEXITSTATUS(status)));
+    }
+}
+
+static void look_after_runs(struct worker *worker)
+{
+    bool has_news = worker->session.has_child_news;
+    worker->session.has_child_news = false;
+    for (size_t i = 0; i < worker->parallel; i++) {
+        struct run *run = &worker->runs[i];
+        if (run->message == NULL)
+            continue;
+        child_move_data(&run->child, &worker->fds[SESSION_FDS + i * CHILD_FDS]);
+        if (has_news)
+            child_reap(&run->child);
+        if (run->child.has_ended)
+            finish_run(worker, run);
+    }
+}
+
+static int wait_ms(const struct worker *worker)
+{
+    bool is_idle = worker->running == 0 && worker->first == NULL;
+    int least = is_idle ? receive_idle_left_ms(worker->idle_ms, worker->last_ms) : -1;
+    for (size_t i = 0; i < worker->parallel; i++) {
+        const struct run *run = &worker->runs[i];
+        if (run->message == NULL || run->release_at_ms == 0)
+            continue;
+        int left = receive_idle_left_ms(RELEASE_PAUSE_MS, run->release_at_ms - RELEASE_PAUSE_MS);
+        least = least < 0 || left < least ? left : least;
+    }
+    return least;
+}
+
+static void watch_runs(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->parallel; i++) {
+        struct pollfd *fds = &worker->fds[SESSION_FDS + i * CHILD_FDS];
+        if (worker->runs[i].message != NULL) {
+            child_watch(&worker->runs[i].child, fds);
+            continue;
+        }
+        for (size_t j = 0; j < CHILD_FDS; j++)
+            fds[j] = (struct pollfd){.fd = -1};
+    }
+}
+
+static void signal_runs(struct worker *worker, int signal)
+{
+    for (size_t i = 0; i < worker->parallel; i++) {
+        if (worker->runs[i].message != NULL)
+            child_signal(&worker->runs[i].child, signal);
+    }
+}
+
+static void obey_signals(struct worker *worker)
+{
+    if (worker->session.stops_seen > 0 && worker->state != WORKER_STOPPING) {
+        if (worker->running > 0)
+            report_say("stopping when the programs that run have ended; once more kills them");
+        worker_enter(worker, WORKER_STOPPING);
+    }
+    if (worker->session.stops_seen > 1)
+        signal_runs(worker, SIGKILL);
+}
+
+/* One wait and what it brought; false when the connection is over. */
+static bool step(struct worker *worker)
+{
+    watch_runs(worker);
+    enum herald_status status = session_wait(
+        &worker->session, worker->fds, SESSION_FDS + worker->parallel * CHILD_FDS, wait_ms(worker));
+    drop_taken_back(worker);
+    obey_signals(worker);
+    look_after_runs(worker);
+    if (status != HERALD_OK) {
+        worker->code = report_status(worker->session.client, status, NULL);
+        return false;
+    }
+    bool is_idle = worker->state == WORKER_TAKING && worker->running == 0 && worker->first == NULL;
+    if (is_idle && receive_idle_left_ms(worker->idle_ms, worker->last_ms) == 0) {
+        if (worker->count > 0)
+            worker->code = EXIT_TIMEOUT;
+        worker_enter(worker, WORKER_STOPPING);
+    }
+    return true;
+}
+
+static bool is_finished(const struct worker *worker)
+{
+    return worker->state != WORKER_TAKING && worker->running == 0 && worker->first == NULL;
+}
+
+static void work(struct worker *worker)
+{
+    worker->last_ms = session_now_ms();
+    for (;;) {
+        start_runs(worker);
+        if (is_finished(worker))
+            break;
+        if (!step(worker)) {
+            /* Nobody takes the results any more. */
+            signal_runs(worker, SIGTERM);
+            worker_enter(worker, WORKER_STOPPING);
+            return;
+        }
+    }
+    enum herald_status status = session_flush(&worker->session);
+    if (worker->code == EXIT_OK)
+        worker->code = report_status(worker->session.client, status, NULL);
+}
+
+static int serve(struct worker *worker, const struct arguments *arguments)
+{
+    int code = session_open_plain(&worker->session, arguments);
+    if (code != EXIT_OK)
+        return code;
+    session_catch_signals(&worker->session);
+    struct herald_service service = herald_service(worker->queue, on_message);
+    int64_t prefetch = arguments_number(arguments, OPTION_PREFETCH, (int64_t)worker->parallel);
+    if (worker->count > 0 && prefetch > worker->count)
+        prefetch = worker->count;
+    service.context = worker;
+    service.prefetch_messages = (uint32_t)prefetch;
+    service.on_gone = on_gone;
+    enum herald_status status =
+        herald_serve(worker->session.client, &service, SESSION_ANSWER_MS, &worker->consumer);
+    struct report_names names = {.queue = worker->queue};
+    if (status != HERALD_OK)
+        worker->code = report_status(worker->session.client, status, &names);
+    /* A count can be reached, or the queue go, before the consumer is known here. */
+    if (worker->code == EXIT_OK && worker->state != WORKER_TAKING)
+        worker_enter(worker, worker->state);
+    if (status == HERALD_OK)
+        work(worker);
+    release_waiting(worker);
+    for (size_t i = 0; i < worker->parallel; i++) {
+        if (worker->runs[i].message != NULL)
+            free_run(worker, &worker->runs[i], HERALD_OK);
+    }
+    session_close(&worker->session);
+    return worker->code;
+}
+
+int worker_run(const struct arguments *arguments)
+{
+    struct worker worker = {
+        .queue = arguments->words[0],
+        .command = arguments->words + 1,
+        .count = arguments_number(arguments, OPTION_COUNT, 0),
+        .idle_ms = arguments_number(arguments, OPTION_IDLE, 0),
+        .last = &worker.first,
+    };
+    int64_t parallel = arguments_number(arguments, OPTION_PARALLEL, 1);
+    if (parallel > PARALLEL_MAX) {
+        report_say("--parallel takes at most %d", PARALLEL_MAX);
+        return EXIT_USAGE;
+    }
+    worker.parallel = (size_t)parallel;
+    worker.runs = calloc(worker.parallel, sizeof *worker.runs);
+    worker.fds = calloc(SESSION_FDS + worker.parallel * CHILD_FDS, sizeof *worker.fds);
+    int code = EXIT_FAILED;
+    if (worker.runs != NULL && worker.fds != NULL)
+        code = serve(&worker, arguments);
+    else
+        report_say("out of memory");
+    free(worker.runs);
+    free(worker.fds);
+    return code;
+}
