@@ -300,6 +300,15 @@ out:
     return status;
 }
 
+enum herald_status herald_run(struct herald_client *client, int idle_ms)
+{
+    enum herald_status status;
+    do {
+        status = herald_wait(client, idle_ms);
+    } while (status == HERALD_OK);
+    return status == HERALD_ETIMEOUT ? HERALD_OK : status;
+}
+
 int herald_fd(struct herald_client *client)
 {
     pthread_mutex_lock(&client->lock);

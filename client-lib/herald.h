@@ -187,6 +187,10 @@ HERALD_API enum herald_status herald_process(struct herald_client *client);
  * processed, call again. HERALD_ETIMEOUT: nothing happened. HERALD_ECLOSED: over. */
 HERALD_API enum herald_status herald_wait(struct herald_client *client, int timeout_ms);
 
+/* herald_wait, again and again, until nothing has happened for idle_ms: then HERALD_OK. Heartbeats
+ * count as something. HERALD_ECLOSED as there. */
+HERALD_API enum herald_status herald_run(struct herald_client *client, int idle_ms);
+
 /* Lets a thread of the library do the I/O and run the callbacks until herald_close. All signals are
  * blocked in it. HERALD_EINVAL if it is running already. */
 HERALD_API enum herald_status herald_start_thread(struct herald_client *client);
