@@ -25,6 +25,8 @@
 #define UPKEEP_MS 1000
 /* The journal ends a burst with a mark after 100 ms of rest, and wants a round for it. */
 #define JOURNAL_REST_MS 120
+/* A full disk is tried again about this often. */
+#define JOURNAL_RETRY_MS 250
 
 enum broker_state {
     BROKER_RUNNING,
@@ -152,8 +154,9 @@ static void broker_upkeep(struct broker *broker)
         (void)notify_watchdog();
     }
     if (broker->now_ms >= broker->rest_due_ms)
-        broker->rest_due_ms =
-            journal_is_full(broker->journal) ? broker->now_ms + JOURNAL_REST_MS : UINT64_MAX;
+        broker->rest_due_ms = UINT64_MAX;
+    if (broker->rest_due_ms == UINT64_MAX && journal_is_full(broker->journal))
+        broker->rest_due_ms = broker->now_ms + JOURNAL_RETRY_MS;
 }
 
 static void broker_end_of_round(struct broker *broker)

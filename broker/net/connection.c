@@ -300,7 +300,8 @@ static void on_readable(evutil_socket_t file, short what, void *argument)
         connection->is_ready = true;
     }
     size_t held = buffer_bytes(&connection->held);
-    int64_t bytes = transport->calls->read(transport, net->receive + held, NET_READ_BYTES);
+    size_t room = connection->is_blocked ? NET_READ_BYTES_BLOCKED : NET_READ_BYTES;
+    int64_t bytes = transport->calls->read(transport, net->receive + held, room);
     if (bytes > 0)
         connection_on_input(connection, (size_t)bytes);
     else if (bytes != -EAGAIN)

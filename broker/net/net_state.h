@@ -13,6 +13,9 @@ struct listener;
 
 /* One read takes at most this much; a connection is read once in a round. */
 #define NET_READ_BYTES ((size_t)256 * 1024)
+/* The same for a connection whose last answers still wait: a read of questions may turn into a
+ * hundred times its size of answers. */
+#define NET_READ_BYTES_BLOCKED ((size_t)8 * 1024)
 /* A round that has read this much is cut, so that answers are not kept waiting by newcomers. */
 #define NET_ROUND_BYTES ((size_t)4 * 1024 * 1024)
 /* Deadlines are rounded up to it, so that the timers of many connections share a wake-up. */

@@ -176,22 +176,23 @@ static size_t whole_session(unsigned char *at, size_t room)
     struct wire_writer w = wire_writer_of(at + bytes, room - bytes);
     struct frame create = talk_queue_create("pieces");
     struct frame missing = talk_send("no-such-queue", "body");
-    struct frame close = {.header.type = FRAME_CLOSE};
     create.header.tag = 1;
     missing.header.tag = 2;
-    close.as.close.code = STATUS_GOODBYE;
-    CHECK(frame_encode(&w, &create) && frame_encode(&w, &missing) && frame_encode(&w, &close));
+    CHECK(frame_encode(&w, &create) && frame_encode(&w, &missing));
     return bytes + wire_written(&w);
 }
 
-/* Which frames came back, as text. */
+/* Which frames came back, as text, up to the two last answers. */
 static void answers(struct talk *talk, char *text, size_t room)
 {
     struct frame frame;
     size_t used = 0;
+    int left = 2;
     text[0] = '\0';
-    while (talk_take(talk, &frame) && used + 32 < room)
+    while (left > 0 && used + 32 < room && talk_take(talk, &frame)) {
         used += (size_t)snprintf(text + used, room - used, "%s ", frame_name(frame.header.type));
+        left -= frame.header.type == FRAME_CONFIRM || frame.header.type == FRAME_REFUSE;
+    }
 }
 
 /* d12: split at every byte boundary, the answers are the same. */
@@ -236,6 +237,7 @@ static void cut_everywhere(const struct daemon *daemon)
         setsockopt(talk->file, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         talk_end(talk);
     }
+    usleep(100000);
     check_serves(daemon);
 }
 
@@ -301,6 +303,9 @@ static void out_of_files(void)
     struct daemon *daemon = daemon_start(NULL, NULL);
     struct talk *old = meet(daemon);
     CHECK(talk_open(old, "EXTERNAL", 0, ""));
+    /* The journal prepares its spare files first: without them it would refuse new messages, too.
+     */
+    usleep(500000);
     set_nofile(daemon, 24);
     struct talk *all[40];
     for (int i = 0; i < 40; i++)

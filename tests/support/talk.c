@@ -95,7 +95,7 @@ int talk_close_code(struct talk *talk)
     while (talk_take(talk, &frame))
         if (frame.header.type == FRAME_CLOSE)
             code = frame.as.close.code;
-    bool is_open = errno == EAGAIN || errno == EWOULDBLOCK;
+    bool is_open = errno == EAGAIN;
     return is_open ? -1 : code;
 }
 
