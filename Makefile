@@ -57,7 +57,7 @@ SUPPORT_SRC  := $(wildcard tests/support/*.c)
 EXAMPLE_SRC  := $(wildcard client-lib/examples/*.c)
 TEST_SRC     := $(wildcard tests/unit/*.c tests/scenario/*.c tests/vectors/*.c tests/crash/*.c tests/sim/*.c)
 FUZZ_SRC     := $(wildcard tests/fuzz/*.c)
-TOOL_SRC     := $(wildcard tests/e2e/*.c tests/bench/*.c)
+TOOL_SRC     := $(wildcard tests/e2e/*.c)
 
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 
@@ -122,6 +122,13 @@ $(TESTS) $(TOOLS): $(OBJ)/%: $(OBJ)/%.o $(TEST_LIBS)
 
 .PHONY: test-programs
 test-programs: $(TESTS) $(TOOLS)
+
+include tests.mk
+include install.mk
+include conf/docs.mk
+-include demo.mk
+
+docs: docs-conf
 
 .PHONY: clean
 clean:
