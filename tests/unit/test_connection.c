@@ -99,7 +99,7 @@ static bool is_ended(int file)
     ssize_t bytes;
     while ((bytes = read(file, room, sizeof(room))) > 0)
         ;
-    return bytes == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+    return bytes == 0 || errno != EAGAIN;
 }
 
 START_TEST(test_frames_in_pieces_of_every_size)
