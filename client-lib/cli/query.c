@@ -99,32 +99,32 @@ static void on_row(const struct herald_field *fields, size_t count, void *contex
         output_json_take(sink->output, row_json(fields, count));
 }
 
-static int ask(struct session *session, const struct query_print *print, struct query_sink *sink)
+static int ask(struct contact *contact, const struct query_print *print, struct query_sink *sink)
 {
     struct herald_query query = print->query;
     query.on_row = on_row;
     query.context = sink;
-    enum herald_status status = herald_query(session->client, &query, SESSION_ANSWER_MS);
-    return report_status(session->client, status, &print->names);
+    enum herald_status status = herald_query(contact->client, &query, CONTACT_ANSWER_MS);
+    return report_status(contact->client, status, &print->names);
 }
 
-json_t *query_fetch(struct session *session, const struct query_print *print, int *code)
+json_t *query_fetch(struct contact *contact, const struct query_print *print, int *code)
 {
     struct query_sink sink = {.array = json_array()};
-    *code = ask(session, print, &sink);
+    *code = ask(contact, print, &sink);
     if (*code == EXIT_OK)
         return sink.array;
     json_decref(sink.array);
     return NULL;
 }
 
-static int print_table(struct session *session, const struct query_print *print,
+static int print_table(struct contact *contact, const struct query_print *print,
                        struct output *output)
 {
     struct table table;
     table_init(&table);
     struct query_sink sink = {.table = &table};
-    int code = ask(session, print, &sink);
+    int code = ask(contact, print, &sink);
     if (code == EXIT_OK && print->shape == QUERY_ONE)
         table_print_upright(&table, output);
     else if (code == EXIT_OK)
@@ -133,20 +133,20 @@ static int print_table(struct session *session, const struct query_print *print,
     return code;
 }
 
-int query_print(struct session *session, const struct query_print *print, struct output *output)
+int query_print(struct contact *contact, const struct query_print *print, struct output *output)
 {
     int code;
     if (output->format == OUTPUT_TABLE)
-        return print_table(session, print, output);
+        return print_table(contact, print, output);
     if (print->shape == QUERY_ONE) {
-        json_t *rows = query_fetch(session, print, &code);
+        json_t *rows = query_fetch(contact, print, &code);
         if (rows != NULL)
             output_json_whole_take(output, json_incref(json_array_get(rows, 0)));
         json_decref(rows);
         return code;
     }
     struct query_sink sink = {.output = output};
-    code = ask(session, print, &sink);
+    code = ask(contact, print, &sink);
     if (code == EXIT_OK)
         output_end_array(output);
     return code;
@@ -154,13 +154,13 @@ int query_print(struct session *session, const struct query_print *print, struct
 
 int query_run(const struct arguments *arguments, const struct query_print *print)
 {
-    struct session session;
+    struct contact contact;
     struct output output;
     output_init(&output, arguments);
-    int code = session_open_plain(&session, arguments);
+    int code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
-    code = query_print(&session, print, &output);
-    session_close(&session);
+    code = query_print(&contact, print, &output);
+    contact_close(&contact);
     return output_finish(&output, code);
 }

@@ -6,7 +6,7 @@
 
 #include "client-lib/cli/output.h"
 #include "client-lib/cli/report.h"
-#include "client-lib/cli/session.h"
+#include "client-lib/cli/contact.h"
 
 enum query_shape {
     QUERY_LIST, /* many rows: a table, or values */
@@ -26,10 +26,10 @@ struct herald_query query_about(enum herald_subject subject, const char *name, c
 int query_run(const struct arguments *arguments, const struct query_print *print);
 
 /* Asks and prints. Returns the exit code, which it has explained. */
-int query_print(struct session *session, const struct query_print *print, struct output *output);
+int query_print(struct contact *contact, const struct query_print *print, struct output *output);
 
 /* Asks and gives the rows as an array of objects; NULL after it has said why not, with the exit
  * code in *code. */
-json_t *query_fetch(struct session *session, const struct query_print *print, int *code);
+json_t *query_fetch(struct contact *contact, const struct query_print *print, int *code);
 
 #endif

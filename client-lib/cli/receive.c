@@ -38,7 +38,7 @@ void receive_on_message(struct herald_message *message, void *context)
         herald_release(message);
         return;
     }
-    receiver->last_ms = session_now_ms();
+    receiver->last_ms = contact_now_ms();
     message_print(&receiver->output, message, receiver->style);
     /* Only what has left this process is done. */
     bool is_out = output_flush(&receiver->output);
@@ -75,27 +75,27 @@ int receive_idle_left_ms(int64_t idle_ms, int64_t last_ms)
 {
     if (idle_ms == 0)
         return -1;
-    int64_t left_ms = last_ms + idle_ms - session_now_ms();
+    int64_t left_ms = last_ms + idle_ms - contact_now_ms();
     return left_ms > 0 ? (int)left_ms : 0;
 }
 
 /* One wait; decides whether it was the last. */
 static void step(struct receiver *receiver)
 {
-    struct session *session = &receiver->session;
-    struct pollfd fds[SESSION_FDS + 1];
-    fds[SESSION_FDS] = (struct pollfd){.fd = output_watch_fd()};
+    struct contact *contact = &receiver->contact;
+    struct pollfd fds[CONTACT_FDS + 1];
+    fds[CONTACT_FDS] = (struct pollfd){.fd = output_watch_fd()};
     int left_ms = receive_idle_left_ms(receiver->idle_ms, receiver->last_ms);
-    enum herald_status status = session_wait(session, fds, SESSION_FDS + 1, left_ms);
+    enum herald_status status = contact_wait(contact, fds, CONTACT_FDS + 1, left_ms);
     if (receiver->is_stopping)
         return;
     if (status != HERALD_OK) {
-        receiver->code = report_status(session->client, status, &receiver->names);
+        receiver->code = report_status(contact->client, status, &receiver->names);
         stop(receiver);
-    } else if (fds[SESSION_FDS].revents != 0) {
+    } else if (fds[CONTACT_FDS].revents != 0) {
         output_mark_gone(&receiver->output);
         stop(receiver);
-    } else if (session->stops_seen > 0) {
+    } else if (contact->stops_seen > 0) {
         stop(receiver);
     } else if (receive_idle_left_ms(receiver->idle_ms, receiver->last_ms) == 0) {
         if (receiver->count > 0)
@@ -106,22 +106,22 @@ static void step(struct receiver *receiver)
 
 int receive_run(struct receiver *receiver, enum herald_status status)
 {
-    struct session *session = &receiver->session;
+    struct contact *contact = &receiver->contact;
     if (status != HERALD_OK) {
-        receiver->code = report_status(session->client, status, &receiver->names);
-        session_close(session);
+        receiver->code = report_status(contact->client, status, &receiver->names);
+        contact_close(contact);
         return receiver->code;
     }
-    session_catch_signals(session);
-    receiver->last_ms = session_now_ms();
+    contact_catch_signals(contact);
+    receiver->last_ms = contact_now_ms();
     while (!receiver->is_stopping)
         step(receiver);
     output_end_array(&receiver->output);
     if (receiver->settle == RECEIVE_DONE && receiver->code != EXIT_CONNECT) {
-        status = session_flush(session);
+        status = contact_flush(contact);
         if (receiver->code == EXIT_OK)
-            receiver->code = report_status(session->client, status, &receiver->names);
+            receiver->code = report_status(contact->client, status, &receiver->names);
     }
-    session_close(session);
+    contact_close(contact);
     return output_finish(&receiver->output, receiver->code);
 }

@@ -7,12 +7,12 @@
 
 #include "client-lib/cli/message.h"
 #include "client-lib/cli/report.h"
-#include "client-lib/cli/session.h"
+#include "client-lib/cli/contact.h"
 
 enum receive_settle { RECEIVE_DONE, RECEIVE_LIVE };
 
 struct receiver {
-    struct session session;
+    struct contact contact;
     struct output output;
     enum message_style style;
     enum receive_settle settle;
@@ -39,7 +39,7 @@ void receive_on_gone(struct herald_consumer *consumer, unsigned code, const char
                      void *context);
 void receive_on_gap(struct herald_consumer *consumer, uint64_t missed, void *context);
 
-/* Runs until the end, settles, closes the session and returns the exit code. `status` is how
+/* Runs until the end, settles, closes the contact and returns the exit code. `status` is how
  * starting the consumer went. */
 int receive_run(struct receiver *receiver, enum herald_status status);
 

@@ -7,7 +7,7 @@
 #include "client-lib/cli/input.h"
 #include "client-lib/cli/output.h"
 #include "client-lib/cli/report.h"
-#include "client-lib/cli/session.h"
+#include "client-lib/cli/contact.h"
 
 enum { TIMEOUT_MS = 30000 };
 
@@ -40,7 +40,7 @@ static void print_json(struct output *output, const struct herald_outcome *outco
 
 /* A command that failed has its code and text on standard error, and that alone; in JSON it is told
  * on standard output too. */
-static int tell(struct session *session, struct output *output, enum herald_status status,
+static int tell(struct contact *contact, struct output *output, enum herald_status status,
                 const struct herald_outcome *outcome, const char *queue)
 {
     struct report_names names = {.queue = queue};
@@ -51,7 +51,7 @@ static int tell(struct session *session, struct output *output, enum herald_stat
     if (status == HERALD_OK)
         return EXIT_OK;
     if (outcome == NULL || outcome->code[0] == '\0')
-        return report_status(session->client, status, &names);
+        return report_status(contact->client, status, &names);
     int code = report_refusal(status, outcome->code, outcome->text, &names);
     if (outcome->ran == HERALD_MAYBE_RUN)
         report_say("it may have run");
@@ -60,7 +60,7 @@ static int tell(struct session *session, struct output *output, enum herald_stat
 
 int verb_call(const struct arguments *arguments)
 {
-    struct session session;
+    struct contact contact;
     struct output output;
     struct content content;
     struct input_body body;
@@ -71,17 +71,17 @@ int verb_call(const struct arguments *arguments)
         return EXIT_USAGE;
     if (!input_read_body(&body, arguments->words[1]))
         return EXIT_FAILED;
-    int code = session_open_plain(&session, arguments);
+    int code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         goto out;
     content.content.body = body.bytes;
     content.content.body_bytes = body.count;
     int timeout_ms = (int)arguments_number(arguments, OPTION_TIMEOUT, TIMEOUT_MS);
     enum herald_status status =
-        herald_call(session.client, queue, &content.content, timeout_ms, &outcome);
-    code = output_finish(&output, tell(&session, &output, status, outcome, queue));
+        herald_call(contact.client, queue, &content.content, timeout_ms, &outcome);
+    code = output_finish(&output, tell(&contact, &output, status, outcome, queue));
     herald_outcome_free(outcome);
-    session_close(&session);
+    contact_close(&contact);
 out:
     input_body_deinit(&body);
     return code;

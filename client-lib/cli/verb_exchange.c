@@ -9,16 +9,16 @@
 
 int verb_exchange_create(const struct arguments *arguments)
 {
-    struct session session;
-    int code = session_open_plain(&session, arguments);
+    struct contact contact;
+    int code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
     enum herald_durability durability =
         arguments_has(arguments, OPTION_TRANSIENT) ? HERALD_TRANSIENT : HERALD_DURABLE;
     enum herald_status status =
-        herald_exchange_create(session.client, arguments->words[0], durability, SESSION_ANSWER_MS);
-    code = report_status(session.client, status, NULL);
-    session_close(&session);
+        herald_exchange_create(contact.client, arguments->words[0], durability, CONTACT_ANSWER_MS);
+    code = report_status(contact.client, status, NULL);
+    contact_close(&contact);
     return code;
 }
 
@@ -32,22 +32,22 @@ int verb_exchange_list(const struct arguments *arguments)
     return query_run(arguments, &print);
 }
 
-static int show_as_table(struct session *session, const struct query_print *exchange,
+static int show_as_table(struct contact *contact, const struct query_print *exchange,
                          const struct query_print *bindings, struct output *output)
 {
-    int code = query_print(session, exchange, output);
+    int code = query_print(contact, exchange, output);
     if (code != EXIT_OK)
         return code;
     output_write(output, "\n", 1);
-    return query_print(session, bindings, output);
+    return query_print(contact, bindings, output);
 }
 
-static int show_as_json(struct session *session, const struct query_print *exchange,
+static int show_as_json(struct contact *contact, const struct query_print *exchange,
                         const struct query_print *bindings, struct output *output)
 {
     int code;
-    json_t *rows = query_fetch(session, exchange, &code);
-    json_t *bound = rows != NULL ? query_fetch(session, bindings, &code) : NULL;
+    json_t *rows = query_fetch(contact, exchange, &code);
+    json_t *bound = rows != NULL ? query_fetch(contact, bindings, &code) : NULL;
     if (bound != NULL) {
         json_t *object = json_incref(json_array_get(rows, 0));
         json_object_set_new(object, "bindings", bound);
@@ -59,7 +59,7 @@ static int show_as_json(struct session *session, const struct query_print *excha
 
 int verb_exchange_show(const struct arguments *arguments)
 {
-    struct session session;
+    struct contact contact;
     struct output output;
     const char *name = arguments->words[0];
     struct query_print exchange = {
@@ -74,34 +74,34 @@ int verb_exchange_show(const struct arguments *arguments)
         .names = {.exchange = name},
     };
     output_init(&output, arguments);
-    int code = session_open_plain(&session, arguments);
+    int code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
-    code = output.format == OUTPUT_TABLE ? show_as_table(&session, &exchange, &bindings, &output)
-                                         : show_as_json(&session, &exchange, &bindings, &output);
-    session_close(&session);
+    code = output.format == OUTPUT_TABLE ? show_as_table(&contact, &exchange, &bindings, &output)
+                                         : show_as_json(&contact, &exchange, &bindings, &output);
+    contact_close(&contact);
     return output_finish(&output, code);
 }
 
 int verb_exchange_delete(const struct arguments *arguments)
 {
-    struct session session;
+    struct contact contact;
     char question[512];
     const char *exchange = arguments->words[0];
     snprintf(question, sizeof question, "Delete exchange '%s' and its bindings?", exchange);
     int code = confirm_ask(arguments, question);
     if (code != EXIT_OK)
         return code;
-    code = session_open_plain(&session, arguments);
+    code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
     enum herald_delete condition =
         arguments_has(arguments, OPTION_IF_UNUSED) ? HERALD_DELETE_IF_UNUSED : HERALD_DELETE_ANYWAY;
     struct report_names names = {.exchange = exchange};
     code = report_status(
-        session.client,
-        herald_exchange_delete(session.client, exchange, condition, SESSION_ANSWER_MS), &names);
-    session_close(&session);
+        contact.client,
+        herald_exchange_delete(contact.client, exchange, condition, CONTACT_ANSWER_MS), &names);
+    contact_close(&contact);
     return code;
 }
 
@@ -110,16 +110,16 @@ typedef enum herald_status bind_fn(struct herald_client *client, const char *que
 
 static int change_binding(const struct arguments *arguments, bind_fn *change)
 {
-    struct session session;
+    struct contact contact;
     char *const *words = arguments->words;
-    int code = session_open_plain(&session, arguments);
+    int code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
     struct report_names names = {.queue = words[0], .exchange = words[1]};
-    code = report_status(session.client,
-                         change(session.client, words[0], words[1], words[2], SESSION_ANSWER_MS),
+    code = report_status(contact.client,
+                         change(contact.client, words[0], words[1], words[2], CONTACT_ANSWER_MS),
                          &names);
-    session_close(&session);
+    contact_close(&contact);
     return code;
 }
 

@@ -22,47 +22,47 @@ static struct herald_queue_options queue_options(const struct arguments *argumen
 }
 
 /* What the verbs that change something have in common: the last status tells how it went. */
-static int finish(struct session *session, enum herald_status status, const char *queue)
+static int finish(struct contact *contact, enum herald_status status, const char *queue)
 {
     struct report_names names = {.queue = queue};
-    int code = report_status(session->client, status, &names);
-    session_close(session);
+    int code = report_status(contact->client, status, &names);
+    contact_close(contact);
     return code;
 }
 
 int verb_queue_create(const struct arguments *arguments)
 {
-    struct session session;
+    struct contact contact;
     if (arguments_has(arguments, OPTION_EXCLUSIVE)) {
         report_say("an exclusive queue goes with the connection that makes it, and this program's "
                    "would end at once;\nmake one from a program that stays connected, or use "
                    "--auto-delete");
         return EXIT_USAGE;
     }
-    int code = session_open_plain(&session, arguments);
+    int code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
     struct herald_queue_options options = queue_options(arguments);
     enum herald_status status =
-        herald_queue_create(session.client, arguments->words[0], &options, SESSION_ANSWER_MS);
-    return finish(&session, status, NULL);
+        herald_queue_create(contact.client, arguments->words[0], &options, CONTACT_ANSWER_MS);
+    return finish(&contact, status, NULL);
 }
 
 int verb_queue_set(const struct arguments *arguments)
 {
-    struct session session;
+    struct contact contact;
     if (!arguments_has(arguments, OPTION_MAX_COUNT) &&
         !arguments_has(arguments, OPTION_MAX_BYTES) && !arguments_has(arguments, OPTION_OVERFLOW)) {
         report_say("nothing to set: give --max-count, --max-bytes or --overflow");
         return EXIT_USAGE;
     }
-    int code = session_open_plain(&session, arguments);
+    int code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
     struct herald_queue_options options = queue_options(arguments);
     enum herald_status status =
-        herald_queue_set(session.client, arguments->words[0], &options, SESSION_ANSWER_MS);
-    return finish(&session, status, arguments->words[0]);
+        herald_queue_set(contact.client, arguments->words[0], &options, CONTACT_ANSWER_MS);
+    return finish(&contact, status, arguments->words[0]);
 }
 
 int verb_queue_list(const struct arguments *arguments)
@@ -87,17 +87,17 @@ int verb_queue_show(const struct arguments *arguments)
 
 int verb_queue_purge(const struct arguments *arguments)
 {
-    struct session session;
+    struct contact contact;
     char question[512];
     const char *queue = arguments->words[0];
     snprintf(question, sizeof question, "Throw away all waiting messages of queue '%s'?", queue);
     int code = confirm_ask(arguments, question);
     if (code != EXIT_OK)
         return code;
-    code = session_open_plain(&session, arguments);
+    code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
-    return finish(&session, herald_queue_purge(session.client, queue, SESSION_ANSWER_MS), queue);
+    return finish(&contact, herald_queue_purge(contact.client, queue, CONTACT_ANSWER_MS), queue);
 }
 
 static enum herald_delete delete_condition(const struct arguments *arguments)
@@ -113,17 +113,17 @@ static enum herald_delete delete_condition(const struct arguments *arguments)
 
 int verb_queue_delete(const struct arguments *arguments)
 {
-    struct session session;
+    struct contact contact;
     char question[512];
     const char *queue = arguments->words[0];
     snprintf(question, sizeof question, "Delete queue '%s' with all that is in it?", queue);
     int code = confirm_ask(arguments, question);
     if (code != EXIT_OK)
         return code;
-    code = session_open_plain(&session, arguments);
+    code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
     enum herald_status status =
-        herald_queue_delete(session.client, queue, delete_condition(arguments), SESSION_ANSWER_MS);
-    return finish(&session, status, queue);
+        herald_queue_delete(contact.client, queue, delete_condition(arguments), CONTACT_ANSWER_MS);
+    return finish(&contact, status, queue);
 }

@@ -10,7 +10,7 @@
 #include "client-lib/cli/content.h"
 #include "client-lib/cli/input.h"
 #include "client-lib/cli/report.h"
-#include "client-lib/cli/session.h"
+#include "client-lib/cli/contact.h"
 
 /* Where the messages go: to a queue, or by a key through an exchange. */
 struct target {
@@ -22,7 +22,7 @@ struct target {
 /* Messages from lines: the hooks count, on the library's thread. What is known about the first
  * refusal is written before `refused` is more than 0 and not changed after. */
 struct lines {
-    struct session session;
+    struct contact contact;
     struct content content;
     struct target target;
     uintptr_t sent;
@@ -33,35 +33,35 @@ struct lines {
     char refused_text[256];
 };
 
-static enum herald_status put(struct session *session, const struct target *target,
+static enum herald_status put(struct contact *contact, const struct target *target,
                               const struct herald_content *content)
 {
     if (target->queue != NULL)
-        return herald_send(session->client, target->queue, content);
-    return herald_publish(session->client, target->exchange, target->key, content);
+        return herald_send(contact->client, target->queue, content);
+    return herald_publish(contact->client, target->exchange, target->key, content);
 }
 
 static int send_one(const struct arguments *arguments, const struct target *target,
                     const char *argument)
 {
-    struct session session;
+    struct contact contact;
     struct content content;
     struct input_body body;
     if (!content_init(&content, arguments))
         return EXIT_USAGE;
     if (!input_read_body(&body, argument))
         return EXIT_FAILED;
-    int code = session_open_plain(&session, arguments);
+    int code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         goto out;
     content.content.body = body.bytes;
     content.content.body_bytes = body.count;
-    enum herald_status status = put(&session, target, &content.content);
+    enum herald_status status = put(&contact, target, &content.content);
     if (status == HERALD_OK)
-        status = session_flush(&session);
+        status = contact_flush(&contact);
     struct report_names names = {.queue = target->queue, .exchange = target->exchange};
-    code = report_status(session.client, status, &names);
-    session_close(&session);
+    code = report_status(contact.client, status, &names);
+    contact_close(&contact);
 out:
     input_body_deinit(&body);
     return code;
@@ -71,7 +71,7 @@ static void on_confirmed(struct herald_client *client, void *context, void *user
 {
     (void)client;
     (void)context;
-    struct lines *lines = ((struct session *)user)->context;
+    struct lines *lines = ((struct contact *)user)->context;
     atomic_fetch_add(&lines->confirmed, 1);
 }
 
@@ -79,7 +79,7 @@ static void on_refused(struct herald_client *client, const struct herald_refusal
                        void *user)
 {
     (void)client;
-    struct lines *lines = ((struct session *)user)->context;
+    struct lines *lines = ((struct contact *)user)->context;
     if (refusal->kind != HERALD_REFUSED_SEND)
         return;
     if (atomic_load(&lines->refused) == 0) {
@@ -99,9 +99,9 @@ static enum herald_status put_line(struct lines *lines, const char *line, size_t
     lines->content.content.body_bytes = count;
     lines->content.content.context = (void *)lines->sent;
     while (status == HERALD_EAGAIN) {
-        if (session_is_lost_for_good(&lines->session))
+        if (contact_is_lost_for_good(&lines->contact))
             return HERALD_ELOST;
-        status = put(&lines->session, &lines->target, &lines->content.content);
+        status = put(&lines->contact, &lines->target, &lines->content.content);
     }
     return status;
 }
@@ -123,7 +123,7 @@ static int send_lines(struct lines *lines)
         if (status == HERALD_OK)
             continue;
         report_say("line %" PRIuPTR ":", lines->sent);
-        code = report_status(lines->session.client, status, NULL);
+        code = report_status(lines->contact.client, status, NULL);
     }
     free(line);
     return code;
@@ -141,18 +141,18 @@ static int tell_refused(const struct lines *lines)
 
 static int run_lines(struct lines *lines)
 {
-    enum herald_status status = herald_start_thread(lines->session.client);
+    enum herald_status status = herald_start_thread(lines->contact.client);
     if (status != HERALD_OK)
-        return report_status(lines->session.client, status, NULL);
+        return report_status(lines->contact.client, status, NULL);
     int code = send_lines(lines);
-    status = session_flush(&lines->session);
+    status = contact_flush(&lines->contact);
     if (atomic_load(&lines->refused) > 0)
         return tell_refused(lines);
     if (status == HERALD_OK)
         return code;
     report_say("of %" PRIuPTR " lines sent, %" PRIu64 " were confirmed", lines->sent,
                (uint64_t)lines->confirmed);
-    return report_status(lines->session.client, status, NULL);
+    return report_status(lines->contact.client, status, NULL);
 }
 
 static int send_all_lines(const struct arguments *arguments, const struct target *target)
@@ -165,18 +165,18 @@ static int send_all_lines(const struct arguments *arguments, const struct target
         return EXIT_FAILED;
     }
     lines->target = *target;
-    lines->session.context = lines;
+    lines->contact.context = lines;
     if (!content_init(&lines->content, arguments))
         goto out;
-    if (!session_options(&lines->session, arguments, &options))
+    if (!contact_options(&lines->contact, arguments, &options))
         goto out;
     options.on_confirmed = on_confirmed;
     options.on_refused = on_refused;
-    code = session_open(&lines->session, &options);
+    code = contact_open(&lines->contact, &options);
     if (code != EXIT_OK)
         goto out;
     code = run_lines(lines);
-    session_close(&lines->session);
+    contact_close(&lines->contact);
 out:
     free(lines);
     return code;

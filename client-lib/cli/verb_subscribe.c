@@ -14,7 +14,7 @@ int verb_subscribe(const struct arguments *arguments)
         report_say("--prefetch is for events that are kept: give --name too");
         return EXIT_USAGE;
     }
-    int code = session_open_plain(&receiver.session, arguments);
+    int code = contact_open_plain(&receiver.contact, arguments);
     if (code != EXIT_OK)
         return code;
     struct herald_subscription subscription = herald_subscription(
@@ -28,7 +28,7 @@ int verb_subscribe(const struct arguments *arguments)
         subscription.manual_settle = 1;
         subscription.prefetch_messages = receive_prefetch(&receiver, arguments);
     }
-    enum herald_status status = herald_subscribe(receiver.session.client, &subscription,
-                                                 SESSION_ANSWER_MS, &receiver.consumer);
+    enum herald_status status = herald_subscribe(receiver.contact.client, &subscription,
+                                                 CONTACT_ANSWER_MS, &receiver.consumer);
     return receive_run(&receiver, status);
 }

@@ -14,7 +14,7 @@ static int work_printing(const struct arguments *arguments)
         report_say("--parallel needs a command to run: -- CMD");
         return EXIT_USAGE;
     }
-    int code = session_open_plain(&receiver.session, arguments);
+    int code = contact_open_plain(&receiver.contact, arguments);
     if (code != EXIT_OK)
         return code;
     struct herald_service service = herald_service(arguments->words[0], receive_on_message);
@@ -22,7 +22,7 @@ static int work_printing(const struct arguments *arguments)
     service.prefetch_messages = receive_prefetch(&receiver, arguments);
     service.on_gone = receive_on_gone;
     enum herald_status status =
-        herald_serve(receiver.session.client, &service, SESSION_ANSWER_MS, &receiver.consumer);
+        herald_serve(receiver.contact.client, &service, CONTACT_ANSWER_MS, &receiver.consumer);
     return receive_run(&receiver, status);
 }
 

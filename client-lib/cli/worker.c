@@ -53,7 +53,7 @@ struct waiting {
 };
 
 struct worker {
-    struct session session;
+    struct contact contact;
     enum worker_state state;
     int code;
     const char *queue;
@@ -69,7 +69,7 @@ struct worker {
     size_t running;
     size_t parallel;
     struct run *runs;   /* parallel of them */
-    struct pollfd *fds; /* the session's and CHILD_FDS for each run */
+    struct pollfd *fds; /* the contact's and CHILD_FDS for each run */
 };
 
 static struct herald_message *pop_waiting(struct worker *worker)
@@ -103,7 +103,7 @@ static void worker_enter(struct worker *worker, enum worker_state state)
 
 static void drop_taken_back(struct worker *worker)
 {
-    unsigned losses = atomic_load(&worker->session.losses);
+    unsigned losses = atomic_load(&worker->contact.losses);
     if (losses == worker->losses_seen)
         return;
     worker->losses_seen = losses;
@@ -207,7 +207,7 @@ static void free_run(struct worker *worker, struct run *run, enum herald_status 
     child_deinit(&run->child);
     run->message = NULL;
     worker->running--;
-    worker->last_ms = session_now_ms();
+    worker->last_ms = contact_now_ms();
 }
 
 /* The program has ended: settle, or wait a little before the command is given back. */
@@ -217,9 +217,9 @@ static void finish_run(struct worker *worker, struct run *run)
     bool wants_retry = WIFSIGNALED(status) || WEXITSTATUS(status) == EXIT_RETRY ||
                        WEXITSTATUS(status) == EXIT_BUSY;
     if (wants_retry && run->release_at_ms == 0)
-        run->release_at_ms = session_now_ms() + RELEASE_PAUSE_MS;
+        run->release_at_ms = contact_now_ms() + RELEASE_PAUSE_MS;
     if (wants_retry) {
-        if (session_now_ms() >= run->release_at_ms || worker->state == WORKER_STOPPING)
+        if (contact_now_ms() >= run->release_at_ms || worker->state == WORKER_STOPPING)
             free_run(worker, run, herald_release(run->message));
     } else if (WEXITSTATUS(status) == 0) {
         free_run(worker, run, settle_done(run));
@@ -230,13 +230,13 @@ static void finish_run(struct worker *worker, struct run *run)
 
 static void look_after_runs(struct worker *worker)
 {
-    bool has_news = worker->session.has_child_news;
-    worker->session.has_child_news = false;
+    bool has_news = worker->contact.has_child_news;
+    worker->contact.has_child_news = false;
     for (size_t i = 0; i < worker->parallel; i++) {
         struct run *run = &worker->runs[i];
         if (run->message == NULL)
             continue;
-        child_move_data(&run->child, &worker->fds[SESSION_FDS + i * CHILD_FDS]);
+        child_move_data(&run->child, &worker->fds[CONTACT_FDS + i * CHILD_FDS]);
         if (has_news)
             child_reap(&run->child);
         if (run->child.has_ended)
@@ -261,7 +261,7 @@ static int wait_ms(const struct worker *worker)
 static void watch_runs(struct worker *worker)
 {
     for (size_t i = 0; i < worker->parallel; i++) {
-        struct pollfd *fds = &worker->fds[SESSION_FDS + i * CHILD_FDS];
+        struct pollfd *fds = &worker->fds[CONTACT_FDS + i * CHILD_FDS];
         if (worker->runs[i].message != NULL) {
             child_watch(&worker->runs[i].child, fds);
             continue;
@@ -281,12 +281,12 @@ static void signal_runs(struct worker *worker, int signal)
 
 static void obey_signals(struct worker *worker)
 {
-    if (worker->session.stops_seen > 0 && worker->state != WORKER_STOPPING) {
+    if (worker->contact.stops_seen > 0 && worker->state != WORKER_STOPPING) {
         if (worker->running > 0)
             report_say("stopping when the programs that run have ended; once more kills them");
         worker_enter(worker, WORKER_STOPPING);
     }
-    if (worker->session.stops_seen > 1)
+    if (worker->contact.stops_seen > 1)
         signal_runs(worker, SIGKILL);
 }
 
@@ -294,13 +294,13 @@ static void obey_signals(struct worker *worker)
 static bool step(struct worker *worker)
 {
     watch_runs(worker);
-    enum herald_status status = session_wait(
-        &worker->session, worker->fds, SESSION_FDS + worker->parallel * CHILD_FDS, wait_ms(worker));
+    enum herald_status status = contact_wait(
+        &worker->contact, worker->fds, CONTACT_FDS + worker->parallel * CHILD_FDS, wait_ms(worker));
     drop_taken_back(worker);
     obey_signals(worker);
     look_after_runs(worker);
     if (status != HERALD_OK) {
-        worker->code = report_status(worker->session.client, status, NULL);
+        worker->code = report_status(worker->contact.client, status, NULL);
         return false;
     }
     bool is_idle = worker->state == WORKER_TAKING && worker->running == 0 && worker->first == NULL;
@@ -319,7 +319,7 @@ static bool is_finished(const struct worker *worker)
 
 static void work(struct worker *worker)
 {
-    worker->last_ms = session_now_ms();
+    worker->last_ms = contact_now_ms();
     for (;;) {
         start_runs(worker);
         if (is_finished(worker))
@@ -331,17 +331,17 @@ static void work(struct worker *worker)
             return;
         }
     }
-    enum herald_status status = session_flush(&worker->session);
+    enum herald_status status = contact_flush(&worker->contact);
     if (worker->code == EXIT_OK)
-        worker->code = report_status(worker->session.client, status, NULL);
+        worker->code = report_status(worker->contact.client, status, NULL);
 }
 
 static int serve(struct worker *worker, const struct arguments *arguments)
 {
-    int code = session_open_plain(&worker->session, arguments);
+    int code = contact_open_plain(&worker->contact, arguments);
     if (code != EXIT_OK)
         return code;
-    session_catch_signals(&worker->session);
+    contact_catch_signals(&worker->contact);
     struct herald_service service = herald_service(worker->queue, on_message);
     int64_t prefetch = arguments_number(arguments, OPTION_PREFETCH, (int64_t)worker->parallel);
     if (worker->count > 0 && prefetch > worker->count)
@@ -350,10 +350,10 @@ static int serve(struct worker *worker, const struct arguments *arguments)
     service.prefetch_messages = (uint32_t)prefetch;
     service.on_gone = on_gone;
     enum herald_status status =
-        herald_serve(worker->session.client, &service, SESSION_ANSWER_MS, &worker->consumer);
+        herald_serve(worker->contact.client, &service, CONTACT_ANSWER_MS, &worker->consumer);
     struct report_names names = {.queue = worker->queue};
     if (status != HERALD_OK)
-        worker->code = report_status(worker->session.client, status, &names);
+        worker->code = report_status(worker->contact.client, status, &names);
     /* A count can be reached, or the queue go, before the consumer is known here. */
     if (worker->code == EXIT_OK && worker->state != WORKER_TAKING)
         worker_enter(worker, worker->state);
@@ -364,7 +364,7 @@ static int serve(struct worker *worker, const struct arguments *arguments)
         if (worker->runs[i].message != NULL)
             free_run(worker, &worker->runs[i], HERALD_OK);
     }
-    session_close(&worker->session);
+    contact_close(&worker->contact);
     return worker->code;
 }
 
@@ -384,7 +384,7 @@ int worker_run(const struct arguments *arguments)
     }
     worker.parallel = (size_t)parallel;
     worker.runs = calloc(worker.parallel, sizeof *worker.runs);
-    worker.fds = calloc(SESSION_FDS + worker.parallel * CHILD_FDS, sizeof *worker.fds);
+    worker.fds = calloc(CONTACT_FDS + worker.parallel * CHILD_FDS, sizeof *worker.fds);
     int code = EXIT_FAILED;
     if (worker.runs != NULL && worker.fds != NULL)
         code = serve(&worker, arguments);
