@@ -54,13 +54,11 @@ static struct errand *errand_list_take(struct errand_list *list)
     return errand;
 }
 
-/* Only the first errand of a list rings: the loop takes all of it at once. */
-static void worker_hand_back(struct worker *worker, struct errand *errand)
+/* Only the first errand of a list rings: the loop takes all of it at once. It rings outside of the
+ * lock, or the loop would wake up only to wait for it; so the loop may find the list empty when it
+ * comes. */
+static void worker_ring(const struct worker *worker)
 {
-    bool was_empty = worker->done.first == NULL;
-    errand_list_add(&worker->done, errand);
-    if (!was_empty)
-        return;
     uint64_t one = 1;
     ssize_t written = write(worker->file, &one, sizeof one);
     assert(written == sizeof one);
@@ -79,7 +77,13 @@ static void *worker_run(void *argument)
         pthread_mutex_unlock(&worker->lock);
         errand->run(errand);
         pthread_mutex_lock(&worker->lock);
-        worker_hand_back(worker, errand);
+        bool was_empty = worker->done.first == NULL;
+        errand_list_add(&worker->done, errand);
+        if (!was_empty)
+            continue;
+        pthread_mutex_unlock(&worker->lock);
+        worker_ring(worker);
+        pthread_mutex_lock(&worker->lock);
     }
     pthread_mutex_unlock(&worker->lock);
     return NULL;
@@ -153,8 +157,8 @@ void crew_post(void *context, struct errand *errand)
     crew->outstanding_count++;
     pthread_mutex_lock(&worker->lock);
     errand_list_add(&worker->queue, errand);
-    pthread_cond_signal(&worker->posted);
     pthread_mutex_unlock(&worker->lock);
+    pthread_cond_signal(&worker->posted);
 }
 
 int crew_file(const struct crew *crew, enum errand_worker worker)
@@ -166,13 +170,11 @@ struct errand *crew_collect(struct crew *crew, enum errand_worker which)
 {
     struct worker *worker = &crew->workers[which];
     uint64_t rung;
+    /* Silenced before the list is looked at: what is done after that rings again. */
+    (void)!read(worker->file, &rung, sizeof rung);
     pthread_mutex_lock(&worker->lock);
     struct errand *first = worker->done.first;
-    if (first != NULL) {
-        errand_list_init(&worker->done);
-        ssize_t taken = read(worker->file, &rung, sizeof rung);
-        assert(taken == sizeof rung);
-    }
+    errand_list_init(&worker->done);
     pthread_mutex_unlock(&worker->lock);
     for (const struct errand *errand = first; errand != NULL; errand = errand->next) {
         assert(crew->outstanding_count > 0);

@@ -27,7 +27,7 @@ void crew_free(struct crew *crew);
 /* An errand_post_fn: `context` is the crew. */
 void crew_post(void *context, struct errand *errand);
 
-/* Readable while errands of this worker are done and not collected. */
+/* Readable when errands of this worker are done and not collected, and now and then when not. */
 int crew_file(const struct crew *crew, enum errand_worker worker);
 
 /* What this worker has done, oldest first, linked by `next`; NULL when there is nothing. The loop
