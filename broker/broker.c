@@ -28,6 +28,9 @@
 /* A full disk is tried again about this often. */
 #define JOURNAL_RETRY_MS 250
 
+/* What a stop may take beyond its own timeouts: the last writes of the journal. */
+#define STOP_EXTRA_MS 10000
+
 enum broker_state {
     BROKER_RUNNING,
     BROKER_DRAINING, /* no new messages and hand-outs; settlements go on */
@@ -193,6 +196,7 @@ static void broker_start_draining(struct broker *broker)
 {
     uint64_t within_ms = broker->config->timeouts_drain;
     (void)notify_stopping("draining");
+    (void)notify_extend_timeout(within_ms + broker->config->timeouts_close + STOP_EXTRA_MS);
     net_stop_listening(broker->net);
     core_drain(broker->core, (uint32_t)within_ms);
     broker_enter(broker, BROKER_DRAINING);
