@@ -54,6 +54,7 @@ struct waiting {
 
 struct worker {
     struct contact contact;
+    struct output output;
     enum worker_state state;
     int code;
     const char *queue;
@@ -178,10 +179,17 @@ static enum herald_status fail_run(struct run *run, const char *code, const char
     return herald_fail(run->message, HERALD_FAIL_PERMANENT, code, text);
 }
 
-static enum herald_status settle_done(struct run *run)
+/* With nobody waiting for the outcome, what the program printed goes where this one prints. */
+static enum herald_status settle_done(struct worker *worker, struct run *run)
 {
     struct child *child = &run->child;
     enum herald_status status = HERALD_ETOOLARGE;
+    if (!herald_message_is_call(run->message)) {
+        output_write(&worker->output, child->result, child->result_count);
+        if (!output_flush(&worker->output) && worker->state != WORKER_STOPPING)
+            worker_enter(worker, WORKER_STOPPING);
+        return herald_done(run->message);
+    }
     if (child->result_count == 0 && !child->is_result_too_large)
         return herald_done(run->message);
     if (!child->is_result_too_large)
@@ -222,7 +230,7 @@ static void finish_run(struct worker *worker, struct run *run)
         if (contact_now_ms() >= run->release_at_ms || worker->state == WORKER_STOPPING)
             free_run(worker, run, herald_release(run->message));
     } else if (WEXITSTATUS(status) == 0) {
-        free_run(worker, run, settle_done(run));
+        free_run(worker, run, settle_done(worker, run));
     } else {
         free_run(worker, run, settle_failed(run, WEXITSTATUS(status)));
     }
@@ -385,6 +393,7 @@ int worker_run(const struct arguments *arguments)
     worker.parallel = (size_t)parallel;
     worker.runs = calloc(worker.parallel, sizeof *worker.runs);
     worker.fds = calloc(CONTACT_FDS + worker.parallel * CHILD_FDS, sizeof *worker.fds);
+    output_init(&worker.output, arguments);
     int code = EXIT_FAILED;
     if (worker.runs != NULL && worker.fds != NULL)
         code = serve(&worker, arguments);
@@ -392,5 +401,5 @@ int worker_run(const struct arguments *arguments)
         report_say("out of memory");
     free(worker.runs);
     free(worker.fds);
-    return code;
+    return output_finish(&worker.output, code);
 }
