@@ -19,6 +19,9 @@ PROGRAMS     := $(call pick,$(TESTS))
 # Crash and simulation runs look for faults of order, not of memory, and are long: once is enough.
 ASAN_TESTS   := $(call pick,$(patsubst %.c,$(BUILD)/asan/%,$(filter tests/unit/% tests/vectors/% tests/scenario/%,$(TEST_SRC))))
 ASAN_REPLAYS := $(call pick,$(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/asan/tests/fuzz/replay_%,$(FUZZ_TARGETS)))
+# The client library and the broker have modules of the same name and are never linked together.
+CLIENT_TESTS := $(patsubst %.c,$(OBJ)/%,$(shell grep -l '"client-lib/' tests/unit/*.c tests/fuzz/*.c))
+$(CLIENT_TESTS) $(subst /fuzz_,/replay_,$(CLIENT_TESTS)): TEST_LIBS := $(OBJ)/libsupport.a $(OBJ)/libclient.a
 PROTOCOL_TABLES := $(OBJ)/tests/docs/protocol_tables
 
 # --- make test ------------------------------------------------------------------------------------------
@@ -58,11 +61,11 @@ deps:
 
 # Seeds and some seconds of mutations without clang.
 $(REPLAYS): $(OBJ)/tests/fuzz/replay_%: $(OBJ)/tests/fuzz/fuzz_%.o $(OBJ)/tests/fuzz/replay.o $(TEST_LIBS)
-	$(CC) $(LDFLAGS) -o $@ $< $(OBJ)/tests/fuzz/replay.o $(TEST_LIBS) -lm $(LIBS) -ljansson
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(OBJ)/tests/fuzz/replay.o $(TEST_LIBS) -lm $(LIBS) -ljansson
 
 # With FLAVOUR=fuzz only: libFuzzer brings main.
 $(FUZZERS): $(OBJ)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(TEST_LIBS)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(TEST_LIBS) -lm $(LIBS) -ljansson
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(TEST_LIBS) -lm $(LIBS) -ljansson
 
 .PHONY: fuzz
 fuzz:
@@ -74,7 +77,7 @@ fuzz:
 # --- documents made from tables ----------------------------------------------------------------------------
 
 $(PROTOCOL_TABLES): $(OBJ)/tests/docs/protocol_tables.o $(OBJ)/libsupport.a $(OBJ)/libprotocol.a
-	$(CC) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
 
 .PHONY: docs docs-protocol
 docs: docs-protocol
