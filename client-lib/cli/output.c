@@ -11,7 +11,7 @@
 #include "client-lib/cli/report.h"
 #include "client-lib/cli/value.h"
 
-enum { JSON_FLAGS = JSON_COMPACT | JSON_ENCODE_ANY };
+enum { JSON_FLAGS = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6) };
 
 void output_init(struct output *output, const struct arguments *arguments)
 {

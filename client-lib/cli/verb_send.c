@@ -9,10 +9,12 @@
 
 #include "client-lib/cli/content.h"
 #include "client-lib/cli/input.h"
+#include "client-lib/cli/output.h"
 #include "client-lib/cli/report.h"
 #include "client-lib/cli/contact.h"
 
-/* Where the messages go: to a queue, or by a key through an exchange. */
+/* Where the messages go: to a queue, or by a key through an exchange. With --keyed each line brings
+ * its key. */
 struct target {
     const char *queue;
     const char *exchange;
@@ -25,6 +27,8 @@ struct lines {
     struct contact contact;
     struct content content;
     struct target target;
+    struct output output;
+    bool is_keyed;
     uintptr_t sent;
     _Atomic uint64_t confirmed;
     _Atomic uint64_t refused;
@@ -41,11 +45,22 @@ static enum herald_status put(struct contact *contact, const struct target *targ
     return herald_publish(contact->client, target->exchange, target->key, content);
 }
 
+/* For programs; people are told nothing when all is well. */
+static int tell_counts(struct output *output, uint64_t sent, uint64_t confirmed, int code)
+{
+    if (output->format == OUTPUT_TABLE)
+        return code;
+    output_json_whole_take(output, json_pack("{s:I,s:I}", "sent", (json_int_t)sent, "confirmed",
+                                             (json_int_t)confirmed));
+    return output_finish(output, code);
+}
+
 static int send_one(const struct arguments *arguments, const struct target *target,
                     const char *argument)
 {
     struct contact contact;
     struct content content;
+    struct output output;
     struct input_body body;
     if (!content_init(&content, arguments))
         return EXIT_USAGE;
@@ -62,6 +77,8 @@ static int send_one(const struct arguments *arguments, const struct target *targ
     struct report_names names = {.queue = target->queue, .exchange = target->exchange};
     code = report_status(contact.client, status, &names);
     contact_close(&contact);
+    output_init(&output, arguments);
+    code = tell_counts(&output, 1, code == EXIT_OK, code);
 out:
     input_body_deinit(&body);
     return code;
@@ -91,10 +108,18 @@ static void on_refused(struct herald_client *client, const struct herald_refusal
 }
 
 /* A full buffer empties as the broker confirms; only a connection that stays away ends the wait. */
-static enum herald_status put_line(struct lines *lines, const char *line, size_t count)
+static enum herald_status put_line(struct lines *lines, char *line, size_t count)
 {
     enum herald_status status = HERALD_EAGAIN;
     lines->sent++;
+    if (lines->is_keyed) {
+        char *space = memchr(line, ' ', count);
+        size_t bytes = space != NULL ? (size_t)(space - line) + 1 : count;
+        line[space != NULL ? bytes - 1 : count] = '\0';
+        lines->target.key = line;
+        line += bytes;
+        count -= bytes;
+    }
     lines->content.content.body = line;
     lines->content.content.body_bytes = count;
     lines->content.content.context = (void *)lines->sent;
@@ -165,6 +190,7 @@ static int send_all_lines(const struct arguments *arguments, const struct target
         return EXIT_FAILED;
     }
     lines->target = *target;
+    lines->is_keyed = arguments_has(arguments, OPTION_KEYED);
     lines->contact.context = lines;
     if (!content_init(&lines->content, arguments))
         goto out;
@@ -177,6 +203,8 @@ static int send_all_lines(const struct arguments *arguments, const struct target
         goto out;
     code = run_lines(lines);
     contact_close(&lines->contact);
+    output_init(&lines->output, arguments);
+    code = tell_counts(&lines->output, lines->sent, lines->confirmed, code);
 out:
     free(lines);
     return code;
@@ -213,6 +241,19 @@ int verb_send(const struct arguments *arguments)
 
 int verb_publish(const struct arguments *arguments)
 {
-    struct target target = {.exchange = arguments->words[0], .key = arguments->words[1]};
-    return send_body(arguments, &target, 2);
+    struct target target = {.exchange = arguments->words[0]};
+    if (arguments_has(arguments, OPTION_KEYED)) {
+        if (!arguments_has(arguments, OPTION_LINES) || arguments->word_count > 2) {
+            report_say("--keyed is for --lines, and the lines bring the keys: "
+                       "herald publish EXCHANGE --lines --keyed");
+            return EXIT_USAGE;
+        }
+        return send_body(arguments, &target, 1);
+    }
+    target.key = arguments->words[1];
+    if (target.key != NULL)
+        return send_body(arguments, &target, 2);
+    report_say("the key is missing\nusage: herald %s %s", arguments->verb->words,
+               arguments->verb->arguments);
+    return EXIT_USAGE;
 }
