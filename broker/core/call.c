@@ -7,7 +7,7 @@
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 
-enum status call_new(struct peer *peer, struct queue *queue, uint64_t tag, uint32_t timeout_ms,
+enum status call_new(struct peer *peer, struct queue *queue, const struct frame *frame,
                      uint64_t number, struct message *message)
 {
     struct core *core = peer->core;
@@ -18,11 +18,11 @@ enum status call_new(struct peer *peer, struct queue *queue, uint64_t tag, uint3
         return STATUS_NO_MEMORY;
     call->peer = peer;
     call->queue = queue;
-    call->tag = tag;
+    call->tag = frame->header.tag;
     call->number = number;
     queue_ref(queue);
     HASH_ADD(hh, peer->calls, tag, sizeof call->tag, call);
-    wheel_arm(&core->wheel, &call->timer, core->now_ms + timeout_ms);
+    wheel_arm(&core->wheel, &call->timer, core->now_ms + frame->as.call.timeout_ms);
     core->call_count++;
     message->call = call;
     return STATUS_OK;

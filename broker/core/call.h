@@ -10,9 +10,10 @@
 
 #include "broker/core/state.h"
 
-/* Begins to wait; the message gets its call. STATUS_LIMIT, STATUS_NO_MEMORY: nothing has changed.
+/* Begins to wait as the CALL frame says; the message, of this number, gets its call. STATUS_LIMIT,
+ * STATUS_NO_MEMORY: nothing has changed.
  */
-enum status call_new(struct peer *peer, struct queue *queue, uint64_t tag, uint32_t timeout_ms,
+enum status call_new(struct peer *peer, struct queue *queue, const struct frame *frame,
                      uint64_t number, struct message *message);
 
 /* Answers the caller and frees the call. The message is the caller's business. */

@@ -111,7 +111,8 @@ struct delivery *delivery_next(struct peer *peer, const struct delivery *deliver
 static bool consumer_has_room(const struct consumer *consumer)
 {
     const struct peer *peer = consumer->peer;
-    return !consumer->is_cancelled && peer->state == PEER_OPEN && !peer->is_full &&
+    return !consumer->is_cancelled && peer->state == PEER_OPEN && !peer->is_leaving &&
+           !peer->is_full &&
            (consumer->queue->kind == QUEUE_LIVE ||
             (consumer->unsettled_count < consumer->prefetch_messages &&
              (consumer->prefetch_bytes == 0 ||

@@ -25,7 +25,7 @@ void dispatch_explain(struct core *core, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(core->explanation, sizeof core->explanation, format, arguments);
+    (void)vsnprintf(core->explanation, sizeof core->explanation, format, arguments);
     va_end(arguments);
 }
 

@@ -149,14 +149,15 @@ enum status handle_seen(struct peer *peer, const struct frame *frame)
     return client_seen(peer, frame->as.seen.through);
 }
 
-/* A client that says goodbye will not come back for its answers, and what it holds goes back as if
- * it had released it. */
+/* A client that leaves still gets the answers that are on their way, and no more deliveries. One
+ * that says goodbye will not come back for them, and what it holds goes back as if it had released
+ * it. */
 enum status handle_close(struct peer *peer, const struct frame *frame)
 {
-    if (peer->state == PEER_OPEN)
-        peer->has_left = frame->as.close.code == STATUS_GOODBYE;
-    peer->state = PEER_CLOSING;
+    peer->has_left = peer->state == PEER_OPEN && frame->as.close.code == STATUS_GOODBYE;
+    peer->is_leaving = true;
     consumer_update_all(peer);
-    output_mark_dirty(peer);
+    if (peer->line.count == 0)
+        peer_close(peer, STATUS_GOODBYE, NULL);
     return STATUS_OK;
 }

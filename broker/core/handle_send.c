@@ -70,8 +70,7 @@ enum status handle_call(struct peer *peer, const struct frame *frame)
         return status;
     if (queue->index.live_count == 0)
         return STATUS_OVERFLOW;
-    status = call_new(peer, queue, frame->header.tag, call->timeout_ms, accept.message.number,
-                      accept.made);
+    status = call_new(peer, queue, frame, accept.message.number, accept.made);
     if (status != STATUS_OK)
         queue_settle(core, peer, queue, accept.message.number, accept.message.number);
     return status;

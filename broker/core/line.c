@@ -141,6 +141,8 @@ void line_release_all(struct core *core)
         if (peer->is_in_line && peer->line.count == 0) {
             peer->is_in_line = false;
             TAILQ_REMOVE(&core->lines, peer, line_link);
+            if (peer->is_leaving)
+                peer_close(peer, STATUS_GOODBYE, NULL);
         }
         peer = next;
     }

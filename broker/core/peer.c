@@ -110,7 +110,7 @@ static enum status take_magic(struct peer *peer, const unsigned char *at, size_t
 static enum status take_frames(struct peer *peer, const unsigned char *at, size_t bytes,
                                size_t *used, size_t *wanted)
 {
-    while (peer->state != PEER_CLOSING) {
+    while (peer->state != PEER_CLOSING && !peer->is_leaving) {
         struct frame frame;
         enum status status = stream_next(&peer->stream, at + *used, bytes - *used, &frame, wanted);
         if (status != STATUS_OK)
@@ -126,7 +126,7 @@ size_t peer_receive(struct peer *peer, const unsigned char *at, size_t bytes, si
     struct core *core = peer->core;
     size_t used = 0;
     *wanted = 1;
-    if (peer->state == PEER_CLOSING)
+    if (peer->state == PEER_CLOSING || peer->is_leaving)
         return bytes;
     enum status status = take_magic(peer, at, bytes, &used, wanted);
     if (status == STATUS_OK)
@@ -136,7 +136,7 @@ size_t peer_receive(struct peer *peer, const unsigned char *at, size_t bytes, si
         core->counters.connections_refused++;
         peer_close(peer, status, NULL);
     }
-    return peer->state == PEER_CLOSING ? bytes : used;
+    return peer->state == PEER_CLOSING || peer->is_leaving ? bytes : used;
 }
 
 const struct buffer *peer_output(const struct peer *peer)

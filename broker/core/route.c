@@ -24,15 +24,10 @@ struct word {
     char text[];
 };
 
-struct edge_key {
-    uint32_t node;
-    uint32_t word;
-};
-
 struct node {
     UT_hash_handle hh;     /* among all plain children of all nodes, by (parent, word) */
     LIST_ENTRY(node) link; /* all but the root */
-    struct edge_key key;
+    uint64_t key;
     uint32_t id;
     uint32_t child_count;
     struct node *parent;
@@ -126,6 +121,11 @@ static bool word_is(struct wire_bytes word, char c)
     return word.bytes == 1 && word.at[0] == (unsigned char)c;
 }
 
+static uint64_t edge_key(const struct node *node, uint32_t word)
+{
+    return (uint64_t)node->id << 32 | word;
+}
+
 static struct node *child_find(const struct route *route, const struct node *parent,
                                struct wire_bytes text)
 {
@@ -136,7 +136,7 @@ static struct node *child_find(const struct route *route, const struct node *par
     const struct word *word = word_find(route, text);
     if (word == NULL)
         return NULL;
-    struct edge_key key = {parent->id, word->id};
+    uint64_t key = edge_key(parent, word->id);
     struct node *child;
     HASH_FIND(hh, route->edges, &key, sizeof key, child);
     return child;
@@ -157,7 +157,7 @@ static struct node *child_add(struct route *route, struct node *parent, struct w
     LIST_INSERT_HEAD(&route->nodes, child, link);
     parent->child_count++;
     if (is_plain) {
-        child->key = (struct edge_key){parent->id, word->id};
+        child->key = edge_key(parent, word->id);
         HASH_ADD(hh, route->edges, key, sizeof child->key, child);
     } else if (word_is(text, '*')) {
         parent->star = child;
@@ -312,7 +312,7 @@ static void walk_step(struct walk *walk, struct step step)
     walk_push(walk, step.node->star, step.word + 1);
     if (walk->word_ids[step.word] == 0)
         return;
-    struct edge_key key = {step.node->id, walk->word_ids[step.word]};
+    uint64_t key = edge_key(step.node, walk->word_ids[step.word]);
     const struct node *child;
     HASH_FIND(hh, walk->route->edges, &key, sizeof key, child);
     walk_push(walk, child, step.word + 1);

@@ -198,6 +198,7 @@ struct peer {
     bool is_administrator;
     bool is_admitted; /* authenticated once; not counted among the unknown any more */
     bool has_magic;
+    bool is_leaving;     /* said CLOSE; goes once its answers are given */
     bool has_left;       /* said goodbye, or the broker did: what it holds goes back uncounted */
     bool is_client_kept; /* it was the broker that left: the client may come back */
     uint8_t handshake_frames;
