@@ -192,6 +192,12 @@ enum herald_status contact_flush(struct contact *contact)
     return status;
 }
 
+enum herald_status contact_flush_settled(struct contact *contact)
+{
+    enum herald_status status = contact_flush(contact);
+    return status == HERALD_ESTALE ? HERALD_OK : status;
+}
+
 void contact_close(struct contact *contact)
 {
     bool is_gone = atomic_load(&contact->is_over) || atomic_load(&contact->lost_at_ms) != 0;

@@ -63,6 +63,10 @@ enum herald_status contact_wait(struct contact *contact, struct pollfd *fds, siz
  * not been lost for too long. Returns what herald_flush returns, HERALD_ELOST for too long. */
 enum herald_status contact_flush(struct contact *contact);
 
+/* The same for those who only settle: settlements that a lost connection has made stale are no
+ * failure, the broker has handed those messages out again. */
+enum herald_status contact_flush_settled(struct contact *contact);
+
 /* Whether the connection has been lost for longer than it is tried again. */
 bool contact_is_lost_for_good(struct contact *contact);
 

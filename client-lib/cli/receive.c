@@ -118,7 +118,7 @@ int receive_run(struct receiver *receiver, enum herald_status status)
         step(receiver);
     output_end_array(&receiver->output);
     if (receiver->settle == RECEIVE_DONE && receiver->code != EXIT_CONNECT) {
-        status = contact_flush(contact);
+        status = contact_flush_settled(contact);
         if (receiver->code == EXIT_OK)
             receiver->code = report_status(contact->client, status, &receiver->names);
     }

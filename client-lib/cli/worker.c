@@ -339,7 +339,7 @@ static void work(struct worker *worker)
             return;
         }
     }
-    enum herald_status status = contact_flush(&worker->contact);
+    enum herald_status status = contact_flush_settled(&worker->contact);
     if (worker->code == EXIT_OK)
         worker->code = report_status(worker->contact.client, status, NULL);
 }
