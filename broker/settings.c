@@ -38,6 +38,7 @@ struct core_limits settings_core_limits(const struct config *config)
         .pending_bytes_max = config->limits_pending_bytes_max,
         .heartbeat_ms = narrow(config->timeouts_heartbeat),
         .queue_prefetch_messages = narrow(config->queue_prefetch_messages),
+        .event_prefetch_messages = narrow(config->event_prefetch_messages),
     };
 }
 

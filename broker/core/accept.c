@@ -138,11 +138,15 @@ static enum status accept_transient(struct accept *accept)
     core->next_message++;
     accept->made = message;
     uint64_t word = place_word_transient(message);
+    size_t placed_count = 0;
     for (size_t i = 0; i < accept->queue_count; i++)
-        if (place(core, accept, accept->queues[i], word))
+        if (place(core, accept, accept->queues[i], word)) {
             message_ref(message, 1);
+            placed_count++;
+        }
     message_unref(core, message); /* the queues have their own */
-    return STATUS_OK;
+    /* A command has one receiver: where that cannot take it, its sender must know. */
+    return placed_count > 0 || accept->is_event ? STATUS_OK : STATUS_OVERFLOW;
 }
 
 enum status accept_message(struct accept *accept)

@@ -19,7 +19,11 @@
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 
-enum { RING_ROOM_MIN = 8 };
+enum {
+    RING_ROOM_MIN = 8,
+    /* What an event without a body takes all the same, when a live subscriber is slow. */
+    LIVE_EVENT_BYTES_MIN = 64,
+};
 
 /* --- the ring -----------------------------------------------------------------------------------
  */
@@ -171,6 +175,14 @@ static enum status consumer_may_open(const struct peer *peer, uint32_t number)
 
 enum { PREFETCH_MESSAGES_MAX = 1 << 20 };
 
+/* One at a time is fair for commands; events that a bound queue gathers are better had in numbers.
+ */
+static uint32_t default_prefetch(const struct queue *queue, const struct core_limits *limits)
+{
+    return queue->binding_count > 0 ? limits->event_prefetch_messages
+                                    : limits->queue_prefetch_messages;
+}
+
 enum status consumer_open(struct peer *peer, struct queue *queue,
                           const struct frame_consume *consume)
 {
@@ -184,7 +196,7 @@ enum status consumer_open(struct peer *peer, struct queue *queue,
         return STATUS_NO_MEMORY;
     consumer->prefetch_messages = consume->prefetch_messages != 0
                                       ? consume->prefetch_messages
-                                      : peer->core->limits.queue_prefetch_messages;
+                                      : default_prefetch(queue, &peer->core->limits);
     if (consumer->prefetch_messages > PREFETCH_MESSAGES_MAX)
         consumer->prefetch_messages = PREFETCH_MESSAGES_MAX;
     consumer->prefetch_bytes = consume->prefetch_bytes;
@@ -208,6 +220,7 @@ enum status consumer_subscribe(struct peer *peer, struct exchange *exchange,
     memcpy(pattern, subscribe->pattern.at, subscribe->pattern.bytes);
     pattern[subscribe->pattern.bytes] = '\0';
     queue->bytes_max = core->limits.live_unsent_bytes_max;
+    queue->count_max = queue->bytes_max / LIVE_EVENT_BYTES_MIN;
     queue->overflow = QUEUE_DROP_OLDEST;
     status = exchange_add_live(exchange, queue, subscribe->pattern);
     if (status != STATUS_OK)

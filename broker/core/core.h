@@ -42,6 +42,7 @@ struct core_limits {
     uint64_t pending_bytes_max;
     uint32_t heartbeat_ms;
     uint32_t queue_prefetch_messages;
+    uint32_t event_prefetch_messages;
 };
 
 /* What the core wants the operator to read. `text` holds until the call returns and may contain

@@ -56,8 +56,7 @@ enum status credit_charge_message(struct peer *peer, const struct frame *frame, 
 
 static bool is_overloaded(const struct core *core)
 {
-    return journal_pending_bytes(core->journal) > core->limits.pending_bytes_max ||
-           core->transient_bytes > core->limits.transient_bytes_max / 2;
+    return journal_pending_bytes(core->journal) > core->limits.pending_bytes_max;
 }
 
 void credit_run(struct core *core)

@@ -68,8 +68,6 @@ enum status handle_call(struct peer *peer, const struct frame *frame)
     status = accept_message(&accept);
     if (status != STATUS_OK)
         return status;
-    if (queue->index.live_count == 0)
-        return STATUS_OVERFLOW;
     status = call_new(peer, queue, frame, accept.message.number, accept.made);
     if (status != STATUS_OK)
         queue_settle(core, peer, queue, accept.message.number, accept.message.number);

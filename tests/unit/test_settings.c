@@ -25,6 +25,7 @@ START_TEST(test_defaults_reach_the_floors)
     ck_assert_uint_eq(core.transient_bytes_max, 256 * 1024 * 1024);
     ck_assert_uint_eq(core.heartbeat_ms, 20000);
     ck_assert_uint_eq(core.queue_prefetch_messages, 1);
+    ck_assert_uint_eq(core.event_prefetch_messages, 256);
     struct net_limits net = settings_net_limits(config, 1000000);
     ck_assert_uint_eq(net.connections_max, 10000);
     ck_assert_uint_eq(net.unauthenticated_max, 2500);
