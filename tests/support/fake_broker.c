@@ -122,9 +122,12 @@ static bool take_any(struct fake_broker *fake, struct frame *frame, int64_t dead
 
 static bool take_next(struct fake_broker *fake, struct frame *frame, int64_t deadline)
 {
-    while (take_any(fake, frame, deadline))
-        if (frame->header.type != FRAME_HEARTBEAT && frame->header.type != FRAME_SEEN)
+    while (take_any(fake, frame, deadline)) {
+        if (frame->header.type == FRAME_SEEN)
+            fake->seen = frame->as.seen.through;
+        else if (frame->header.type != FRAME_HEARTBEAT)
             return true;
+    }
     return false;
 }
 
@@ -284,4 +287,34 @@ uint32_t fake_take_consumer(struct fake_broker *fake, enum frame_type type)
         type == FRAME_CONSUME ? frame.as.consume.consumer : frame.as.subscribe.consumer;
     fake_confirm(fake, frame.header.tag, frame.header.tag);
     return consumer;
+}
+
+static void *run_asker(void *argument)
+{
+    struct fake_asker *asker = argument;
+    asker->status = asker->ask(asker->client);
+    return NULL;
+}
+
+struct fake_broker *fake_with_asker(struct fake_asker *asker)
+{
+    struct fake_broker *fake = fake_new();
+    asker->client = fake_client(fake, NULL);
+    fake_open(fake);
+    ck_assert_int_eq(herald_connect(asker->client, 1000), HERALD_OK);
+    fake->client = NULL;
+    return fake;
+}
+
+void fake_begin_asking(struct fake_asker *asker,
+                       enum herald_status (*ask)(struct herald_client *client))
+{
+    asker->ask = ask;
+    ck_assert_int_eq(pthread_create(&asker->thread, NULL, run_asker, asker), 0);
+}
+
+enum herald_status fake_end_asking(struct fake_asker *asker)
+{
+    pthread_join(asker->thread, NULL);
+    return asker->status;
 }

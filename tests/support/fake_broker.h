@@ -8,6 +8,8 @@
 #include "client-lib/herald.h"
 #include "protocol/frame.h"
 
+#include <pthread.h>
+
 enum { FAKE_ROOM_BYTES = 256 * 1024, FAKE_START = 7 };
 
 struct fake_broker {
@@ -19,6 +21,7 @@ struct fake_broker {
     struct herald_client *client; /* processed while waiting; NULL: drives itself */
     struct frame_hello hello;     /* of the newest connection; texts void */
     char name[256];               /* the client's in that hello */
+    uint64_t seen;                /* of the newest SEEN frame */
     uint32_t frame_bytes_max;
     uint32_t message_bytes_max;
     uint32_t heartbeat_ms;
@@ -65,5 +68,19 @@ void fake_let_run(struct fake_broker *fake, int time_ms);
 
 /* Takes a CONSUME or SUBSCRIBE and confirms it. Returns the consumer's number. */
 uint32_t fake_take_consumer(struct fake_broker *fake, enum frame_type type);
+
+/* A blocking call on a thread of its own, which drives the handle while it waits. */
+struct fake_asker {
+    struct herald_client *client;
+    enum herald_status (*ask)(struct herald_client *client);
+    enum herald_status status;
+    pthread_t thread;
+};
+
+/* A fake whose client is open and driven by nobody but the asker. */
+struct fake_broker *fake_with_asker(struct fake_asker *asker);
+void fake_begin_asking(struct fake_asker *asker,
+                       enum herald_status (*ask)(struct herald_client *client));
+enum herald_status fake_end_asking(struct fake_asker *asker);
 
 #endif
