@@ -32,13 +32,14 @@ static void timer_unlink(struct wheel_timer *timer)
     timer->link = NULL;
 }
 
-/* The finest ring that reaches the timer. One further away than all rings reach waits in the last
- * slot of the coarsest and is placed again from there. */
-static void timer_place(struct wheel *wheel, struct wheel_timer *timer)
+/* The finest ring that reaches the timer, whose slot is that of `earliest` or a later one. One
+ * further away than all rings reach waits in the last slot of the coarsest and is placed again from
+ * there. */
+static void timer_place(struct wheel *wheel, struct wheel_timer *timer, uint64_t earliest)
 {
     uint64_t tick = timer->due_tick;
-    if (tick <= wheel->tick)
-        tick = wheel->tick + 1;
+    if (tick < earliest)
+        tick = earliest;
     if (tick - wheel->tick > TICKS_MAX)
         tick = wheel->tick + TICKS_MAX;
     unsigned ring = 0;
@@ -52,7 +53,7 @@ void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t due_ms)
 {
     wheel_disarm(wheel, timer);
     timer->due_tick = due_ms / WHEEL_TICK_MS + (due_ms % WHEEL_TICK_MS != 0);
-    timer_place(wheel, timer);
+    timer_place(wheel, timer, wheel->tick + 1);
     wheel->armed_count++;
 }
 
@@ -64,28 +65,28 @@ void wheel_disarm(struct wheel *wheel, struct wheel_timer *timer)
     wheel->armed_count--;
 }
 
-/* Moves a slot of a coarser ring, whose time has come, to where its timers now belong. */
+/* Moves a slot of a coarser ring, whose time has come, to where its timers now belong: none of
+ * them reaches as far as this slot's next turn. */
 static void slot_spread(struct wheel *wheel, struct wheel_timer **slot)
 {
     struct wheel_timer *timer = *slot;
     *slot = NULL;
     while (timer != NULL) {
         struct wheel_timer *next = timer->next;
-        timer_place(wheel, timer);
+        timer_place(wheel, timer, wheel->tick);
         timer = next;
     }
 }
 
 static void tick_run(struct wheel *wheel, wheel_fire_fn on_fire, void *argument)
 {
-    uint64_t tick = wheel->tick + 1;
+    uint64_t tick = ++wheel->tick;
     for (unsigned ring = WHEEL_RING_COUNT - 1; ring > 0; ring--) {
         uint64_t below = ((uint64_t)1 << (SLOT_BITS * ring)) - 1;
         if ((tick & below) == 0)
             slot_spread(wheel, &wheel->slots[ring][(tick >> (SLOT_BITS * ring)) & SLOT_MASK]);
     }
     struct wheel_timer **slot = &wheel->slots[0][tick & SLOT_MASK];
-    wheel->tick = tick;
     while (*slot != NULL && (*slot)->due_tick <= tick) {
         struct wheel_timer *timer = *slot;
         timer_unlink(timer);
