@@ -184,8 +184,9 @@ static enum status record_start(struct core *core)
     record_put_start(&w, &operation);
     recorder_end(core, &w);
     recorder_close(core);
-    core->start_home = position;
     home_add(core, position);
+    home_remove(core, core->start_home);
+    core->start_home = position;
     return STATUS_OK;
 }
 
@@ -206,6 +207,7 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
         core->next_message += NUMBERS_LEFT_OUT;
     core->rate_number = core->next_message;
     core->start_number++;
+    core->start_home = 0; /* of the start before, not counted by this one */
     return record_start(core);
 }
 
@@ -354,5 +356,9 @@ void core_stop(struct core *core)
     struct queue *next_queue;
     HASH_ITER (by_name, core->queues_by_name, queue, next_queue)
         record_exact_mark(core, queue);
+    /* Transient messages have taken numbers that no record tells. */
+    if (record_start(core) != STATUS_OK)
+        core->note(core->note_context, CORE_NOTE_WARNING, "core",
+                   "the numbers that were given could not be recorded");
     recorder_close(core);
 }

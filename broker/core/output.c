@@ -12,8 +12,6 @@ void output_mark_dirty(struct peer *peer)
 }
 
 enum {
-    /* An idle connection is small: it keeps no more memory than this. */
-    OUTPUT_KEPT_BYTES = 1024,
     /* Large outputs are passed on from connection to connection, so that busy ones need not grow
      * anew in every round. */
     SPARE_BYTES_MIN = 64 << 10,
@@ -24,14 +22,12 @@ void output_rest(struct peer *peer)
 {
     struct core *core = peer->core;
     size_t room = peer->output.room;
-    if (room <= OUTPUT_KEPT_BYTES)
-        return;
     if (core->spare_count < CORE_SPARE_OUTPUTS && room >= SPARE_BYTES_MIN &&
         room <= SPARE_BYTES_MAX) {
         core->spares[core->spare_count++] = peer->output;
         buffer_init(&peer->output);
     } else {
-        buffer_deinit(&peer->output);
+        buffer_deinit(&peer->output); /* an idle connection is small */
     }
 }
 
@@ -65,7 +61,9 @@ static bool output_room(struct peer *peer, size_t bytes, struct wire_writer *w)
 static void output_commit(struct peer *peer, const struct wire_writer *w)
 {
     buffer_commit(&peer->output, wire_written(w));
-    peer->is_full = buffer_bytes(&peer->output) >= peer->core->limits.unsent_bytes_max;
+    /* Only peer_sent takes this back, because it wakes the consumers again. */
+    if (buffer_bytes(&peer->output) >= peer->core->limits.unsent_bytes_max)
+        peer->is_full = true;
     output_mark_dirty(peer);
 }
 

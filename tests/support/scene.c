@@ -404,6 +404,17 @@ uint64_t actor_say(struct actor *actor, struct frame *frame)
     return tag;
 }
 
+size_t actor_unsent(const struct actor *actor)
+{
+    return buffer_bytes(peer_output(actor->peer));
+}
+
+void actor_drop(struct actor *actor, size_t bytes)
+{
+    size_t unsent = actor_unsent(actor);
+    peer_sent(actor->peer, bytes < unsent ? bytes : unsent);
+}
+
 static bool next_raw(struct actor *actor, struct frame *frame)
 {
     size_t bytes = actor->in_bytes - actor->in_start;

@@ -124,6 +124,10 @@ uint64_t actor_write(struct actor *actor, struct frame *frame);
 void actor_flush(struct actor *actor);
 uint64_t actor_say(struct actor *actor, struct frame *frame);
 
+/* What the broker has for a stalled actor; takes so many bytes of it unread. */
+size_t actor_unsent(const struct actor *actor);
+void actor_drop(struct actor *actor, size_t bytes);
+
 /* The next frame that came, bodies made whole; it holds until the next call for this actor. False:
  * there is none. */
 bool actor_next(struct actor *actor, struct frame *frame);
