@@ -130,6 +130,11 @@ include conf/docs.mk
 
 docs: docs-conf
 
+# Figures, never a test: they depend on the machine.
+.PHONY: bench
+bench: programs
+	@tests/bench/bench.sh $(BUILD)
+
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)

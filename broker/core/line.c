@@ -139,8 +139,7 @@ void line_release_all(struct core *core)
         struct peer *next = TAILQ_NEXT(peer, line_link);
         line_release(peer, core->durable_position);
         if (peer->is_in_line && peer->line.count == 0) {
-            peer->is_in_line = false;
-            TAILQ_REMOVE(&core->lines, peer, line_link);
+            line_deinit(peer); /* an idle connection is small */
             if (peer->is_leaving)
                 peer_close(peer, STATUS_GOODBYE, NULL);
         }
