@@ -69,7 +69,7 @@ $(FUZZERS): $(OBJ)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(TEST_LIBS)
 
 .PHONY: fuzz
 fuzz:
-	@$(MAKE) --no-print-directory -j2 FLAVOUR=fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$(F)
+	@$(MAKE) --no-print-directory -j2 FLAVOUR=fuzz CC=clang $(BUILD)/fuzz/tests/fuzz/fuzz_$(F)
 	@mkdir -p $(BUILD)/corpus/$(F) tests/seeds/$(F)
 	$(BUILD)/fuzz/tests/fuzz/fuzz_$(F) -max_total_time=$(S) -max_len=65536 -timeout=10 -print_final_stats=1 \
 	    -artifact_prefix=$(BUILD)/corpus/$(F)- $(BUILD)/corpus/$(F) tests/seeds/$(F)
