@@ -80,6 +80,7 @@ struct herald_consumer {
     struct herald_client *client;
     uint32_t number;
     enum consumer_state state;
+    unsigned gone_code; /* the broker ended it before it answered the start; 0: it did not */
     bool is_live;
     bool auto_done;
     char *source; /* a queue, or the exchange of a live subscription */
@@ -288,6 +289,9 @@ struct herald_consumer *consumer_find(const struct herald_client *client, uint32
 
 /* Starts all consumers again on a new connection. */
 void consumer_replay(struct herald_client *client);
+
+/* The broker ended it, maybe before it answered the start. */
+void consumer_handle_gone(struct herald_client *client, const struct frame_consumer_gone *frame);
 
 /* The broker ended it, or refused to start it: tells the program and forgets it. */
 void consumer_end(struct herald_client *client, struct herald_consumer *consumer, unsigned code,

@@ -40,9 +40,29 @@ static void free_consumer(struct herald_consumer *consumer)
     free(consumer);
 }
 
+/* Takes the consumer out of the table. A broker may end it, or answer its end, while requests for
+ * it are under way: they lose their consumer. */
+static void detach(struct herald_client *client, const struct herald_consumer *consumer)
+{
+    struct request *request;
+    client->consumers[consumer->number - 1] = NULL;
+    TAILQ_FOREACH (request, &client->outbox.requests, link) {
+        if (request->consumer == consumer)
+            request->consumer = NULL;
+    }
+    for (size_t i = 0; i < client->outbox.inflight.count; i++) {
+        const struct entry *entry = ring_at(&client->outbox.inflight, i);
+        if (entry->kind != ENTRY_REQUEST || entry->answered)
+            continue;
+        request = entry->context;
+        if (request->consumer == consumer)
+            request->consumer = NULL;
+    }
+}
+
 void consumer_remove(struct herald_client *client, struct herald_consumer *consumer)
 {
-    client->consumers[consumer->number - 1] = NULL;
+    detach(client, consumer);
     free_consumer(consumer);
 }
 
@@ -69,13 +89,30 @@ void consumer_free_all(struct herald_client *client)
 void consumer_end(struct herald_client *client, struct herald_consumer *consumer, unsigned code,
                   const char *text)
 {
-    client->consumers[consumer->number - 1] = NULL;
+    detach(client, consumer);
     if (consumer->on_gone != NULL) {
         client_enter_callback(client);
         consumer->on_gone(consumer, code, text, consumer->context);
         client_leave_callback(client);
     }
     free_consumer(consumer);
+}
+
+void consumer_handle_gone(struct herald_client *client, const struct frame_consumer_gone *frame)
+{
+    struct herald_consumer *consumer = consumer_find(client, frame->consumer);
+    if (consumer == NULL)
+        return;
+    switch (consumer->state) {
+    case CONSUMER_STARTING:
+        consumer->gone_code = frame->code; /* told when the start is answered */
+        break;
+    case CONSUMER_RUNNING:
+        consumer_end(client, consumer, frame->code, status_text(frame->code));
+        break;
+    case CONSUMER_CANCELLED:
+        break;
+    }
 }
 
 /* --- starting -----------------------------------------------------------------------------------
@@ -115,6 +152,7 @@ void consumer_replay(struct herald_client *client)
             continue;
         }
         consumer->state = CONSUMER_STARTING;
+        consumer->gone_code = 0;
         request->unsent = true;
         TAILQ_INSERT_TAIL(&client->outbox.requests, request, link);
     }
@@ -163,6 +201,7 @@ static enum herald_status start(struct herald_client *client, const struct heral
     request->waited = timeout_ms != 0;
     if (result != NULL)
         *result = consumer;
+    uint32_t number = consumer->number;
     request_queue(client, request);
     if (timeout_ms == 0)
         return HERALD_OK;
@@ -172,7 +211,8 @@ static enum herald_status start(struct herald_client *client, const struct heral
     if (result != NULL)
         *result = NULL;
     struct herald_error error = client->error;
-    (void)consumer_stop(client, consumer);
+    if (consumer_find(client, number) == consumer)
+        (void)consumer_stop(client, consumer);
     client->error = error;
     return status;
 }

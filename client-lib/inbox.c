@@ -120,14 +120,6 @@ static void handle_piece(struct herald_client *client, struct wire_bytes piece)
 /* --- frames -------------------------------------------------------------------------------------
  */
 
-static void handle_consumer_gone(struct herald_client *client,
-                                 const struct frame_consumer_gone *frame)
-{
-    struct herald_consumer *consumer = consumer_find(client, frame->consumer);
-    if (consumer != NULL && consumer->state != CONSUMER_CANCELLED)
-        consumer_end(client, consumer, frame->code, status_text(frame->code));
-}
-
 static void handle_gap(struct herald_client *client, const struct frame_gap *frame)
 {
     struct herald_consumer *consumer = consumer_find(client, frame->consumer);
@@ -171,7 +163,7 @@ static void handle_frame(struct herald_client *client, const struct frame *frame
         client->outbox.credit_bytes += frame->as.credit.bytes;
         break;
     case FRAME_CONSUMER_GONE:
-        handle_consumer_gone(client, &frame->as.consumer_gone);
+        consumer_handle_gone(client, &frame->as.consumer_gone);
         break;
     case FRAME_GAP:
         handle_gap(client, &frame->as.gap);

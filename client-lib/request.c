@@ -119,6 +119,16 @@ enum herald_status request_run(struct herald_client *client, struct request *req
 /* --- answers ------------------------------------------------------------------------------------
  */
 
+/* Notes the broker's word, which may be STATUS_OK. */
+static void note(struct request *request, unsigned code, struct wire_bytes text)
+{
+    struct herald_error error;
+    error_fill(&error, code, text);
+    request->status = error.status;
+    request->code = code;
+    memcpy(request->text, error.text, sizeof request->text);
+}
+
 static void answer_consumer(struct herald_client *client, struct request *request)
 {
     struct herald_consumer *consumer = request->consumer;
@@ -128,6 +138,8 @@ static void answer_consumer(struct herald_client *client, struct request *reques
     }
     if (consumer->state == CONSUMER_CANCELLED)
         return; /* the answer to the cancel removes it */
+    if (request->status == HERALD_OK && consumer->gone_code != STATUS_OK)
+        note(request, consumer->gone_code, (struct wire_bytes){0});
     if (request->status == HERALD_OK)
         consumer->state = CONSUMER_RUNNING;
     else if (!request->waited)
@@ -159,7 +171,9 @@ static void finish(struct herald_client *client, struct request *request)
         client_notify(client);
         return;
     }
-    if (request->status != HERALD_OK && request->consumer == NULL)
+    bool is_of_consumer = request->type == FRAME_CONSUME || request->type == FRAME_SUBSCRIBE ||
+                          request->type == FRAME_CANCEL;
+    if (request->status != HERALD_OK && !is_of_consumer)
         tell_refused(client, request);
     request_free(request);
 }
@@ -167,11 +181,7 @@ static void finish(struct herald_client *client, struct request *request)
 void request_answer(struct herald_client *client, struct request *request, unsigned code,
                     struct wire_bytes text)
 {
-    struct herald_error error;
-    error_fill(&error, code, text);
-    request->status = error.status;
-    request->code = code;
-    memcpy(request->text, error.text, sizeof request->text);
+    note(request, code, text);
     finish(client, request);
 }
 
@@ -182,7 +192,9 @@ void request_lose(struct herald_client *client, struct request *request)
         finish(client, request);
         return;
     }
-    if (request->consumer != NULL && client->session.state != SESSION_OVER) {
+    if (request->consumer != NULL && request->consumer->state != CONSUMER_CANCELLED &&
+        client->session.state != SESSION_OVER) {
+        request->consumer->gone_code = STATUS_OK;
         request->unsent = true;
         TAILQ_INSERT_TAIL(&client->outbox.requests, request, link);
         return;

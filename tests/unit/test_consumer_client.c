@@ -109,6 +109,42 @@ START_TEST(test_broker_ends_it)
 }
 END_TEST
 
+/* Found by the fuzzer: the queue may go while the start is not on disk yet. */
+START_TEST(test_ended_before_it_started)
+{
+    struct seen seen = {0};
+    struct fake_broker *fake = begin(&seen);
+    struct frame frame;
+    fake_take(fake, FRAME_CONSUME, &frame);
+    struct frame gone = {.header.type = FRAME_CONSUMER_GONE,
+                         .as.consumer_gone = {frame.as.consume.consumer, STATUS_NO_QUEUE}};
+    fake_say(fake, &gone);
+    fake_let_run(fake, 5);
+    ck_assert_uint_eq(seen.gone, 0);
+    fake_confirm(fake, frame.header.tag, frame.header.tag);
+    fake_let_run(fake, 5);
+    ck_assert_uint_eq(seen.gone, 1);
+    ck_assert_uint_eq(seen.code, STATUS_NO_QUEUE);
+    end(fake);
+}
+END_TEST
+
+/* Cancelled while its start is under way, and both are lost with the connection. */
+START_TEST(test_start_and_cancel_lost)
+{
+    struct seen seen = {0};
+    struct fake_broker *fake = begin(&seen);
+    struct frame frame;
+    fake_take(fake, FRAME_CONSUME, &frame);
+    ck_assert_int_eq(herald_cancel(seen.consumer), HERALD_OK);
+    fake_take(fake, FRAME_CANCEL, &frame);
+    fake_open(fake);
+    fake_expect_silence(fake);
+    ck_assert_uint_eq(seen.gone, 0);
+    end(fake);
+}
+END_TEST
+
 START_TEST(test_refused_when_it_starts)
 {
     struct seen seen = {0};
@@ -177,6 +213,8 @@ int main(void)
     tcase_add_test(consumer, test_limits_are_told);
     tcase_add_test(consumer, test_cancel_gives_the_rest_back);
     tcase_add_test(consumer, test_broker_ends_it);
+    tcase_add_test(consumer, test_ended_before_it_started);
+    tcase_add_test(consumer, test_start_and_cancel_lost);
     tcase_add_test(consumer, test_refused_when_it_starts);
     tcase_add_test(consumer, test_refused_when_it_comes_back);
     tcase_add_test(consumer, test_durable_subscription);
