@@ -148,7 +148,9 @@ void apply_queue(struct core *core, const struct operation_queue *operation, uin
         return;
     queue->is_auto_delete = (operation->flags & FLAG_QUEUE_AUTO_DELETE) != 0;
     queue_set(queue, operation->settings);
-    home_move(core, &queue->home, position);
+    /* Messages and bindings name the queue by its number: the operation that made it must be found
+     * before them, however often it is changed afterwards. */
+    home_move(core, queue->home == 0 ? &queue->home : &queue->settings_home, position);
     if (operation->queue >= core->next_queue)
         core->next_queue = operation->queue + 1;
 }

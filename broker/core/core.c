@@ -112,6 +112,7 @@ static void count_places(struct core *core, struct queue *queue)
 static void count_queue(struct core *core, struct queue *queue)
 {
     home_add(core, queue->home);
+    home_add(core, queue->settings_home);
     home_add(core, queue->mark_position);
     queue->mark_before = queue->mark;
     queue->handed_max = queue->mark;
@@ -235,14 +236,17 @@ static void on_timer(void *argument, struct wheel_timer *timer)
     call_on_timer(argument, timer);
 }
 
-/* How fast numbers are given now: marks reach ahead by a second of it. */
+/* How fast numbers are given or handed out now: marks reach ahead by a second of it. */
 static void measure_rate(struct core *core)
 {
     uint64_t elapsed = core->now_ms - core->rate_at_ms;
     if (elapsed < RATE_INTERVAL_MS)
         return;
-    core->numbers_a_second = (core->next_message - core->rate_number) * 1000 / elapsed;
+    uint64_t given = core->next_message - core->rate_number;
+    uint64_t handed_out = core->counters.messages_delivered - core->rate_delivered;
+    core->numbers_a_second = (given > handed_out ? given : handed_out) * 1000 / elapsed;
     core->rate_number = core->next_message;
+    core->rate_delivered = core->counters.messages_delivered;
     core->rate_at_ms = core->now_ms;
 }
 

@@ -77,6 +77,10 @@ static void answer(struct peer *peer, const struct frame *frame, enum status sta
         peer->assembly.last_between = frame->header.tag;
     else if (wants_confirm(frame))
         line_confirm(peer, frame->header.tag, recorder_needs(peer->core));
+    /* Only now: a record that was closed on the way, to begin the frame's own, must not say that
+     * the frame is answered. */
+    if (!peer->assembly.is_open)
+        peer->answered_tag = frame->header.tag;
 }
 
 static bool may_come_between(unsigned type)
@@ -97,8 +101,6 @@ static enum status take_tag(struct peer *peer, const struct frame *frame)
 
 static enum status run_handler(struct peer *peer, const struct frame *frame)
 {
-    if (frame_line(frame->header.type) == FRAME_LINE_LINE && !peer->assembly.is_open)
-        peer->answered_tag = frame->header.tag;
     return handlers[frame->header.type](peer, frame);
 }
 
@@ -147,8 +149,6 @@ enum status handle_piece(struct peer *peer, const struct frame *frame)
         return STATUS_OK;
     if (status == STATUS_OK)
         status = run_handler(peer, &whole);
-    else if (!closes(status) && frame_line(whole.header.type) == FRAME_LINE_LINE)
-        peer->answered_tag = whole.header.tag;
     if (closes(status))
         return status;
     finish(peer, &whole, status);
@@ -175,7 +175,5 @@ void dispatch_frame(struct peer *peer, const struct frame *frame)
         return;
     if (status == STATUS_OK)
         status = run_handler(peer, frame);
-    else if (line == FRAME_LINE_LINE)
-        peer->answered_tag = frame->header.tag;
     finish(peer, frame, status);
 }

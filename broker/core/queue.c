@@ -242,12 +242,23 @@ enum status queue_settle(struct core *core, struct peer *peer, struct queue *que
 /* --- the mark -----------------------------------------------------------------------------------
  */
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Numbers are the whole broker's: a queue that few of them go to must not need a mark for each. The
+ * second that has just begun counts, too, so that a sudden stream is not held up. */
+static uint64_t mark_ahead(const struct core *core)
+{
+    uint64_t given = core->next_message - core->rate_number;
+    uint64_t handed_out = core->counters.messages_delivered - core->rate_delivered;
+    return larger(larger(given, handed_out), larger(core->numbers_a_second, MARK_AHEAD_MIN));
+}
+
 static void mark_extend(struct core *core, struct queue *queue, uint64_t number)
 {
-    uint64_t ahead =
-        core->numbers_a_second > MARK_AHEAD_MIN ? core->numbers_a_second : MARK_AHEAD_MIN;
-    uint64_t newest = core->next_message - 1;
-    struct operation_mark operation = {queue->number, (number > newest ? number : newest) + ahead};
+    struct operation_mark operation = {queue->number, number + mark_ahead(core)};
     struct wire_writer w;
     if (recorder_begin(core, NULL, record_size_mark(&operation), JOURNAL_URGENT, &w) != STATUS_OK)
         return;
@@ -260,9 +271,8 @@ static void mark_extend(struct core *core, struct queue *queue, uint64_t number)
 
 bool queue_mark_covers(struct core *core, struct queue *queue, uint64_t number)
 {
-    uint64_t ahead =
-        core->numbers_a_second > MARK_AHEAD_MIN ? core->numbers_a_second : MARK_AHEAD_MIN;
-    if (queue->mark_position < core->durable_position && number + ahead / 2 > queue->mark)
+    if (queue->mark_position < core->durable_position &&
+        number + mark_ahead(core) / 2 > queue->mark)
         mark_extend(core, queue, number);
     bool is_on_disk = queue->mark_position < core->durable_position;
     return number <= (is_on_disk ? queue->mark : queue->mark_before);
@@ -331,6 +341,7 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     leave_lists(core, queue);
     drop_tables(core, queue);
     home_remove(core, queue->home);
+    home_remove(core, queue->settings_home);
     home_remove(core, queue->mark_position);
     if (queue->kind != QUEUE_LIVE) {
         HASH_DELETE(by_name, core->queues_by_name, queue);

@@ -90,7 +90,8 @@ struct queue {
     uint64_t out_count; /* of them with consumers */
     uint64_t transient_count;
 
-    uint64_t home;             /* position of the QUEUE operation */
+    uint64_t home;             /* position of the first QUEUE operation: what names it comes after */
+    uint64_t settings_home;    /* of a later one that changed its settings; 0: none */
     uint64_t mark;             /* no message above was handed out ... */
     uint64_t mark_position;    /* ... as this MARK operation says; its home */
     uint64_t mark_before;      /* the mark that is surely on disk, while the newer one may not be */
@@ -321,7 +322,8 @@ struct core {
 
     uint64_t rate_at_ms;       /* when rate_number was taken */
     uint64_t rate_number;      /* next_message then */
-    uint64_t numbers_a_second; /* numbers given in the last full second */
+    uint64_t rate_delivered;   /* hand-outs then */
+    uint64_t numbers_a_second; /* numbers given or handed out in the last full second */
 
     bool is_draining;
     bool is_anonymous_allowed;
