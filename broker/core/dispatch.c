@@ -99,11 +99,6 @@ static enum status take_tag(struct peer *peer, const struct frame *frame)
     return STATUS_OK;
 }
 
-static enum status run_handler(struct peer *peer, const struct frame *frame)
-{
-    return handlers[frame->header.type](peer, frame);
-}
-
 static void finish(struct peer *peer, const struct frame *frame, enum status status)
 {
     if (peer->state == PEER_CLOSING)
@@ -148,7 +143,7 @@ enum status handle_piece(struct peer *peer, const struct frame *frame)
     if (status == STATUS_MORE)
         return STATUS_OK;
     if (status == STATUS_OK)
-        status = run_handler(peer, &whole);
+        status = handlers[whole.header.type](peer, &whole);
     if (closes(status))
         return status;
     finish(peer, &whole, status);
@@ -174,6 +169,6 @@ void dispatch_frame(struct peer *peer, const struct frame *frame)
     if (status == STATUS_MORE)
         return;
     if (status == STATUS_OK)
-        status = run_handler(peer, frame);
+        status = handlers[frame->header.type](peer, frame);
     finish(peer, frame, status);
 }

@@ -75,7 +75,8 @@ bool scene_start(struct scene *scene)
     return true;
 }
 
-struct scene *scene_new_with(uint64_t seed, const struct core_limits *limits)
+struct scene *scene_new_sized(uint64_t seed, const struct core_limits *limits,
+                              uint32_t segment_bytes)
 {
     struct scene *scene = calloc(1, sizeof *scene);
     assert(scene != NULL);
@@ -83,7 +84,7 @@ struct scene *scene_new_with(uint64_t seed, const struct core_limits *limits)
     scene->limits = *limits;
     scene->chance.state = seed;
     scene->now_ms = 1000000;
-    scene->options = (struct journal_options){.segment_bytes = SCENE_SEGMENT_BYTES,
+    scene->options = (struct journal_options){.segment_bytes = segment_bytes,
                                               .spare_count = 2,
                                               .cache_bytes_max = 1 << 20,
                                               .post = errand_line_post,
@@ -92,6 +93,11 @@ struct scene *scene_new_with(uint64_t seed, const struct core_limits *limits)
     assert(has_started);
     scene_settle(scene);
     return scene;
+}
+
+struct scene *scene_new_with(uint64_t seed, const struct core_limits *limits)
+{
+    return scene_new_sized(seed, limits, SCENE_SEGMENT_BYTES);
 }
 
 struct scene *scene_new(uint64_t seed)
@@ -142,23 +148,25 @@ static void actor_take(struct actor *actor)
     peer_sent(actor->peer, bytes);
 }
 
-/* Runs and gives back what was posted; with held syncs no commits. */
+/* Runs an errand and gives it back. False: there was none, or the disk failed. */
+static bool run_errand(struct scene *scene, struct errand *errand)
+{
+    if (errand == NULL || scene->has_failed)
+        return false;
+    errand->run(errand);
+    scene->has_failed = core_on_errand(scene->core, errand) != STATUS_OK;
+    return !scene->has_failed;
+}
+
+/* Runs all that was posted; with held syncs no commits. True: there was something. */
 static bool run_errands(struct scene *scene)
 {
     bool has_run = false;
-    struct errand *errand;
-    for (;;) {
-        errand = scene->are_syncs_held ? errand_line_take_of(&scene->line, ERRAND_BACKGROUND)
-                                       : errand_line_take(&scene->line);
-        if (errand == NULL)
-            return has_run;
+    while (run_errand(scene, scene->are_syncs_held
+                                 ? errand_line_take_of(&scene->line, ERRAND_BACKGROUND)
+                                 : errand_line_take(&scene->line)))
         has_run = true;
-        errand->run(errand);
-        if (core_on_errand(scene->core, errand) != STATUS_OK) {
-            scene->has_failed = true;
-            return false;
-        }
-    }
+    return has_run;
 }
 
 void scene_round(struct scene *scene)
@@ -182,6 +190,16 @@ void scene_settle(struct scene *scene)
             return;
     }
     assert(scene->has_failed || scene->core == NULL);
+}
+
+void scene_step(struct scene *scene, uint64_t errands_max)
+{
+    scene_round(scene);
+    for (uint64_t i = 0; i < errands_max && !scene->has_failed && scene->core != NULL; i++)
+        (void)run_errand(scene,
+                         errand_line_take_of(&scene->line, chance_below(&scene->chance, 3) == 0
+                                                               ? ERRAND_BACKGROUND
+                                                               : ERRAND_COMMIT));
 }
 
 void scene_hold_syncs(struct scene *scene)

@@ -75,6 +75,8 @@ struct core_limits scene_limits(void);
 /* A broker on a new disk. Freed by scene_free, with all actors. */
 struct scene *scene_new(uint64_t seed);
 struct scene *scene_new_with(uint64_t seed, const struct core_limits *limits);
+struct scene *scene_new_sized(uint64_t seed, const struct core_limits *limits,
+                              uint32_t segment_bytes);
 void scene_free(struct scene *scene);
 
 /* Starts the core on what the disk has. False: recovery failed, scene->failure says why. */
@@ -83,6 +85,9 @@ bool scene_start(struct scene *scene);
 /* One round, or as many as there is work for, errands and output included. */
 void scene_round(struct scene *scene);
 void scene_settle(struct scene *scene);
+
+/* One round and at most so many errands, in no special order. */
+void scene_step(struct scene *scene, uint64_t errands_max);
 
 void scene_hold_syncs(struct scene *scene);
 void scene_release_syncs(struct scene *scene);
