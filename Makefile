@@ -110,7 +110,7 @@ EXAMPLES := $(patsubst client-lib/examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SRC
 examples: $(EXAMPLES)
 $(BUILD)/examples/%: $(OBJ)/client-lib/examples/%.o $(OBJ)/libclient.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -lpthread
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -levent_core -lssl -lcrypto -lpthread
 
 # --- tests ------------------------------------------------------------------------------------------------
 
