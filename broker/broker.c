@@ -495,10 +495,12 @@ struct broker *broker_new(const struct broker_options *options, int *exit_code)
         status = STATUS_NO_MEMORY;
     if (status == STATUS_OK)
         status = broker_start_net(broker);
-    if (status == STATUS_OK)
-        status = broker_listen(broker);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        /* An address that cannot be had is the system's affair, not the disk's. */
+        if (broker_listen(broker) != STATUS_OK)
+            goto fail;
         return broker;
+    }
     *exit_code = startup_exit_code(status);
 
 fail:

@@ -109,8 +109,8 @@ void options_print_help(FILE *out)
         "  -h, --help         print this\n"
         "      --version      print the version\n"
         "\n"
-        "Exit codes: 0 stopped in good order, 2 wrong usage, 65 damaged data, 74 the disk failed,\n"
-        "78 wrong configuration. Manual: heraldd(8), herald.conf(5).\n",
+        "Exit codes: 0 stopped in good order, 2 wrong usage, 65 damaged data, 71 memory or an address\n"
+        "is missing, 74 the disk failed or is in use, 78 wrong configuration. Manual: heraldd(8), herald.conf(5).\n",
         out);
 }
 
