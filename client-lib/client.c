@@ -134,6 +134,7 @@ void client_enter_callback(struct herald_client *client)
 {
     assert(client->driving && !client->in_callback);
     client->in_callback = true;
+    client->callback_count++;
     pthread_mutex_unlock(&client->lock);
 }
 
@@ -300,13 +301,27 @@ out:
     return status;
 }
 
+static uint64_t callback_count(struct herald_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    uint64_t count = client->callback_count;
+    pthread_mutex_unlock(&client->lock);
+    return count;
+}
+
 enum herald_status herald_run(struct herald_client *client, int idle_ms)
 {
-    enum herald_status status;
-    do {
-        status = herald_wait(client, idle_ms);
-    } while (status == HERALD_OK);
-    return status == HERALD_ETIMEOUT ? HERALD_OK : status;
+    uint64_t deadline_ms = deadline_of(idle_ms);
+    for (;;) {
+        uint64_t seen_count = callback_count(client);
+        enum herald_status status = herald_wait(client, time_left(deadline_ms));
+        if (status == HERALD_ETIMEOUT)
+            return HERALD_OK;
+        if (status != HERALD_OK)
+            return status;
+        if (callback_count(client) != seen_count)
+            deadline_ms = deadline_of(idle_ms);
+    }
 }
 
 int herald_fd(struct herald_client *client)

@@ -113,8 +113,9 @@ struct herald_client {
     bool driving;
     bool polling; /* the driver waits for the socket */
     bool in_callback;
-    bool woken;    /* a wake-up is on its way */
-    bool own_loop; /* the program watches the descriptor */
+    uint64_t callback_count; /* so far: what a program would call something happening */
+    bool woken;              /* a wake-up is on its way */
+    bool own_loop;           /* the program watches the descriptor */
     pthread_t driver;
     pthread_t thread;
     bool has_thread;

@@ -187,8 +187,8 @@ HERALD_API enum herald_status herald_process(struct herald_client *client);
  * processed, call again. HERALD_ETIMEOUT: nothing happened. HERALD_ECLOSED: over. */
 HERALD_API enum herald_status herald_wait(struct herald_client *client, int timeout_ms);
 
-/* herald_wait, again and again, until nothing has happened for idle_ms: then HERALD_OK. Heartbeats
- * count as something. HERALD_ECLOSED as there. */
+/* herald_wait, again and again, until no callback has been called for idle_ms: then HERALD_OK.
+ * HERALD_ECLOSED as there. */
 HERALD_API enum herald_status herald_run(struct herald_client *client, int idle_ms);
 
 /* Lets a thread of the library do the I/O and run the callbacks until herald_close. All signals are

@@ -224,10 +224,10 @@ END_TEST
 START_TEST(test_addresses_grow)
 {
     struct config_addresses addresses;
-    char text[CONFIG_TEXT_BYTES] = "";
+    const char *text = "[::ff:ff]:1,[::ff:ff]:1,[::ff:ff]:1,[::ff:ff]:1,[::ff:ff]:1,[::ff:ff]:1,"
+                       "[::ff:ff]:1,[::ff:ff]:1,[::ff:ff]:1,[::ff:ff]:1,[::ff:ff]:1,[::ff:ff]:1,"
+                       "[::ff:ff]:1";
     const char *why = "";
-    for (int i = 0; i < 13; i++)
-        strcat(text, i == 0 ? "[::ff:ff]:1" : ",[::ff:ff]:1");
     ck_assert_int_eq(config_addresses_parse(text, &addresses, &why), STATUS_BAD_VALUE);
     ck_assert_ptr_nonnull(strstr(why, "longer than"));
 }

@@ -92,10 +92,15 @@ static int connect_unix(const char *path)
     return file;
 }
 
+static uint16_t port_of(const char *address_text)
+{
+    return (uint16_t)strtoul(strrchr(address_text, ':') + 1, NULL, 10);
+}
+
 static int connect_tcp(const char *address_text)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
-    address.sin_port = htons((uint16_t)atoi(strrchr(address_text, ':') + 1));
+    address.sin_port = htons(port_of(address_text));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int file = socket(AF_INET, SOCK_STREAM, 0);
     ck_assert_int_eq(connect(file, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -163,7 +168,7 @@ START_TEST(test_tcp_origin)
     ck_assert_int_eq(strncmp(w.seen->origin.text, "127.0.0.1:", 10), 0);
     /* A second listener at the same port is told so. */
     char again[NET_ERROR_BYTES];
-    uint16_t port = (uint16_t)atoi(strrchr(w.error, ':') + 1);
+    uint16_t port = port_of(w.error);
     ck_assert_int_eq(net_listen_tcp(w.net, "127.0.0.1", port, again), STATUS_IN_USE);
     ck_assert_int_eq(net_listen_tcp(w.net, "localhost", port, again), STATUS_BAD_VALUE);
     close(file);

@@ -55,7 +55,7 @@ START_TEST(test_case)
     size_t bytes = 0;
     int argc = 1;
     for (; argc <= 6 && c->words[argc - 1] != NULL; argc++) {
-        strcpy(words[argc - 1], c->words[argc - 1]);
+        snprintf(words[argc - 1], sizeof words[0], "%s", c->words[argc - 1]);
         argv[argc] = words[argc - 1];
     }
     FILE *err = open_memstream(&text, &bytes);
