@@ -342,7 +342,7 @@ enum status apply_operation(struct core *core, const struct operation *operation
         apply_client_gone(core, &operation->as.client_gone);
         break;
     case OPERATION_TYPE_COUNT:
-        assert(!"an operation of this type is never decoded");
+        assert(false && "an operation of this type is never decoded");
     }
     return STATUS_OK;
 }

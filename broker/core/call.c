@@ -103,7 +103,7 @@ static bool message_let_go(struct core *core, struct call *call)
 
 void call_on_timer(struct core *core, struct wheel_timer *timer)
 {
-    struct call *call = (struct call *)((char *)timer - offsetof(struct call, timer));
+    struct call *call = (struct call *)(void *)((char *)timer - offsetof(struct call, timer));
     core->counters.calls_expired++;
     bool was_running = message_let_go(core, call);
     call_fail(call, STATUS_EXPIRED, was_running ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);

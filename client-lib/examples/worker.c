@@ -13,5 +13,5 @@ int main(void)
     service.context = stdout;
     herald_serve(client, &service, 5000, NULL);
     herald_run(client, 2000);
-    return herald_close(client, 1000);
+    return (int)herald_close(client, 1000);
 }
