@@ -266,7 +266,7 @@ static bool release_frame(struct outbox *outbox, const struct entry *entry)
         outbox->region_end = end;
     }
     outbox->credit_messages--;
-    outbox->credit_bytes -= (int64_t)wire_bytes_needed(outbox, entry->bytes);
+    outbox->credit_bytes -= (int64_t)entry->bytes; /* the headers of pieces are free */
     return true;
 }
 
