@@ -17,7 +17,7 @@ enum {
     FRAME_HEADER_BYTES = 16,
     FRAME_MAGIC_BYTES = 8,
     FRAME_VERSION = 1,
-    /* Largest frame before authentication, and the smallest frame_bytes_max that may be agreed. */
+    /* Largest frame before authentication. */
     FRAME_BYTES_MIN = 4096,
 };
 
