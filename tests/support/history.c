@@ -66,6 +66,7 @@ struct fate {
     bool is_refused;
     bool is_delivered;
     bool is_owned;
+    bool is_said; /* its settlement was said; without a confirm it may hold or not */
     bool is_settled;
     uint32_t publisher;
     uint32_t first_start;   /* earliest start that delivered it */
@@ -133,6 +134,7 @@ static void on_event(struct judge *judge, const struct history_event *event)
         break;
     case HISTORY_GIVEN_BACK:
     case HISTORY_SETTLED:
+        fate->is_said |= event->kind == HISTORY_SETTLED;
         if (event->start == fate->owner_start)
             fate->is_owned = false;
         break;
@@ -172,7 +174,7 @@ struct history_findings history_judge(const struct history *history)
     for (size_t i = 0; i < judge.count; i++) {
         const struct fate *fate = &judge.fates[i];
         judge.found.lost += fate->is_confirmed && !fate->is_delivered;
-        judge.found.lost += fate->is_confirmed && fate->is_delivered && !fate->is_settled;
+        judge.found.lost += fate->is_confirmed && fate->is_delivered && !fate->is_said;
         judge.found.phantoms += fate->is_refused && fate->is_delivered;
         judge.found.recovered += !fate->is_confirmed && !fate->is_refused && fate->is_delivered;
     }

@@ -106,6 +106,7 @@ static void mutate(struct history *history, struct chance *chance, enum mutation
         break;
     case LOSE_SETTLEMENT:
         remove_all(history, HISTORY_SETTLED_SURE, message);
+        remove_all(history, HISTORY_SETTLED, message);
         break;
     case INVENT:
         deliver(history, MESSAGE_COUNT + 5, 1, false);
