@@ -125,7 +125,7 @@ void call_end_peer(struct peer *peer)
     }
 }
 
-void call_end_queue(struct core *core, struct queue *queue, enum status status)
+void call_end_all(struct core *core, struct queue *queue, enum call_scope scope, enum status status)
 {
     if (queue->transient_count == 0)
         return;
@@ -134,8 +134,8 @@ void call_end_queue(struct core *core, struct queue *queue, enum status status)
         struct index_at next = index_next(&queue->index, at);
         struct message *message =
             (at.found->word & PLACE_TRANSIENT) != 0 ? place_message(at.found->word) : NULL;
-        if (message != NULL && message->call != NULL) {
-            bool is_out = (at.found->word & PLACE_OUT) != 0;
+        bool is_out = (at.found->word & PLACE_OUT) != 0;
+        if (message != NULL && message->call != NULL && !(is_out && scope == CALL_WAITING)) {
             call_fail(message->call, status, is_out ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
             message->call = NULL;
             if (!is_out)

@@ -33,7 +33,12 @@ void call_on_drain(struct core *core, struct call *call);
 /* The caller is gone. */
 void call_end_peer(struct peer *peer);
 
-/* Answers every call that waits in a queue, and takes its messages out. */
-void call_end_queue(struct core *core, struct queue *queue, enum status status);
+/* Answers the calls of a queue, and takes the messages of those that wait out of it. */
+enum call_scope {
+    CALL_WAITING, /* those that a worker has go on */
+    CALL_ALL,
+};
+void call_end_all(struct core *core, struct queue *queue, enum call_scope scope,
+                  enum status status);
 
 #endif

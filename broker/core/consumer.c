@@ -269,6 +269,9 @@ static void queue_after_consumer(struct core *core, struct queue *queue)
     if (queue->kind == QUEUE_LIVE || queue->is_gone || queue->consumer_count > 0 ||
         !queue->is_auto_delete)
         return;
+    /* The broker leaves, not the consumers: what is durable is there again, as after a crash. */
+    if (queue->kind == QUEUE_DURABLE && core->is_draining)
+        return;
     if (queue->kind == QUEUE_DURABLE) {
         struct wire_writer w;
         struct operation_queue_gone operation = {queue->number};
@@ -410,11 +413,6 @@ static void delivery_lost(struct core *core, struct delivery *delivery)
 void consumer_end_peer(struct peer *peer, enum peer_leaving leaving)
 {
     struct core *core = peer->core;
-    struct consumer *consumer;
-    struct consumer *next_consumer;
-    HASH_ITER (hh, peer->consumers, consumer, next_consumer)
-        if (!consumer->is_cancelled)
-            consumer_cancel(consumer);
     struct delivery *delivery = delivery_find_from(peer, 0);
     while (delivery != NULL) {
         struct delivery *next = delivery_next(peer, delivery);
@@ -430,6 +428,13 @@ void consumer_end_peer(struct peer *peer, enum peer_leaving leaving)
         queue_unref(core, queue);
         delivery = next;
     }
+    /* Consumers that were cancelled went with their last delivery: cancelling the others, which may
+     * end a queue, frees nothing but themselves. */
+    struct consumer *consumer;
+    struct consumer *next_consumer;
+    HASH_ITER (hh, peer->consumers, consumer, next_consumer)
+        if (!consumer->is_cancelled)
+            consumer_cancel(consumer);
     assert(peer->consumers == NULL);
     free(peer->deliveries.slots);
     peer->deliveries = (struct delivery_ring){0};

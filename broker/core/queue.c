@@ -297,7 +297,7 @@ static bool ready_run(const struct queue *queue, uint64_t from, uint64_t *first,
 
 enum status queue_purge(struct core *core, struct peer *peer, struct queue *queue)
 {
-    call_end_queue(core, queue, STATUS_CANCELLED);
+    call_end_all(core, queue, CALL_WAITING, STATUS_CANCELLED);
     enum status status = STATUS_OK;
     uint64_t first;
     uint64_t last = 0;
@@ -335,7 +335,7 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     queue->is_gone = true;
     if (core->last_queue == queue)
         core->last_queue = NULL;
-    call_end_queue(core, queue, status);
+    call_end_all(core, queue, CALL_ALL, status);
     consumer_end_all(core, queue, status);
     exchange_unbind_queue(core, queue);
     leave_lists(core, queue);
