@@ -112,6 +112,8 @@ $(BUILD)/libherald.a: $(call objects,$(CLIENT_SRC) $(PROTOCOL_SRC))
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $(OBJ)/libherald.o
 
+# Examples are built the way a user's program is: from the installed header's name.
+$(OBJ)/client-lib/examples/%.o: CPPFLAGS += -Iclient-lib
 EXAMPLES := $(patsubst client-lib/examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SRC))
 .PHONY: examples
 examples: $(EXAMPLES)

@@ -1,6 +1,6 @@
 /* A synchronous command: the caller waits for the outcome, which is a result or a reasoned failure.
  * Both sides run in this program, the worker on its handle's own thread. */
-#include "client-lib/herald.h"
+#include <herald.h>
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
  *                           +--> stock.missing --> order      +--> payment.declined --> inventory,
  * order
  */
-#include "client-lib/herald.h"
+#include <herald.h>
 
 #include <stdio.h>
 

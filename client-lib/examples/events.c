@@ -1,6 +1,6 @@
 /* An event to all listeners: the publisher does not know who they are. Two listen live, one through
  * a queue of its own that keeps events while nobody is there. */
-#include "client-lib/herald.h"
+#include <herald.h>
 
 #include <stdio.h>
 

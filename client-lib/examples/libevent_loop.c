@@ -1,6 +1,6 @@
 /* The library in somebody else's event loop: one descriptor to watch and one timer, both stay valid
  * over reconnects. The loop here is libevent's; any other takes the same two. */
-#include "client-lib/herald.h"
+#include <herald.h>
 
 #include <event2/event.h>
 #include <stdio.h>

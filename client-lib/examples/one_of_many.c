@@ -1,6 +1,6 @@
 /* An asynchronous command to one of several workers: the sender goes on as soon as the commands are
  * on disk, and every command is handled by exactly one of the workers. */
-#include "client-lib/herald.h"
+#include <herald.h>
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* A typed wrapper around call: to the rest of the program the service is a C function with
  * arguments, a result and an error; that it runs elsewhere stands in one place. */
-#include "client-lib/herald.h"
+#include <herald.h>
 
 #include <stdio.h>
 #include <stdlib.h>

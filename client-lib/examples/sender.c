@@ -1,5 +1,5 @@
 /* Sends one command to the queue "greetings"; see worker.c. */
-#include "client-lib/herald.h"
+#include <herald.h>
 int main(void)
 {
     struct herald_client *client = herald_new(NULL);

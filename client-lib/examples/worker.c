@@ -1,5 +1,5 @@
 /* Serves the queue "greetings" until none came for two seconds; see sender.c. */
-#include "client-lib/herald.h"
+#include <herald.h>
 #include <stdio.h>
 static void greet(struct herald_message *message, void *context)
 {
