@@ -117,10 +117,8 @@ static void emit(const struct log *log, enum log_level level, const char *area, 
     /* Room is kept for the dots and the newline, which takes the place of the NUL. */
     bool is_whole = log_escape(text, strlen(text), line + used, sizeof(line) - used - 3);
     used += strlen(line + used);
-    if (!is_whole) {
-        memcpy(line + used, "...", 3);
-        used += 3;
-    }
+    for (int i = 0; !is_whole && i < 3; i++)
+        line[used++] = '.';
     line[used++] = '\n';
     write_line(log, line, used);
 }

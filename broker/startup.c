@@ -77,8 +77,8 @@ enum status startup_recover(const struct startup *startup, struct disk **disk,
     progress.said_ms = clock_now_ms(&progress.clock);
     struct journal_failure failure;
     memset(&failure, 0, sizeof failure);
-    status =
-        journal_open(journal, opened, &startup->journal_options, on_record, &progress, &failure);
+    status = journal_open(journal, opened, &startup->journal_options,
+                          &(struct journal_reader){on_record, &progress}, &failure);
     if (status != STATUS_OK) {
         startup_log_failure(startup->log, startup->directory, &failure);
         disk_real_free(opened);

@@ -35,6 +35,43 @@ static void make_name(char *name, size_t room)
     (void)snprintf(name, room, "c-%s", text);
 }
 
+/* The program's own name for the client, or one made up. False for one that cannot be. */
+static bool take_name(struct herald_client *client, const char *name)
+{
+    if (name == NULL) {
+        make_name(client->name, sizeof client->name);
+        return true;
+    }
+    size_t bytes = strlen(name);
+    if (bytes == 0 || bytes > NAME_BYTES_MAX)
+        return false;
+    memcpy(client->name, name, bytes + 1);
+    return true;
+}
+
+/* False when memory ran out. */
+static bool take_url(struct herald_client *client, const char *url)
+{
+    if (url == NULL)
+        url = getenv("HERALD_URL");
+    if (url == NULL || url[0] == '\0')
+        return true;
+    client->url = strdup(url);
+    return client->url != NULL;
+}
+
+static void fill_defaults(struct herald_options *own)
+{
+    if (own->buffer_bytes_max == 0)
+        own->buffer_bytes_max = BUFFER_BYTES_DEFAULT;
+    if (own->send_timeout_ms == 0)
+        own->send_timeout_ms = SEND_TIMEOUT_MS_DEFAULT;
+    if (own->reconnect_ms_min == 0)
+        own->reconnect_ms_min = RECONNECT_MS_MIN_DEFAULT;
+    if (own->reconnect_ms_max == 0)
+        own->reconnect_ms_max = RECONNECT_MS_MAX_DEFAULT;
+}
+
 static bool take_options(struct herald_client *client, const struct herald_options *options)
 {
     struct herald_options *own = &client->options;
@@ -44,33 +81,14 @@ static bool take_options(struct herald_client *client, const struct herald_optio
             return false;
         memcpy(own, options, options->size < sizeof *own ? options->size : sizeof *own);
     }
-    if (own->client != NULL) {
-        size_t bytes = strlen(own->client);
-        if (bytes == 0 || bytes > NAME_BYTES_MAX)
-            return false;
-        memcpy(client->name, own->client, bytes + 1);
-    } else {
-        make_name(client->name, sizeof client->name);
-    }
+    if (!take_name(client, own->client) || !take_url(client, own->url))
+        return false;
     (void)snprintf(client->product, sizeof client->product, "%s",
                    own->product != NULL ? own->product : "libherald " HERALD_VERSION);
-    const char *url = own->url != NULL ? own->url : getenv("HERALD_URL");
-    if (url != NULL && url[0] != '\0') {
-        client->url = strdup(url);
-        if (client->url == NULL)
-            return false;
-    }
     own->url = NULL;
     own->client = NULL;
     own->product = NULL;
-    if (own->buffer_bytes_max == 0)
-        own->buffer_bytes_max = BUFFER_BYTES_DEFAULT;
-    if (own->send_timeout_ms == 0)
-        own->send_timeout_ms = SEND_TIMEOUT_MS_DEFAULT;
-    if (own->reconnect_ms_min == 0)
-        own->reconnect_ms_min = RECONNECT_MS_MIN_DEFAULT;
-    if (own->reconnect_ms_max == 0)
-        own->reconnect_ms_max = RECONNECT_MS_MAX_DEFAULT;
+    fill_defaults(own);
     return true;
 }
 

@@ -362,7 +362,8 @@ void outbox_written(struct outbox *outbox, size_t bytes)
         outbox_trim(outbox);
 }
 
-void outbox_trim(struct outbox *outbox)
+/* Takes the answered ones off the front; returns how far the log is answered by that. */
+static uint64_t pop_answered(struct outbox *outbox)
 {
     uint64_t through = buffer_offset_front(&outbox->log);
     while (outbox->inflight.count > 0) {
@@ -375,18 +376,27 @@ void outbox_trim(struct outbox *outbox)
         }
         ring_pop(&outbox->inflight);
     }
-    if (outbox->inflight_messages == 0) {
-        /* Skips over what needs no confirm: calls, transient messages, calls that gave up. */
-        through = outbox->region_at;
-        if (!has_region(outbox) && outbox->backlog.count > 0)
-            through = ring_at(&outbox->backlog, 0)->start;
-        else if (!has_region(outbox))
-            through = buffer_offset_end(&outbox->log);
-        if (!has_region(outbox)) {
-            outbox->region_at = through;
-            outbox->region_end = through;
-        }
-    }
+    return through;
+}
+
+/* With nothing to be confirmed, skips over what needs no confirm: calls, transient messages, calls
+ * that gave up. */
+static uint64_t skip_unconfirmed(struct outbox *outbox)
+{
+    if (has_region(outbox))
+        return outbox->region_at;
+    uint64_t through = outbox->backlog.count > 0 ? ring_at(&outbox->backlog, 0)->start
+                                                 : buffer_offset_end(&outbox->log);
+    outbox->region_at = through;
+    outbox->region_end = through;
+    return through;
+}
+
+void outbox_trim(struct outbox *outbox)
+{
+    uint64_t through = pop_answered(outbox);
+    if (outbox->inflight_messages == 0)
+        through = skip_unconfirmed(outbox);
     /* A broker may lie and confirm what it has not been sent. */
     if (has_region(outbox) && through > outbox->region_at)
         through = outbox->region_at;

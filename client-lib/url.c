@@ -25,6 +25,17 @@ static bool parse_port(struct url *url, const char *text, size_t bytes)
     return port >= 1 && port <= 65535;
 }
 
+/* Takes what stands before an @; *text goes on behind it. */
+static bool parse_user(struct url *url, const char **text, size_t bytes)
+{
+    const char *at = memchr(*text, '@', bytes);
+    if (at == NULL)
+        return true;
+    bool fits = copy_part(url->user, sizeof url->user, *text, (size_t)(at - *text));
+    *text = at + 1;
+    return fits;
+}
+
 /* [user@]host[:port][/], where a host with colons stands in brackets. */
 static bool parse_authority(struct url *url, const char *text, const char **reason)
 {
@@ -34,13 +45,9 @@ static bool parse_authority(struct url *url, const char *text, const char **reas
         return false;
     }
     const char *end = text + bytes;
-    const char *at = memchr(text, '@', bytes);
-    if (at != NULL) {
-        if (!copy_part(url->user, sizeof url->user, text, (size_t)(at - text))) {
-            *reason = "the user name in the URL is empty or too long";
-            return false;
-        }
-        text = at + 1;
+    if (!parse_user(url, &text, bytes)) {
+        *reason = "the user name in the URL is empty or too long";
+        return false;
     }
     const char *host_end = end;
     const char *colon = memchr(text, ':', (size_t)(end - text));

@@ -4,7 +4,7 @@
  * what goes out stands in the output buffers of the peers. The daemon, the scenario tests and the
  * crash harness drive it in the same way:
  *
- *   core_new -> journal_open(..., core_on_record, core, ...) -> core_start
+ *   core_new -> journal_open(..., core_on_record and core, ...) -> core_start
  *   a round:  peer_receive ..., core_on_errand ..., core_end_of_round, write out the dirty peers
  *   core_drain -> rounds until core_is_drained -> core_stop -> core_free
  *

@@ -209,7 +209,7 @@ static bool socket_set_options(int file, int family)
 
 enum status listener_open_tcp(struct net *net, const char *host, uint16_t port, char *error)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     if (!address_fill(&address, host, port)) {
         (void)snprintf(error, NET_ERROR_BYTES, "%s is not a numeric address", host);
         return STATUS_BAD_VALUE;

@@ -93,7 +93,7 @@ enum status unix_path_bind(const char *path, uint32_t mode, struct unix_path **b
         fail(error, path, "the path of a unix socket may have 107 bytes", status);
         goto fail;
     }
-    memcpy(made->address.sun_path, path, strlen(path));
+    memcpy(made->address.sun_path, path, strlen(path) + 1);
     status = unix_path_clear(&made->address, error);
     if (status != STATUS_OK)
         goto fail;

@@ -103,8 +103,8 @@ static void journal_start(struct journal *journal, struct recovered *recovered,
 }
 
 enum status journal_open(struct journal **journal, const struct disk *disk,
-                         const struct journal_options *options, journal_record_fn on_record,
-                         void *argument, struct journal_failure *failure)
+                         const struct journal_options *options, const struct journal_reader *reader,
+                         struct journal_failure *failure)
 {
     assert(options->segment_bytes >= SEGMENT_BYTES_MIN && options->segment_bytes % 4096 == 0);
     assert(options->spare_count >= 2);
@@ -119,8 +119,8 @@ enum status journal_open(struct journal **journal, const struct disk *disk,
     opened->sealed_end = &opened->sealed;
     struct recovery_input input = {.disk = disk,
                                    .options = options,
-                                   .on_record = on_record,
-                                   .argument = argument,
+                                   .on_record = reader->on_record,
+                                   .argument = reader->argument,
                                    .homes = &opened->homes,
                                    .failure = failure};
     struct recovered recovered;

@@ -47,6 +47,12 @@ struct journal_failure {
 typedef enum status (*journal_record_fn)(void *argument, uint64_t position, const unsigned char *at,
                                          uint32_t bytes, uint64_t now_ms);
 
+/* Whoever recovery tells. */
+struct journal_reader {
+    journal_record_fn on_record;
+    void *argument;
+};
+
 /* Reads the directory, gives every record to on_record, cuts a torn tail, rewrites and syncs the
  * tail after an unclean stop, and leaves the journal ready to append. Runs its disk work itself,
  * on the caller's thread; errands are posted only after it has returned.
@@ -58,8 +64,8 @@ typedef enum status (*journal_record_fn)(void *argument, uint64_t position, cons
  * *journal is set before the first on_record, which may call journal_home_add and
  * journal_home_remove and nothing else. */
 enum status journal_open(struct journal **journal, const struct disk *disk,
-                         const struct journal_options *options, journal_record_fn on_record,
-                         void *argument, struct journal_failure *failure);
+                         const struct journal_options *options, const struct journal_reader *reader,
+                         struct journal_failure *failure);
 
 /* What recovery saw. */
 struct journal_recovery {

@@ -21,7 +21,7 @@ struct program {
 static void arm_timer(struct program *program)
 {
     int timeout_ms = herald_timeout(program->client);
-    struct timeval timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
+    struct timeval timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000L};
     if (timeout_ms < 0)
         event_del(program->timer);
     else

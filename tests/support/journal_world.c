@@ -108,7 +108,7 @@ enum status world_start(struct world *world, struct counters *counters)
     world->replayed = 0;
     world->is_found = false;
     enum status status = journal_open(&world->journal, disk_sim_disk(world->sim), &options,
-                                      on_record, world, &world->failure);
+                                      &(struct journal_reader){on_record, world}, &world->failure);
     if (status == STATUS_OK)
         accept_recovery(world, counters);
     return status;

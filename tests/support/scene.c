@@ -56,8 +56,9 @@ bool scene_start(struct scene *scene)
     scene->has_failed = false;
     scene->core = core_new(&scene->limits, on_note, NULL);
     assert(scene->core != NULL);
-    enum status status = journal_open(&scene->journal, disk_sim_disk(scene->sim), &scene->options,
-                                      core_on_record, scene->core, &scene->failure);
+    enum status status =
+        journal_open(&scene->journal, disk_sim_disk(scene->sim), &scene->options,
+                     &(struct journal_reader){core_on_record, scene->core}, &scene->failure);
     if (status == STATUS_OK) {
         uint64_t newest_ms = journal_recovery(scene->journal).newest_ms;
         if (scene->now_ms < newest_ms)

@@ -166,7 +166,9 @@ static struct journal *open_journal(struct errand_line *line, enum status expect
     struct journal_failure failure;
     bytes_found = 0;
     errand_line_init(line);
-    ck_assert_int_eq(journal_open(&journal, disk, &options, on_record, NULL, &failure), expected);
+    ck_assert_int_eq(
+        journal_open(&journal, disk, &options, &(struct journal_reader){on_record, NULL}, &failure),
+        expected);
     return journal;
 }
 

@@ -50,7 +50,8 @@ static enum status reopen(uint64_t cache_bytes_max)
                                       .cache_bytes_max = cache_bytes_max,
                                       .post = errand_line_post,
                                       .post_context = &f.line};
-    return journal_open(&f.journal, disk_sim_disk(f.sim), &options, on_record, &f, &f.failure);
+    return journal_open(&f.journal, disk_sim_disk(f.sim), &options,
+                        &(struct journal_reader){on_record, &f}, &f.failure);
 }
 
 static void setup(void)
@@ -490,8 +491,8 @@ START_TEST(test_opening_fails_at_every_call)
                                           .spare_count = 2,
                                           .post = errand_line_post,
                                           .post_context = &f.line};
-        enum status status =
-            journal_open(&f.journal, disk_sim_disk(f.sim), &options, on_record, &f, &f.failure);
+        enum status status = journal_open(&f.journal, disk_sim_disk(f.sim), &options,
+                                          &(struct journal_reader){on_record, &f}, &f.failure);
         has_failed = disk_sim_has_failed(f.sim);
         if (status == STATUS_OK)
             continue; /* a call whose failure does no harm */
@@ -515,9 +516,9 @@ START_TEST(test_another_segment_size_keeps_the_old)
                                       .post = errand_line_post,
                                       .post_context = &f.line};
     f.count = 0;
-    ck_assert_int_eq(
-        journal_open(&f.journal, disk_sim_disk(f.sim), &options, on_record, &f, &f.failure),
-        STATUS_OK);
+    ck_assert_int_eq(journal_open(&f.journal, disk_sim_disk(f.sim), &options,
+                                  &(struct journal_reader){on_record, &f}, &f.failure),
+                     STATUS_OK);
     ck_assert_uint_eq(f.count, 1);
     ck_assert_uint_eq(journal_recovery(f.journal).segment_bytes, SEGMENT_BYTES);
     ck_assert_uint_eq(journal_record_bytes_max(f.journal), SEGMENT_BYTES / 4);

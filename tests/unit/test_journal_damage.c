@@ -50,7 +50,8 @@ static enum status reopen(void)
                                       .spare_count = 2,
                                       .post = errand_line_post,
                                       .post_context = &f.line};
-    return journal_open(&f.journal, disk_sim_disk(f.sim), &options, on_record, NULL, &f.failure);
+    return journal_open(&f.journal, disk_sim_disk(f.sim), &options,
+                        &(struct journal_reader){on_record, NULL}, &f.failure);
 }
 
 static void append(const void *body, size_t bytes)
