@@ -155,8 +155,8 @@ END_TEST
 /* R1, RELIABILITY (d) 22 to 25. */
 START_TEST(test_names_keys_and_patterns_are_checked)
 {
-    static const char *const names[] = {"",    "a b",  "a\n[err] fake", "$sys", "\xff\xfe",
-                                        "a;b", "{}",   "\xe2\x80\xae",  "a\tb", "a*"};
+    static const char *const names[] = {"",    "a b", "a\n[err] fake", "$sys", "\xff\xfe",
+                                        "a;b", "{}",  "\xe2\x80\xae",  "a\tb", "a*"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         hear_refuse(alice, say_queue(alice, names[i]), STATUS_BAD_NAME);
         hear_refuse(alice, say_exchange(alice, names[i], 0), STATUS_BAD_NAME);
@@ -204,9 +204,8 @@ START_TEST(test_queries_come_in_pages)
     hear_refuse(alice, say_query(alice, QUERY_BINDINGS, "none", 0, 0), STATUS_NO_EXCHANGE);
     hear_refuse(alice, say_query(alice, 99, "", 0, 0), STATUS_UNKNOWN_QUERY);
     struct frame frame = {.header.type = FRAME_QUERY};
-    frame.as.query = (struct frame_query){.subject = QUERY_ROUTE,
-                                          .name = wire_bytes_of_text("news"),
-                                          .key = wire_bytes_of_text("a")};
+    frame.as.query = (struct frame_query){
+        .subject = QUERY_ROUTE, .name = wire_bytes_of_text("news"), .key = wire_bytes_of_text("a")};
     actor_say(alice, &frame);
     size_t count = 0;
     while (actor_next(alice, &frame))

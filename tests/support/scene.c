@@ -356,6 +356,8 @@ static bool enter(struct actor *actor, uint8_t resume, uint64_t seen)
     while (actor_next(actor, &frame)) {
         if (frame.header.type == FRAME_HELLO_OK)
             actor->start = frame.as.hello_ok.start;
+        if (frame.header.type == FRAME_CLOSE)
+            actor->last_close = frame.as.close.code;
         if (frame.header.type != FRAME_AUTH_OK)
             continue;
         actor->answered = frame.as.auth_ok.answered;

@@ -42,8 +42,9 @@ struct actor {
     uint64_t credit_count; /* CREDIT frames seen; they are not given out by actor_next */
     uint64_t credit_messages;
     uint64_t credit_bytes;
-    bool is_stalled;    /* takes no bytes from the broker */
-    unsigned char *out; /* said and not yet taken by the broker */
+    uint16_t last_close; /* code of a CLOSE that came instead of AUTH_OK */
+    bool is_stalled;     /* takes no bytes from the broker */
+    unsigned char *out;  /* said and not yet taken by the broker */
     size_t out_bytes;
     size_t out_room;
     unsigned char *in; /* come and not yet taken by the test */
