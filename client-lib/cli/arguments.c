@@ -57,7 +57,7 @@ const struct verb *verb_at(size_t index)
 static size_t match_verb(const char *name, char *const *words, size_t count)
 {
     size_t used = 0;
-    while (used < count) {
+    while (used < count && words[used] != NULL) {
         size_t bytes = strcspn(name, " ");
         if (strlen(words[used]) != bytes || memcmp(words[used], name, bytes) != 0)
             return 0;

@@ -10,6 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Words of /proc/PID/stat between the name of the program and its user time. */
+enum { STAT_WORDS_BEFORE_USER = 11 };
+
 static const char default_socket[] = "/run/herald/herald.sock";
 
 int64_t measure_now_ns(void)
@@ -47,13 +50,20 @@ static pid_t find_listener(const char *path)
     return peer.pid;
 }
 
+static const char *skip_words(const char *text, size_t count)
+{
+    for (; count > 0; count--) {
+        text += strspn(text, " ");
+        text += strcspn(text, " ");
+    }
+    return text;
+}
+
 /* User and system time of all threads of a process; -1 if it cannot be seen. */
 static double read_cpu_s(pid_t pid)
 {
     char path[64];
     char text[1024];
-    unsigned long user;
-    unsigned long system;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *file = pid != 0 ? fopen(path, "re") : NULL;
     if (file == NULL)
@@ -63,9 +73,11 @@ static double read_cpu_s(pid_t pid)
     text[count] = '\0';
     /* The name may hold anything, but it is the last thing in parentheses. */
     const char *after = strrchr(text, ')');
-    if (after == NULL || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-                                &user, &system) != 2)
+    if (after == NULL)
         return -1;
+    char *end;
+    unsigned long user = strtoul(skip_words(after + 1, STAT_WORDS_BEFORE_USER), &end, 10);
+    unsigned long system = strtoul(end, NULL, 10);
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
@@ -115,12 +127,14 @@ double measure_stop(const struct measure *measure, struct figures *figures, int6
 double measure_broker_memory(const struct measure *measure)
 {
     char path[64];
-    unsigned long pages;
+    char text[256];
     snprintf(path, sizeof path, "/proc/%d/statm", (int)measure->broker_pid);
     FILE *file = measure->broker_pid != 0 ? fopen(path, "re") : NULL;
     if (file == NULL)
         return -1;
-    int found = fscanf(file, "%*u %lu", &pages);
+    size_t count = fread(text, 1, sizeof text - 1, file);
     fclose(file);
-    return found == 1 ? (double)pages * (double)sysconf(_SC_PAGESIZE) : -1;
+    text[count] = '\0';
+    unsigned long pages = strtoul(skip_words(text, 1), NULL, 10);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }

@@ -2,6 +2,7 @@
 #include "client-lib/cli/report.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,8 +52,8 @@ void report_say(const char *format, ...)
     fprintf(stderr, "herald: %s\n", text);
 }
 
-int report_refusal(enum herald_status status, const char *code, const char *text,
-                   const struct report_names *names)
+/* What is missing, with the line that makes it; false if nothing is. */
+static bool say_missing(const char *code, const struct report_names *names)
 {
     if (strcmp(code, "NO_QUEUE") == 0 && names->queue != NULL)
         report_say("there is no queue '%s'; make it with\n  herald queue create %s", names->queue,
@@ -60,19 +61,30 @@ int report_refusal(enum herald_status status, const char *code, const char *text
     else if (strcmp(code, "NO_EXCHANGE") == 0 && names->exchange != NULL)
         report_say("there is no exchange '%s'; make it with\n  herald exchange create %s",
                    names->exchange, names->exchange);
-    else if (code[0] != '\0' && text[0] != '\0')
-        report_say("%s: %s", code, text);
     else
-        report_say("%s", code[0] != '\0'   ? code
-                         : text[0] != '\0' ? text
-                                           : herald_status_name(status));
-    if (strcmp(code, "NO_QUEUE") == 0 || strcmp(code, "NO_EXCHANGE") == 0 ||
-        strcmp(code, "NO_BINDING") == 0)
-        return EXIT_NOT_FOUND;
-    if (strcmp(code, "DENIED") == 0)
-        return EXIT_DENIED;
-    if (strcmp(code, "EXPIRED") == 0)
-        return EXIT_TIMEOUT;
+        return false;
+    return true;
+}
+
+int report_refusal(enum herald_status status, const char *code, const char *text,
+                   const struct report_names *names)
+{
+    static const struct {
+        const char *code;
+        enum exit_code exit_code;
+    } known[] = {
+        {"NO_QUEUE", EXIT_NOT_FOUND},   {"NO_EXCHANGE", EXIT_NOT_FOUND},
+        {"NO_BINDING", EXIT_NOT_FOUND}, {"DENIED", EXIT_DENIED},
+        {"EXPIRED", EXIT_TIMEOUT},
+    };
+    const char *separator = code[0] != '\0' && text[0] != '\0' ? ": " : "";
+    bool is_silent = code[0] == '\0' && text[0] == '\0';
+    if (!say_missing(code, names))
+        report_say("%s%s%s", code, separator, is_silent ? herald_status_name(status) : text);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(code, known[i].code) == 0)
+            return (int)known[i].exit_code;
+    }
     return report_exit_code(status);
 }
 

@@ -177,7 +177,7 @@ void table_print_upright(const struct table *table, struct output *output)
         size_t width = text_width(table->columns[i].name);
         column.width = width > column.width ? width : column.width;
     }
-    for (size_t i = 0; i < table->cell_count; i++) {
+    for (size_t i = 0; i < table->cell_count && table->column_count > 0; i++) {
         print_cell(&column, table->columns[i % table->column_count].name, false, output);
         output_write(output, table->cells[i], strlen(table->cells[i]));
         output_write(output, "\n", 1);

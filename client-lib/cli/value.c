@@ -136,7 +136,7 @@ void value_print_duration(uint64_t ms, char text[VALUE_TEXT_BYTES])
     if (ms < 1000)
         snprintf(text, VALUE_TEXT_BYTES, "%" PRIu64 "ms", ms);
     else if (minutes == 0)
-        snprintf(text, VALUE_TEXT_BYTES, "%gs", (double)(ms / 100) / 10);
+        snprintf(text, VALUE_TEXT_BYTES, "%" PRIu64 ".%" PRIu64 "s", ms / 1000, ms / 100 % 10);
     else if (minutes < 60)
         snprintf(text, VALUE_TEXT_BYTES, "%" PRIu64 "m%02" PRIu64 "s", minutes, ms / 1000 % 60);
     else

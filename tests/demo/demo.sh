@@ -55,6 +55,7 @@ read_packages() {
         tail -n "$lines_most" "$log"
     fi
     if (( $( { cat "$log" 2>/dev/null || true; } | head -n "$lines_least" | wc -l) < lines_least )); then
+        : >"$work/padded"
         dpkg-query -W -f '- - installed ${Package}:${Architecture} ${Version}\n'
     fi
 }
@@ -208,8 +209,10 @@ main() {
     make_input
     action=$(most_frequent 2)
     package=$(most_frequent 3)
-    say "Herald: $lines lines of $log and the package list; each becomes an event for three"
-    say "durable listeners and a command for one of two workers."
+    local source="the last lines of $log"
+    [[ ! -e $work/padded ]] || source="the list of installed packages, behind what $log holds"
+    say "Herald at work on $lines lines, $source."
+    say "Each becomes an event for three durable listeners and a command for one of two workers."
     say "  e.g. $(head -n 1 "$work/input")"
     mkdir "$work/data"
     start_broker
