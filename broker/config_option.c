@@ -11,12 +11,12 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
      #key,                                                                                         \
      #section "." #key,                                                                            \
      #section "_" #key,                                                                            \
-     CONFIG_##kind,                                                                                \
      offsetof(struct config, section##_##key),                                                     \
+     CONFIG_##kind,                                                                                \
+     CONFIG_##when,                                                                                \
      preset,                                                                                       \
      min,                                                                                          \
      max,                                                                                          \
-     CONFIG_##when,                                                                                \
      help},
 #include "broker/config.def"
 };

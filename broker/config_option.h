@@ -20,12 +20,12 @@ struct config_option {
     const char *key;
     const char *name;  /* "section.key" */
     const char *field; /* "section_key" */
+    size_t at;         /* of its field in struct config */
     enum config_kind kind;
-    size_t at; /* of its field in struct config */
+    enum config_when when;
     const char *preset;
     const char *min; /* as it is written in a file; "" where there is no bound */
     const char *max;
-    enum config_when when;
     const char *help;
 };
 

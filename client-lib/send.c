@@ -206,6 +206,8 @@ static enum herald_status check_sizes(struct herald_client *client, const struct
 static enum herald_status pack(struct herald_client *client, struct parcel *parcel,
                                const char *target, const struct herald_content *content)
 {
+    parcel->properties = parcel->body = (struct wire_bytes){0};
+    parcel->header_bytes = 0;
     if (client->closed || client->session.state == SESSION_OVER)
         return error_set(client, HERALD_ECLOSED, "the handle is closed");
     if (content == NULL || content->size < sizeof *content ||

@@ -167,6 +167,12 @@ static struct node *child_add(struct route *route, struct node *parent, struct w
     return child;
 }
 
+static void edge_remove(struct route *route, struct node *node)
+{
+    assert(route->edges != NULL);
+    HASH_DEL(route->edges, node);
+}
+
 /* Frees a node that leads nowhere, and its parents likewise. */
 static void node_prune(struct route *route, struct node *node)
 {
@@ -177,7 +183,7 @@ static void node_prune(struct route *route, struct node *node)
         else if (parent->hash == node)
             parent->hash = NULL;
         else
-            HASH_DEL(route->edges, node);
+            edge_remove(route, node);
         parent->child_count--;
         LIST_REMOVE(node, link);
         word_unref(route, node->word);
