@@ -47,10 +47,11 @@ static void origin_of_tcp(struct peer_origin *origin, const struct sockaddr_stor
         (void)snprintf(origin->text, sizeof origin->text, "[%s]:%u", host, ntohs(six->sin6_port));
         return;
     }
-    const struct sockaddr_in *four = (const struct sockaddr_in *)address;
-    (void)inet_ntop(AF_INET, &four->sin_addr, host, sizeof host);
-    origin->is_loopback = ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    (void)snprintf(origin->text, sizeof origin->text, "%s:%u", host, ntohs(four->sin_port));
+    struct sockaddr_in four;
+    memcpy(&four, address, sizeof four);
+    (void)inet_ntop(AF_INET, &four.sin_addr, host, sizeof host);
+    origin->is_loopback = ntohl(four.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    (void)snprintf(origin->text, sizeof origin->text, "%s:%u", host, ntohs(four.sin_port));
 }
 
 /* A socket that cannot say who is at its other end belongs to nobody. */
