@@ -95,7 +95,8 @@ int report_status(struct herald_client *client, enum herald_status status,
     if (status == HERALD_OK)
         return EXIT_OK;
     struct herald_error error = herald_last_error(client);
+    const char *text = status == HERALD_ELOST ? "the connection did not come back" : "";
     if (error.status != status)
-        return report_refusal(status, "", "", names != NULL ? names : &none);
+        return report_refusal(status, "", text, names != NULL ? names : &none);
     return report_refusal(status, error.name, error.text, names != NULL ? names : &none);
 }
