@@ -1,11 +1,8 @@
-/* Consumers and live subscriptions of peers, and the deliveries they have not settled.
+/* Consumers and live subscriptions of peers.
  *
  * A consumer with room stands in its queue's list of the willing; handing out takes the first and
  * puts it at the end, which is what makes the dispatch fair. Without room (its prefetch is used up,
  * or its peer's output is full) it leaves the list until consumer_update finds room again.
- *
- * Deliveries lie in a ring in the order of their names. Settling in order empties the ring from its
- * front; a settled one in the middle leaves a slot that goes when all before it are settled.
  */
 #include "broker/core/consumer.h"
 
@@ -14,100 +11,14 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/call.h"
+#include "broker/core/delivery.h"
 #include "broker/core/exchange.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 
-enum {
-    RING_ROOM_MIN = 8,
-    /* What an event without a body takes all the same, when a live subscriber is slow. */
-    LIVE_EVENT_BYTES_MIN = 64,
-};
-
-/* --- the ring -----------------------------------------------------------------------------------
- */
-
-static struct delivery *ring_at(const struct delivery_ring *ring, uint32_t i)
-{
-    return &ring->slots[(ring->start + i) & (ring->room - 1)];
-}
-
-/* Moves what is unsettled into a ring of this room. */
-static enum status ring_resize(struct delivery_ring *ring, uint32_t room)
-{
-    struct delivery *slots = malloc(room * sizeof *slots);
-    if (slots == NULL)
-        return STATUS_NO_MEMORY;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < ring->count; i++)
-        if (ring_at(ring, i)->consumer != NULL)
-            slots[count++] = *ring_at(ring, i);
-    assert(count == ring->live_count);
-    free(ring->slots);
-    ring->slots = slots;
-    ring->room = room;
-    ring->start = 0;
-    ring->count = count;
-    return STATUS_OK;
-}
-
-enum status consumer_reserve(struct peer *peer)
-{
-    struct delivery_ring *ring = &peer->deliveries;
-    if (ring->count < ring->room)
-        return STATUS_OK;
-    uint32_t room = ring->room > 0 ? ring->room : RING_ROOM_MIN / 2;
-    return ring_resize(ring, ring->live_count > room / 2 ? room * 2 : room);
-}
-
-uint64_t consumer_lend(struct consumer *consumer, uint64_t number, uint32_t bytes)
-{
-    struct peer *peer = consumer->peer;
-    struct delivery_ring *ring = &peer->deliveries;
-    assert(ring->count < ring->room);
-    uint64_t name = peer->core->next_delivery++;
-    *ring_at(ring, ring->count++) = (struct delivery){name, number, consumer, bytes};
-    ring->live_count++;
-    consumer->unsettled_count++;
-    consumer->unsettled_bytes += bytes;
-    return name;
-}
-
-static uint32_t ring_index(const struct delivery_ring *ring, const struct delivery *delivery)
-{
-    return ((uint32_t)(delivery - ring->slots) - ring->start) & (ring->room - 1);
-}
-
-static struct delivery *ring_live_from(const struct delivery_ring *ring, uint32_t i)
-{
-    for (; i < ring->count; i++)
-        if (ring_at(ring, i)->consumer != NULL)
-            return ring_at(ring, i);
-    return NULL;
-}
-
-struct delivery *delivery_find_from(struct peer *peer, uint64_t name)
-{
-    const struct delivery_ring *ring = &peer->deliveries;
-    uint32_t low = 0;
-    uint32_t high = ring->count;
-    if (high > 0 && ring_at(ring, 0)->name >= name)
-        high = 0;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (ring_at(ring, middle)->name < name)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return ring_live_from(ring, low);
-}
-
-struct delivery *delivery_next(struct peer *peer, const struct delivery *delivery)
-{
-    return ring_live_from(&peer->deliveries, ring_index(&peer->deliveries, delivery) + 1);
-}
+/* What an event without a body takes all the same, when a live subscriber is slow. */
+enum { LIVE_EVENT_BYTES_MIN = 64 };
 
 /* --- willing and not ----------------------------------------------------------------------------
  */
@@ -328,18 +239,12 @@ void consumer_end_live(struct core *core, const struct exchange *exchange)
     }
 }
 
-void delivery_end(struct peer *peer, struct delivery *delivery)
+void consumer_on_settled(struct peer *peer, struct delivery *delivery)
 {
-    struct delivery_ring *ring = &peer->deliveries;
     struct consumer *consumer = delivery->consumer;
-    delivery->consumer = NULL;
-    ring->live_count--;
-    while (ring->count > 0 && ring_at(ring, 0)->consumer == NULL) {
-        ring->start = (ring->start + 1) & (ring->room - 1);
-        ring->count--;
-    }
     consumer->unsettled_count--;
     consumer->unsettled_bytes -= delivery->bytes;
+    delivery_remove(peer, delivery);
     if (consumer->is_cancelled && consumer->unsettled_count == 0)
         consumer_free(consumer);
     else
@@ -353,7 +258,7 @@ static void peer_drop_deliveries(struct peer *peer, const struct queue *queue)
     while (delivery != NULL) {
         struct delivery *next = delivery_next(peer, delivery);
         if (delivery->consumer->queue == queue)
-            delivery_end(peer, delivery);
+            consumer_on_settled(peer, delivery);
         delivery = next;
     }
 }
@@ -424,7 +329,7 @@ void consumer_end_peer(struct peer *peer, enum peer_leaving leaving)
         } else {
             queue_return(core, queue, delivery->number);
         }
-        delivery_end(peer, delivery);
+        consumer_on_settled(peer, delivery);
         queue_unref(core, queue);
         delivery = next;
     }
@@ -436,6 +341,5 @@ void consumer_end_peer(struct peer *peer, enum peer_leaving leaving)
         if (!consumer->is_cancelled)
             consumer_cancel(consumer);
     assert(peer->consumers == NULL);
-    free(peer->deliveries.slots);
-    peer->deliveries = (struct delivery_ring){0};
+    delivery_deinit(peer);
 }

@@ -1,4 +1,4 @@
-/* Consumers and live subscriptions of peers, and the deliveries they have not settled. */
+/* Consumers and live subscriptions of peers. */
 #ifndef HERALD_CONSUMER_H
 #define HERALD_CONSUMER_H
 
@@ -31,20 +31,8 @@ void consumer_end_all(struct core *core, struct queue *queue, enum status status
 void consumer_update(struct consumer *consumer);
 void consumer_update_all(struct peer *peer);
 
-/* Room for one delivery more, so that consumer_lend cannot fail. */
-enum status consumer_reserve(struct peer *peer);
-
-/* Notes a hand-out of `bytes` bytes and returns its name. */
-uint64_t consumer_lend(struct consumer *consumer, uint64_t number, uint32_t bytes);
-
-/* The peer's unsettled delivery with this name or the next one after it; NULL: there is none. */
-struct delivery *delivery_find_from(struct peer *peer, uint64_t name);
-
-/* The next one that is unsettled; NULL at the end. */
-struct delivery *delivery_next(struct peer *peer, const struct delivery *delivery);
-
 /* The delivery is settled or taken back: its consumer has room again. */
-void delivery_end(struct peer *peer, struct delivery *delivery);
+void consumer_on_settled(struct peer *peer, struct delivery *delivery);
 
 /* The peer is gone: everything unsettled goes back, the oldest of each consumer as a failed attempt
  * unless the peer left in good order. */

@@ -2,6 +2,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/call.h"
 #include "broker/core/consumer.h"
+#include "broker/core/delivery.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
@@ -100,7 +101,7 @@ static enum status settle_done(struct peer *peer, struct delivery *delivery, uin
             run_begin(&run, delivery);
         }
         answer_call(run.last_at, result);
-        delivery_end(peer, delivery);
+        consumer_on_settled(peer, delivery);
         delivery = next;
     }
     enum status ended = run_end(peer, &run);
@@ -174,7 +175,7 @@ enum status handle_fail(struct peer *peer, const struct frame *frame)
         return status;
     peer->core->counters.messages_failed++;
     queue->failed_total++;
-    delivery_end(peer, delivery);
+    consumer_on_settled(peer, delivery);
     return STATUS_OK;
 }
 
@@ -189,7 +190,7 @@ enum status handle_release(struct peer *peer, const struct frame *frame)
         struct delivery *next = delivery_next(peer, delivery);
         queue_return(peer->core, delivery->consumer->queue, delivery->number);
         peer->core->counters.messages_released++;
-        delivery_end(peer, delivery);
+        consumer_on_settled(peer, delivery);
         delivery = next;
     }
     return STATUS_OK;

@@ -8,6 +8,7 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/consumer.h"
+#include "broker/core/delivery.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/core/state.h"
@@ -83,7 +84,7 @@ static void hand_out(struct core *core, struct consumer *consumer, struct index_
     if ((word & PLACE_ATTEMPTED) != 0)
         deliver.attempt = (uint16_t)(queue_failed_attempts(queue, message->number) + 1);
     if (queue->kind != QUEUE_LIVE)
-        deliver.delivery = consumer_lend(consumer, message->number, at.found->bytes);
+        deliver.delivery = delivery_add(consumer, message->number, at.found->bytes);
     if (queue->missed > 0)
         tell_gap(consumer);
     output_deliver(consumer->peer, deliver_flags(word), &deliver);
@@ -136,7 +137,7 @@ static enum pump_result pump_queue(struct core *core, struct queue *queue)
         enum status status = queue_read(core, at.found->word, &message);
         if (status == STATUS_MORE)
             return start_fetch(core, queue, at.found->word);
-        if (status != STATUS_OK || consumer_reserve(consumer->peer) != STATUS_OK)
+        if (status != STATUS_OK || delivery_reserve(consumer->peer) != STATUS_OK)
             return PUMP_MORE;
         bytes += message.body.bytes;
         TAILQ_REMOVE(&queue->willing, consumer, queue_link);
