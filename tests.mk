@@ -22,6 +22,11 @@ ASAN_REPLAYS := $(call pick,$(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/asan/tests/f
 # The client library and the broker have modules of the same name and are never linked together.
 CLIENT_TESTS := $(patsubst %.c,$(OBJ)/%,$(shell grep -l '"client-lib/' tests/unit/*.c tests/fuzz/*.c))
 $(CLIENT_TESTS) $(subst /fuzz_,/replay_,$(CLIENT_TESTS)): TEST_LIBS := $(OBJ)/libsupport.a $(OBJ)/libclient.a
+# The command line's own are linked with the modules of the program herald, its main excepted.
+$(OBJ)/libcli.a: $(call objects,$(filter-out client-lib/cli/main.c,$(CLI_SRC)))
+CLI_TESTS := $(patsubst %.c,$(OBJ)/%,$(wildcard tests/unit/test_cli_*.c))
+$(CLI_TESTS): $(OBJ)/libcli.a
+$(CLI_TESTS): TEST_LIBS := $(OBJ)/libsupport.a $(OBJ)/libcli.a $(OBJ)/libclient.a
 PROTOCOL_TABLES := $(OBJ)/tests/docs/protocol_tables
 
 # --- make test ------------------------------------------------------------------------------------------

@@ -262,7 +262,8 @@ HERALD_API enum herald_status herald_publish(struct herald_client *client, const
 HERALD_API enum herald_status herald_flush_start(struct herald_client *client);
 
 /* Waits until everything sent, published and settled so far is confirmed or refused. Returns the
- * first refusal of a send or publish since the last herald_flush, HERALD_OK without one,
+ * first refusal of a send or publish since the last herald_flush; HERALD_ESTALE when only
+ * settlements were refused, because their messages were taken back; HERALD_OK without either;
  * HERALD_ETIMEOUT when something is still open. */
 HERALD_API enum herald_status herald_flush(struct herald_client *client, int timeout_ms);
 
