@@ -148,7 +148,7 @@ static uint64_t run_cases(const struct arguments *arguments, struct load_counter
 
 int main(int count, char **word)
 {
-    struct arguments arguments = {.cases = 600, .seed = 1, .only = UINT64_MAX};
+    struct arguments arguments = {.cases = 9000, .seed = 1, .only = UINT64_MAX};
     if (parse(&arguments, count, word) != 0)
         return 2;
     printf("seed %" PRIu64 "\n", arguments.seed);
