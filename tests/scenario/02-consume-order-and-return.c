@@ -157,6 +157,23 @@ START_TEST(test_redelivered_is_honest_across_a_crash)
 }
 END_TEST
 
+/* Were it handed out before, a crash now would leave nothing that says so. */
+START_TEST(test_a_first_delivery_waits_for_the_mark)
+{
+    send_numbers(1);
+    scene_hold_syncs(scene);
+    uint64_t tag = say_consume(bob, 1, "orders", 1);
+    struct frame frame;
+    while (actor_next(bob, &frame))
+        ck_assert_uint_ne(frame.header.type, FRAME_DELIVER);
+    scene_release_syncs(scene);
+    while (actor_next(bob, &frame) && frame.header.type != FRAME_DELIVER)
+        ck_assert_uint_eq(frame.as.confirm.last, tag);
+    ck_assert_uint_eq(frame.header.type, FRAME_DELIVER);
+    ck_assert_uint_eq(frame.header.flags & FLAG_REDELIVERED, 0);
+}
+END_TEST
+
 START_TEST(test_redelivered_is_exact_after_a_clean_stop)
 {
     send_numbers(3);
@@ -348,6 +365,7 @@ int main(void)
     tcase_add_test(tcase, test_attempts_survive_a_crash);
     tcase_add_test(tcase, test_a_redelivery_waits_for_its_attempt_to_be_on_disk);
     tcase_add_test(tcase, test_redelivered_is_honest_across_a_crash);
+    tcase_add_test(tcase, test_a_first_delivery_waits_for_the_mark);
     tcase_add_test(tcase, test_redelivered_is_exact_after_a_clean_stop);
     tcase_add_test(tcase, test_numbers_are_never_used_twice);
     tcase_add_test(tcase, test_consumers_share_fairly);
