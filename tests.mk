@@ -46,7 +46,8 @@ test-run:
 	    -j1 $(call pick,$(SCRIPTS)) \
 	    CK_FORK=no UBSAN_OPTIONS=print_stacktrace=1 -j2 $(ASAN_TESTS) \
 	    $(foreach replay,$(ASAN_REPLAYS),"$(replay) tests/seeds/$(patsubst replay_%,%,$(notdir $(replay)))") \
-	    -j1 tests/tidy "$(BUILD)/release/tests/docs/protocol_tables --check protocol/PROTOCOL.md"
+	    -j1 tests/tidy "$(BUILD)/release/tests/docs/protocol_tables --check protocol/PROTOCOL.md" \
+	    "tests/docs/check_options $(BUILD)/release"
 
 .PHONY: test-build
 test-build: programs examples $(PROGRAMS) $(TOOLS) $(PROTOCOL_TABLES)
