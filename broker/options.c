@@ -95,23 +95,24 @@ enum status options_parse(struct options *options, int argc, char **argv, FILE *
 
 void options_print_help(FILE *out)
 {
-    fputs(
-        "usage: heraldd [-c FILE] [--dev DIR] [--check-config | --print-config]\n"
-        "\n"
-        "The daemon of Herald, a broker for commands and events.\n"
-        "\n"
-        "  -c, --config FILE  read this configuration instead of /etc/herald/herald.conf,\n"
-        "                     and the files *.conf in the directory conf.d beside it\n"
-        "      --dev DIR      keep data and socket in DIR and let anybody on this machine in;\n"
-        "                     reads no configuration without -c\n"
-        "      --check-config say what is wrong with the configuration, and exit\n"
-        "      --print-config print the configuration as it takes effect, and exit\n"
-        "  -h, --help         print this\n"
-        "      --version      print the version\n"
-        "\n"
-        "Exit codes: 0 stopped in good order, 2 wrong usage, 65 damaged data, 71 memory or an address\n"
-        "is missing, 74 the disk failed or is in use, 78 wrong configuration. Manual: heraldd(8), herald.conf(5).\n",
-        out);
+    fputs("usage: heraldd [-c FILE] [--dev DIR] [--check-config | --print-config]\n"
+          "\n"
+          "The daemon of Herald, a broker for commands and events.\n"
+          "\n"
+          "  -c, --config FILE  read this configuration instead of /etc/herald/herald.conf,\n"
+          "                     and the files *.conf in the directory conf.d beside it\n"
+          "      --dev DIR      keep data and socket in DIR and let anybody on this machine in;\n"
+          "                     reads no configuration without -c\n"
+          "      --check-config say what is wrong with the configuration, and exit\n"
+          "      --print-config print the configuration as it takes effect, and exit\n"
+          "  -h, --help         print this\n"
+          "      --version      print the version\n"
+          "\n"
+          "Exit codes: 0 stopped in good order, 2 wrong usage, 65 damaged data, 71 memory or an "
+          "address\n"
+          "is missing, 74 the disk failed or is in use, 78 wrong configuration. Manual: "
+          "heraldd(8), herald.conf(5).\n",
+          out);
 }
 
 void options_print_version(FILE *out)

@@ -90,12 +90,12 @@ struct queue {
     uint64_t out_count; /* of them with consumers */
     uint64_t transient_count;
 
-    uint64_t home;             /* position of the first QUEUE operation: what names it comes after */
-    uint64_t settings_home;    /* of a later one that changed its settings; 0: none */
-    uint64_t mark;             /* no message above was handed out ... */
-    uint64_t mark_position;    /* ... as this MARK operation says; its home */
-    uint64_t mark_before;      /* the mark that is surely on disk, while the newer one may not be */
-    uint64_t handed_max;       /* highest number handed out in this start */
+    uint64_t home;          /* position of the first QUEUE operation: what names it comes after */
+    uint64_t settings_home; /* of a later one that changed its settings; 0: none */
+    uint64_t mark;          /* no message above was handed out ... */
+    uint64_t mark_position; /* ... as this MARK operation says; its home */
+    uint64_t mark_before;   /* the mark that is surely on disk, while the newer one may not be */
+    uint64_t handed_max;    /* highest number handed out in this start */
     uint64_t attempt_position; /* newest ATTEMPT operation: redeliveries rest on it */
     uint64_t missed;           /* QUEUE_LIVE: events lost since the last delivery */
 

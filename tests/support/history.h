@@ -4,10 +4,10 @@
  * index, its publisher and its place among the publisher's messages. The outcome of a message that
  * was neither confirmed nor refused is open: it may be there or not.
  *
- * Found are: a confirmed message that never came or that nobody settled (loss), one that nobody sent (phantom), one that
- * came again unflagged, one that came after its settlement was confirmed (resurrection), one of a
- * publisher before its predecessor (order), one with two owners at a time, two answers for one
- * message, and an answer for what was never sent.
+ * Found are: a confirmed message that never came or that nobody settled (loss), one that nobody
+ * sent (phantom), one that came again unflagged, one that came after its settlement was confirmed
+ * (resurrection), one of a publisher before its predecessor (order), one with two owners at a time,
+ * two answers for one message, and an answer for what was never sent.
  */
 #ifndef HERALD_TEST_HISTORY_H
 #define HERALD_TEST_HISTORY_H
