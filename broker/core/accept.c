@@ -87,8 +87,10 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
     bool is_transient_word = (word & PLACE_TRANSIENT) != 0;
     if ((queue->kind != QUEUE_DURABLE || is_transient_word) && !queue_has_room(queue, bytes)) {
         core->counters.messages_dropped++;
-        if (queue->kind == QUEUE_LIVE)
+        if (queue->kind == QUEUE_LIVE) {
             queue->missed++;
+            core->counters.events_missed++;
+        }
         return false;
     }
     if (is_transient_word) {

@@ -72,6 +72,7 @@ void client_add_refusal(struct core *core, struct client *client,
     refusal->text[operation->text.bytes] = '\0';
     home_add(core, position);
     STAILQ_INSERT_TAIL(&client->refusals, refusal, link);
+    client->refusal_count++;
 }
 
 void client_forget_refusals(struct core *core, struct client *client, uint64_t through)
@@ -79,6 +80,7 @@ void client_forget_refusals(struct core *core, struct client *client, uint64_t t
     struct refusal *refusal;
     while ((refusal = STAILQ_FIRST(&client->refusals)) != NULL && refusal->tag <= through) {
         STAILQ_REMOVE_HEAD(&client->refusals, link);
+        client->refusal_count--;
         home_remove(core, refusal->home);
         free(refusal);
     }
@@ -98,13 +100,14 @@ static enum status record_client_gone(struct core *core, struct client *client)
     return STATUS_OK;
 }
 
-/* States a client whole, as one of which nothing is answered yet. */
+/* States a client whole, as one of which nothing is answered yet. It may use the journal's reserve:
+ * on a full disk it is new consumers that make room. */
 static enum status record_client(struct core *core, uint32_t number, struct wire_bytes name)
 {
     struct wire_writer w;
     struct operation_client operation = {number, name, 0};
     enum status status =
-        recorder_begin(core, NULL, record_size_client(&operation), JOURNAL_FRESH, &w);
+        recorder_begin(core, NULL, record_size_client(&operation), JOURNAL_URGENT, &w);
     if (status != STATUS_OK)
         return status;
     uint64_t position = recorder_position(core, &w);
@@ -197,6 +200,8 @@ enum status client_refused(struct peer *peer, uint64_t tag, enum status refused,
     if (peer->client == NULL)
         return STATUS_OK;
     struct core *core = peer->core;
+    if (peer->client->refusal_count >= core->limits.refusals_max)
+        return STATUS_LIMIT;
     struct wire_writer w;
     struct operation_refused operation = {
         peer->client->number, tag, (uint16_t)refused,

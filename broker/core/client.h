@@ -38,7 +38,8 @@ void client_leave(struct core *core, struct client *client);
 /* The client said goodbye and will not come back. */
 void client_forget(struct core *core, struct client *client);
 
-/* Remembers a refusal for the peer's client. STATUS_OK also for a peer without one. */
+/* Remembers a refusal for the peer's client. STATUS_OK also for a peer without one. STATUS_LIMIT:
+ * it has left too many unseen. */
 enum status client_refused(struct peer *peer, uint64_t tag, enum status status, const char *text);
 
 /* The client has seen its answers up to here. STATUS_OK or the journal's status. */

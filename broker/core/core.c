@@ -310,6 +310,11 @@ void core_allow_anonymous(struct core *core)
 void core_drain(struct core *core, uint32_t within_ms)
 {
     core->is_draining = true;
+    struct queue *queue;
+    struct queue *next;
+    /* Nothing is handed out any more: who waits for that must not wait for the end. */
+    HASH_ITER (by_name, core->queues_by_name, queue, next)
+        call_end_all(core, queue, CALL_WAITING, STATUS_DRAINING);
     struct peer *peer;
     TAILQ_FOREACH (peer, &core->peers, link) {
         if (peer->state != PEER_OPEN)

@@ -34,6 +34,7 @@ struct core_limits {
     uint32_t consumers_max;
     uint32_t clients_max;
     uint32_t calls_max;
+    uint32_t refusals_max;
     uint64_t transient_bytes_max;
     uint64_t unsent_bytes_max;
     uint64_t live_unsent_bytes_max;

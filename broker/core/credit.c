@@ -43,11 +43,11 @@ enum status credit_charge_message(struct peer *peer, const struct frame *frame, 
     if (peer->credit_messages < 0 ||
         peer->credit_bytes < -(int64_t)peer->core->limits.message_bytes_max)
         return STATUS_FLOW_VIOLATION;
-    uint32_t bytes = frame->header.length + rest_bytes;
+    int64_t bytes = (int64_t)frame->header.length + rest_bytes;
     peer->credit_messages--;
     peer->credit_bytes -= bytes;
     peer->used_messages++;
-    peer->used_bytes += bytes;
+    peer->used_bytes += (uint64_t)bytes;
     if (peer->used_messages >= peer->core->limits.credit_messages / 2 ||
         peer->used_bytes >= peer->core->limits.credit_bytes / 2)
         owe(peer);
@@ -70,8 +70,9 @@ void credit_run(struct core *core)
     while (!withhold && (peer = TAILQ_FIRST(&core->creditors)) != NULL) {
         TAILQ_REMOVE(&core->creditors, peer, credit_link);
         peer->is_owed_credit = false;
-        give(peer, peer->used_messages, peer->used_bytes);
+        uint32_t bytes = peer->used_bytes < UINT32_MAX ? (uint32_t)peer->used_bytes : UINT32_MAX;
+        give(peer, peer->used_messages, bytes);
         peer->used_messages = 0;
-        peer->used_bytes = 0;
+        peer->used_bytes -= bytes;
     }
 }

@@ -51,9 +51,10 @@ static void refuse(struct peer *peer, const struct frame *frame, enum status sta
     if (frame->header.type == FRAME_SEND || frame->header.type == FRAME_PUBLISH)
         core->counters.messages_refused++;
     bool is_in_line = frame_line(frame->header.type) == FRAME_LINE_LINE;
-    if (is_in_line &&
-        client_refused(peer, frame->header.tag, status, explanation(core)) != STATUS_OK) {
-        peer_close(peer, STATUS_DISK_FULL, NULL);
+    enum status kept =
+        is_in_line ? client_refused(peer, frame->header.tag, status, explanation(core)) : STATUS_OK;
+    if (kept != STATUS_OK) {
+        peer_close(peer, kept, "the refusals that the client has not seen are too many to keep");
         return;
     }
     line_refuse(peer, frame->header.tag, status, explanation(core), recorder_needs(core));

@@ -108,8 +108,11 @@ static enum status admit(struct peer *peer, const char *user)
     /* A named client is let in once its record is on disk; others rest on nothing. */
     uint64_t needs = peer->client != NULL ? recorder_needs(core) : 0;
     line_answer(peer, 0, room, wire_written(&w), needs);
-    if (peer->client != NULL && peer->hello_resume)
+    if (peer->client != NULL && peer->hello_resume) {
         client_repeat_answers(peer);
+        /* Where the journal takes nothing now they are kept; the next SEEN asks again. */
+        (void)client_seen(peer, peer->hello_seen);
+    }
     credit_open(peer, needs);
     return STATUS_OK;
 }

@@ -278,8 +278,10 @@ enum status handle_query(struct peer *peer, const struct frame *frame)
         status = STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
         page.frames.memory[page.last_at + 5] = FLAG_LAST; /* the flags of a header, see frame.h */
+        /* Figures rest on nothing; names of things that are not on disk yet must wait. */
+        bool is_figures = query->subject == QUERY_STATS || query->subject == QUERY_CONNECTIONS;
         line_answer(peer, frame->header.tag, buffer_at(&page.frames), buffer_bytes(&page.frames),
-                    recorder_needs(peer->core));
+                    is_figures ? 0 : recorder_needs(peer->core));
     }
     buffer_deinit(&page.frames);
     return status;

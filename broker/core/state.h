@@ -212,7 +212,7 @@ struct peer {
     int64_t credit_messages;
     int64_t credit_bytes;
     uint32_t used_messages; /* credit used and not yet given anew */
-    uint32_t used_bytes;
+    uint64_t used_bytes;
     uint64_t hello_seen;
     bool hello_resume;
     char *client_name;
@@ -240,6 +240,7 @@ struct client {
     UT_hash_handle by_number;
     TAILQ_ENTRY(client) absent_link; /* those that left, oldest first */
     STAILQ_HEAD(, refusal) refusals;
+    uint32_t refusal_count;
     struct peer *peer; /* NULL: absent */
     char *name;
     uint32_t number;

@@ -111,16 +111,38 @@ START_TEST(test_answers_that_were_seen_are_not_repeated)
     uint64_t bad = say_send(alice, "nowhere", "x");
     hear_refuse(alice, bad, STATUS_NO_QUEUE);
     do_send(alice, "q", "x");
-    ck_assert(actor_resume(alice, 3));
-    ck_assert_uint_eq(alice->answered, 3);
-    hear_nothing(alice);
     ck_assert(actor_resume(alice, 1));
     hear_refuse(alice, bad, STATUS_NO_QUEUE);
     hear_confirm(alice, 3);
-    say_seen(alice, 3);
+    ck_assert(actor_resume(alice, 3));
+    ck_assert_uint_eq(alice->answered, 3);
+    hear_nothing(alice);
+    /* The low mark of that hello has let the refusal go, and so does a SEEN. */
     ck_assert(actor_resume(alice, 1));
     hear_confirm(alice, 3);
+    uint64_t worse = say_send(alice, "nowhere", "x");
+    hear_refuse(alice, worse, STATUS_NO_QUEUE);
+    say_seen(alice, worse);
+    ck_assert(actor_resume(alice, 3));
+    hear_confirm(alice, worse);
     do_send(alice, "q", "y");
+    scene_free(scene);
+}
+END_TEST
+
+START_TEST(test_unseen_refusals_are_bounded)
+{
+    struct core_limits limits = scene_limits();
+    limits.refusals_max = 3;
+    struct scene *scene = scene_new_with(6, &limits);
+    struct actor *alice = enter_as(scene, "alice");
+    for (int i = 0; i < 3; i++)
+        hear_refuse(alice, say_send(alice, "nowhere", "x"), STATUS_NO_QUEUE);
+    say_seen(alice, alice->tag);
+    for (int i = 0; i < 3; i++)
+        hear_refuse(alice, say_send(alice, "nowhere", "x"), STATUS_NO_QUEUE);
+    say_send(alice, "nowhere", "x");
+    hear_close(alice, STATUS_LIMIT);
     scene_free(scene);
 }
 END_TEST
@@ -233,6 +255,7 @@ int main(void)
     tcase_add_test(tcase, test_a_connection_is_cut_at_every_byte);
     tcase_add_test(tcase, test_the_broker_crashes_at_every_byte);
     tcase_add_test(tcase, test_answers_that_were_seen_are_not_repeated);
+    tcase_add_test(tcase, test_unseen_refusals_are_bounded);
     tcase_add_test(tcase, test_a_client_that_is_not_known);
     tcase_add_test(tcase, test_the_newer_connection_wins);
     tcase_add_test(tcase, test_goodbye_forgets);

@@ -46,6 +46,25 @@ START_TEST(test_nothing_new_while_draining)
 }
 END_TEST
 
+START_TEST(test_a_waiting_call_does_not_hold_up_the_drain)
+{
+    do_consume(bob, 1, "q", 1);
+    uint64_t running = say_call(alice, "q", "running", 60000);
+    uint64_t delivery = hear_delivery(bob, "running").delivery;
+    uint64_t waiting = say_call(alice, "q", "waiting", 60000);
+    core_drain(scene->core, 5000);
+    scene_settle(scene);
+    hear_failure(alice, waiting, "DRAINING", OUTCOME_NOT_RUN);
+    ck_assert(!core_is_drained(scene->core));
+    say_result(bob, delivery, "done");
+    struct frame frame;
+    ck_assert(actor_next(alice, &frame));
+    ck_assert_uint_eq(frame.header.type, FRAME_DRAIN);
+    hear_outcome(alice, running, "done");
+    ck_assert(core_is_drained(scene->core));
+}
+END_TEST
+
 START_TEST(test_queues_are_the_same_after_a_stop)
 {
     do_send(alice, "q", "1");
@@ -79,6 +98,7 @@ START_TEST(test_a_full_disk_stops_publishers_only)
     }
     ck_assert(is_full);
     hear_refuse(alice, say_send(alice, "q", "x"), STATUS_DISK_FULL);
+    enter_as(scene, "newcomer"); /* who may have come to make room */
     uint64_t last = 0;
     while (actor_next(bob, &frame))
         last = frame.header.type == FRAME_DELIVER ? frame.as.deliver.delivery : last;
@@ -98,6 +118,7 @@ int main(void)
     TCase *tcase = tcase_create("drain");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, test_nothing_new_while_draining);
+    tcase_add_test(tcase, test_a_waiting_call_does_not_hold_up_the_drain);
     tcase_add_test(tcase, test_queues_are_the_same_after_a_stop);
     tcase_add_test(tcase, test_a_full_disk_stops_publishers_only);
     suite_add_tcase(suite, tcase);

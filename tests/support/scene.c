@@ -30,6 +30,7 @@ struct core_limits scene_limits(void)
         .consumers_max = 1000,
         .clients_max = 1000,
         .calls_max = 1000,
+        .refusals_max = 1000,
         .transient_bytes_max = 4 << 20,
         .unsent_bytes_max = 64 << 10,
         .live_unsent_bytes_max = 128 << 10,

@@ -46,13 +46,11 @@ START_TEST(test_every_limit_of_the_core_is_set)
     struct config *config = load("");
     struct core_limits core = settings_core_limits(config);
     const uint32_t words[] = {
-        core.message_bytes_max, core.frame_bytes_max,
-        core.headers_count_max, core.headers_bytes_max,
-        core.queues_max,        core.exchanges_max,
-        core.bindings_max,      core.consumers_max,
-        core.clients_max,       core.calls_max,
-        core.credit_messages,   core.credit_bytes,
-        core.heartbeat_ms,      core.queue_prefetch_messages,
+        core.message_bytes_max, core.frame_bytes_max, core.headers_count_max,
+        core.headers_bytes_max, core.queues_max,      core.exchanges_max,
+        core.bindings_max,      core.consumers_max,   core.clients_max,
+        core.calls_max,         core.refusals_max,    core.credit_messages,
+        core.credit_bytes,      core.heartbeat_ms,    core.queue_prefetch_messages,
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         ck_assert_uint_gt(words[i], 0);
