@@ -80,6 +80,23 @@ fuzz:
 	$(BUILD)/fuzz/tests/fuzz/fuzz_$(F) -max_total_time=$(S) -max_len=65536 -timeout=10 -print_final_stats=1 \
 	    -artifact_prefix=$(BUILD)/corpus/$(F)- $(BUILD)/corpus/$(F) tests/seeds/$(F)
 
+# --- crashes --------------------------------------------------------------------------------------------
+
+CRASHES := $(patsubst %.c,$(OBJ)/%,$(wildcard tests/crash/*.c))
+SEED    ?= 1
+
+# The whole broker on a simulated disk and clock, from one seed.
+.PHONY: sim
+sim: $(CRASHES)
+	$(OBJ)/tests/crash/crash_broker --seed $(SEED)
+
+# Until it is stopped or something is found.
+.PHONY: crash
+crash: $(CRASHES)
+	@seed=$$(date +%s); while true; do \
+	    for program in $(CRASHES); do $$program --seed $$seed --seconds 60 || exit 1; done; \
+	    seed=$$((seed + 1)); done
+
 # --- documents made from tables ----------------------------------------------------------------------------
 
 $(PROTOCOL_TABLES): $(OBJ)/tests/docs/protocol_tables.o $(OBJ)/libsupport.a $(OBJ)/libprotocol.a
@@ -96,6 +113,9 @@ help:
 	@echo 'make test       the whole suite, plain and with sanitizers; T=queue for what is named like it'
 	@echo 'make tidy       sizes, floors, words, headers'
 	@echo 'make fuzz       F=stream S=60: a fuzzer for so many seconds (clang)'
+	@echo 'make sim        SEED=1: the whole broker through simulated crashes, from one seed'
+	@echo 'make crash      the same and the journal alone, with ever new seeds until stopped'
+	@echo 'make bench      figures, beside what the machine does without a broker'
 	@echo 'make docs       writes the parts of the documents that come from tables'
 	@echo 'make deps       installs the packages that are missing (Debian)'
 	@echo 'make demo       the main job on real input'
