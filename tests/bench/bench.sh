@@ -38,7 +38,7 @@ run() {
 }
 
 start
-run bench idle --connections 6000
+run bench idle --connections 9900
 start
 run bench send --count 2000000 --size 128 --in-flight 10000
 run bench send --count 1000000 --size 128 --in-flight 1024
