@@ -88,14 +88,10 @@ void client_forget_refusals(struct core *core, struct client *client, uint64_t t
 
 static enum status record_client_gone(struct core *core, struct client *client)
 {
-    struct wire_writer w;
     struct operation_client_gone operation = {client->number};
-    enum status status =
-        recorder_begin(core, NULL, record_size_client_gone(&operation), JOURNAL_URGENT, &w);
+    enum status status = recorder_append_client_gone(core, NULL, &operation, NULL);
     if (status != STATUS_OK)
         return status;
-    record_put_client_gone(&w, &operation);
-    recorder_end(core, &w);
     apply_client_gone(core, &operation);
     return STATUS_OK;
 }
@@ -104,15 +100,11 @@ static enum status record_client_gone(struct core *core, struct client *client)
  * on a full disk it is new consumers that make room. */
 static enum status record_client(struct core *core, uint32_t number, struct wire_bytes name)
 {
-    struct wire_writer w;
     struct operation_client operation = {number, name, 0};
-    enum status status =
-        recorder_begin(core, NULL, record_size_client(&operation), JOURNAL_URGENT, &w);
+    uint64_t position;
+    enum status status = recorder_append_client(core, NULL, &operation, &position);
     if (status != STATUS_OK)
         return status;
-    uint64_t position = recorder_position(core, &w);
-    record_put_client(&w, &operation);
-    recorder_end(core, &w);
     apply_client(core, &operation, position);
     return STATUS_OK;
 }
@@ -202,17 +194,13 @@ enum status client_refused(struct peer *peer, uint64_t tag, enum status refused,
     struct core *core = peer->core;
     if (peer->client->refusal_count >= core->limits.refusals_max)
         return STATUS_LIMIT;
-    struct wire_writer w;
     struct operation_refused operation = {
         peer->client->number, tag, (uint16_t)refused,
         wire_bytes_of_text(text != NULL ? text : status_text(refused))};
-    enum status status =
-        recorder_begin(core, peer, record_size_refused(&operation), JOURNAL_URGENT, &w);
+    uint64_t position;
+    enum status status = recorder_append_refused(core, peer, &operation, &position);
     if (status != STATUS_OK)
         return status;
-    uint64_t position = recorder_position(core, &w);
-    record_put_refused(&w, &operation);
-    recorder_end(core, &w);
     apply_refused(core, &operation, position);
     return STATUS_OK;
 }
@@ -226,14 +214,10 @@ enum status client_seen(struct peer *peer, uint64_t through)
     if (oldest == NULL || oldest->tag > through)
         return STATUS_OK;
     struct core *core = peer->core;
-    struct wire_writer w;
     struct operation_seen operation = {client->number, through};
-    enum status status =
-        recorder_begin(core, peer, record_size_seen(&operation), JOURNAL_URGENT, &w);
+    enum status status = recorder_append_seen(core, peer, &operation, NULL);
     if (status != STATUS_OK)
         return status;
-    record_put_seen(&w, &operation);
-    recorder_end(core, &w);
     apply_seen(core, &operation);
     return STATUS_OK;
 }

@@ -184,14 +184,10 @@ static void queue_after_consumer(struct core *core, struct queue *queue)
     if (queue->kind == QUEUE_DURABLE && core->is_draining)
         return;
     if (queue->kind == QUEUE_DURABLE) {
-        struct wire_writer w;
         struct operation_queue_gone operation = {queue->number};
         /* Without room in the journal it stays; the next consumer's leaving tries again. */
-        if (recorder_begin(core, NULL, record_size_queue_gone(&operation), JOURNAL_URGENT, &w) !=
-            STATUS_OK)
+        if (recorder_append_queue_gone(core, NULL, &operation, NULL) != STATUS_OK)
             return;
-        record_put_queue_gone(&w, &operation);
-        recorder_end(core, &w);
     }
     queue_end(core, queue, STATUS_NO_QUEUE);
 }
@@ -302,15 +298,9 @@ static void delivery_lost(struct core *core, struct delivery *delivery)
         queue->number, delivery->number,
         (uint16_t)(queue_failed_attempts(queue, delivery->number) + 1)};
     uint64_t position = 0;
-    if ((at.found->word & PLACE_TRANSIENT) == 0) {
-        struct wire_writer w;
-        if (recorder_begin(core, NULL, record_size_attempt(&operation), JOURNAL_URGENT, &w) ==
-            STATUS_OK) {
-            position = recorder_position(core, &w);
-            record_put_attempt(&w, &operation);
-            recorder_end(core, &w);
-        }
-    }
+    /* Where the journal takes nothing, the attempt counts until the next start only. */
+    if ((at.found->word & PLACE_TRANSIENT) == 0)
+        (void)recorder_append_attempt(core, NULL, &operation, &position);
     apply_attempt(core, queue, &operation, position);
     queue_return(core, queue, delivery->number);
 }

@@ -176,14 +176,10 @@ static enum status record_start(struct core *core)
 {
     struct operation_start operation = {core->start_number, core->next_message, core->next_queue,
                                         core->next_exchange, core->next_client};
-    struct wire_writer w;
-    enum status status =
-        recorder_begin(core, NULL, record_size_start(&operation), JOURNAL_URGENT, &w);
+    uint64_t position;
+    enum status status = recorder_append_start(core, NULL, &operation, &position);
     if (status != STATUS_OK)
         return status;
-    uint64_t position = recorder_position(core, &w);
-    record_put_start(&w, &operation);
-    recorder_end(core, &w);
     recorder_close(core);
     home_add(core, position);
     home_remove(core, core->start_home);
@@ -341,12 +337,9 @@ static void record_exact_mark(struct core *core, struct queue *queue)
     if (queue->kind != QUEUE_DURABLE || queue->mark <= queue->handed_max)
         return;
     struct operation_mark operation = {queue->number, queue->handed_max};
-    struct wire_writer w;
-    if (recorder_begin(core, NULL, record_size_mark(&operation), JOURNAL_URGENT, &w) != STATUS_OK)
+    uint64_t position;
+    if (recorder_append_mark(core, NULL, &operation, &position) != STATUS_OK)
         return;
-    uint64_t position = recorder_position(core, &w);
-    record_put_mark(&w, &operation);
-    recorder_end(core, &w);
     apply_mark(core, queue, &operation, position);
 }
 

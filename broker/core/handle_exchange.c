@@ -11,14 +11,10 @@ static enum status record_exchange(struct peer *peer, const struct frame_exchang
 {
     struct core *core = peer->core;
     struct operation_exchange operation = {core->next_exchange, create->exchange, create->settings};
-    struct wire_writer w;
-    enum status status =
-        recorder_begin(core, peer, record_size_exchange(&operation), JOURNAL_FRESH, &w);
+    uint64_t position;
+    enum status status = recorder_append_exchange(core, peer, &operation, &position);
     if (status != STATUS_OK)
         return status;
-    uint64_t position = recorder_position(core, &w);
-    record_put_exchange(&w, &operation);
-    recorder_end(core, &w);
     apply_exchange(core, &operation, position);
     return exchange_find(core, create->exchange) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
@@ -74,12 +70,9 @@ enum status handle_exchange_delete(struct peer *peer, const struct frame *frame)
         return STATUS_OK;
     }
     struct operation_exchange_gone operation = {exchange->number};
-    struct wire_writer w;
-    status = recorder_begin(core, peer, record_size_exchange_gone(&operation), JOURNAL_URGENT, &w);
+    status = recorder_append_exchange_gone(core, peer, &operation, NULL);
     if (status != STATUS_OK)
         return status;
-    record_put_exchange_gone(&w, &operation);
-    recorder_end(core, &w);
     apply_exchange_gone(core, &operation);
     return STATUS_OK;
 }
@@ -125,13 +118,10 @@ enum status handle_bind(struct peer *peer, const struct frame *frame)
     if (!is_durable(exchange, queue))
         return exchange_bind(core, exchange, queue, bind->pattern, 0);
     struct operation_binding operation = {exchange->number, queue->number, bind->pattern};
-    struct wire_writer w;
-    status = recorder_begin(core, peer, record_size_binding(&operation), JOURNAL_FRESH, &w);
+    uint64_t position;
+    status = recorder_append_binding(core, peer, &operation, &position);
     if (status != STATUS_OK)
         return status;
-    uint64_t position = recorder_position(core, &w);
-    record_put_binding(&w, &operation);
-    recorder_end(core, &w);
     apply_binding(core, &operation, position);
     return STATUS_OK;
 }
@@ -153,12 +143,9 @@ enum status handle_unbind(struct peer *peer, const struct frame *frame)
         return STATUS_OK;
     }
     struct operation_unbinding operation = {exchange->number, queue->number, unbind->pattern};
-    struct wire_writer w;
-    status = recorder_begin(core, peer, record_size_unbinding(&operation), JOURNAL_URGENT, &w);
+    status = recorder_append_unbinding(core, peer, &operation, NULL);
     if (status != STATUS_OK)
         return status;
-    record_put_unbinding(&w, &operation);
-    recorder_end(core, &w);
     apply_unbinding(core, &operation);
     return STATUS_OK;
 }

@@ -31,14 +31,10 @@ static enum status record_queue(struct peer *peer, uint32_t number, struct wire_
     queue_put_settings(as, &s);
     struct operation_queue operation = {number, name, flags & FLAG_QUEUE_AUTO_DELETE,
                                         wire_bytes_of(settings, (uint32_t)wire_written(&s))};
-    struct wire_writer w;
-    enum status status =
-        recorder_begin(core, peer, record_size_queue(&operation), JOURNAL_FRESH, &w);
+    uint64_t position;
+    enum status status = recorder_append_queue(core, peer, &operation, &position);
     if (status != STATUS_OK)
         return status;
-    uint64_t position = recorder_position(core, &w);
-    record_put_queue(&w, &operation);
-    recorder_end(core, &w);
     apply_queue(core, &operation, position);
     return queue_find(core, name) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
@@ -150,12 +146,9 @@ enum status handle_queue_delete(struct peer *peer, const struct frame *frame)
         return STATUS_OK;
     }
     struct operation_queue_gone operation = {queue->number};
-    struct wire_writer w;
-    status = recorder_begin(core, peer, record_size_queue_gone(&operation), JOURNAL_URGENT, &w);
+    status = recorder_append_queue_gone(core, peer, &operation, NULL);
     if (status != STATUS_OK)
         return status;
-    record_put_queue_gone(&w, &operation);
-    recorder_end(core, &w);
     apply_queue_gone(core, &operation);
     return STATUS_OK;
 }

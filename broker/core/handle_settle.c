@@ -145,14 +145,10 @@ static enum status park(struct peer *peer, struct queue *queue, struct index_at 
     struct operation_park operation = {queue->number, index_number(&queue->index, at),
                                        core->now_ms,  fail->code,
                                        fail->text,    fail->detail};
-    struct wire_writer w;
-    enum status status =
-        recorder_begin(core, peer, record_size_park(&operation), JOURNAL_URGENT, &w);
+    uint64_t position;
+    enum status status = recorder_append_park(core, peer, &operation, &position);
     if (status != STATUS_OK)
         return status;
-    uint64_t position = recorder_position(core, &w);
-    record_put_park(&w, &operation);
-    recorder_end(core, &w);
     apply_park(core, queue, &operation, position);
     core->counters.messages_parked++;
     return STATUS_OK;

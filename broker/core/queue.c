@@ -227,13 +227,9 @@ enum status queue_settle(struct core *core, struct peer *peer, struct queue *que
 {
     struct operation_settle operation = {queue->number, first, last};
     if (run_is_durable(queue, first, last)) {
-        struct wire_writer w;
-        enum status status =
-            recorder_begin(core, peer, record_size_settle(&operation), JOURNAL_URGENT, &w);
+        enum status status = recorder_append_settle(core, peer, &operation, NULL);
         if (status != STATUS_OK)
             return status;
-        record_put_settle(&w, &operation);
-        recorder_end(core, &w);
     }
     apply_settle(core, queue, &operation);
     return STATUS_OK;
@@ -259,12 +255,9 @@ static uint64_t mark_ahead(const struct core *core)
 static void mark_extend(struct core *core, struct queue *queue, uint64_t number)
 {
     struct operation_mark operation = {queue->number, number + mark_ahead(core)};
-    struct wire_writer w;
-    if (recorder_begin(core, NULL, record_size_mark(&operation), JOURNAL_URGENT, &w) != STATUS_OK)
+    uint64_t position;
+    if (recorder_append_mark(core, NULL, &operation, &position) != STATUS_OK)
         return;
-    uint64_t position = recorder_position(core, &w);
-    record_put_mark(&w, &operation);
-    recorder_end(core, &w);
     queue->mark_before = queue->mark;
     apply_mark(core, queue, &operation, position);
 }

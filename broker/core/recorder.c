@@ -57,6 +57,24 @@ void recorder_end(struct core *core, const struct wire_writer *w)
     core->recorder.bytes += wire_written(w);
 }
 
+#define OPERATION(NAME, name, type, urgency, text)                                                 \
+    enum status recorder_append_##name(struct core *core, struct peer *peer,                       \
+                                       const struct operation_##name *operation,                   \
+                                       uint64_t *position)                                         \
+    {                                                                                              \
+        struct wire_writer w;                                                                      \
+        enum status status =                                                                       \
+            recorder_begin(core, peer, record_size_##name(operation), JOURNAL_##urgency, &w);      \
+        if (status != STATUS_OK)                                                                   \
+            return status;                                                                         \
+        if (position != NULL)                                                                      \
+            *position = recorder_position(core, &w);                                               \
+        record_put_##name(&w, operation);                                                          \
+        recorder_end(core, &w);                                                                    \
+        return STATUS_OK;                                                                          \
+    }
+#include "broker/store/records.def"
+
 /* States how far the peer's client is answered: what the record holds is known by that. */
 static void state_answered(struct core *core, struct client *client, uint64_t tag)
 {

@@ -4,14 +4,15 @@
  * share its cost; a record states last how far the peer's client is answered. Every operation is
  * applied before the next frame is decided.
  *
- *   recorder_begin -> record_put_... into the writer -> recorder_end -> apply_...     per frame
+ *   recorder_append_... -> apply_...                                              one operation
+ *   recorder_begin -> record_put_... into the writer -> recorder_end -> apply_...     several
  *   recorder_close                                       at the end of what was read
  */
 #ifndef HERALD_RECORDER_H
 #define HERALD_RECORDER_H
 
 #include "broker/core/core.h"
-#include "protocol/wire.h"
+#include "broker/store/record.h"
 
 /* Gives room for `bytes` of operations that belong together. `peer` may be NULL: the broker's own.
  * STATUS_DISK_FULL, STATUS_NO_MEMORY, or STATUS_TOO_LARGE for more than a record may hold; nothing
@@ -27,6 +28,14 @@ uint32_t recorder_back(const struct core *core, const struct wire_writer *w);
 
 /* What was written is part of the record. At least one byte. */
 void recorder_end(struct core *core, const struct wire_writer *w);
+
+/* Appends one operation, as urgent as records.def says; its position goes into *position, which may
+ * be NULL. What recorder_begin returns. The caller applies it. */
+#define OPERATION(NAME, name, type, urgency, text)                                                 \
+    enum status recorder_append_##name(struct core *core, struct peer *peer,                       \
+                                       const struct operation_##name *operation,                   \
+                                       uint64_t *position);
+#include "broker/store/records.def"
 
 /* Ends the record, if one is open. */
 void recorder_close(struct core *core);

@@ -1,14 +1,14 @@
 /* Operations of records: what records.def says, as code. */
 #include "broker/store/record.h"
 
-#define OPERATION(NAME, name, type, text)                                                          \
+#define OPERATION(NAME, name, type, urgency, text)                                                 \
     void record_get_##name(struct wire_reader *r, struct operation_##name *fields)                 \
     {
 #define FIELD(kind, name, text) fields->name = wire_get_##kind(r);
 #define OPERATION_END(NAME, name) }
 #include "broker/store/records.def"
 
-#define OPERATION(NAME, name, type, text)                                                          \
+#define OPERATION(NAME, name, type, urgency, text)                                                 \
     size_t record_size_##name(const struct operation_##name *fields)                               \
     {                                                                                              \
         size_t bytes = 1;
@@ -18,7 +18,7 @@
     }
 #include "broker/store/records.def"
 
-#define OPERATION(NAME, name, type, text)                                                          \
+#define OPERATION(NAME, name, type, urgency, text)                                                 \
     void record_put_##name(struct wire_writer *w, const struct operation_##name *fields)           \
     {                                                                                              \
         wire_put_u8(w, type);
@@ -32,7 +32,7 @@ enum status record_next(struct wire_reader *r, struct operation *operation)
         return STATUS_MORE;
     operation->type = (enum operation_type)wire_get_u8(r);
     switch (operation->type) {
-#define OPERATION(NAME, name, type, text)                                                          \
+#define OPERATION(NAME, name, type, urgency, text)                                                 \
     case OPERATION_##NAME:                                                                         \
         record_get_##name(r, &operation->as.name);                                                 \
         break;
@@ -47,7 +47,7 @@ enum status record_next(struct wire_reader *r, struct operation *operation)
 const char *record_operation_name(unsigned type)
 {
     static const char *const names[OPERATION_TYPE_COUNT] = {
-#define OPERATION(NAME, name, type, text) [type] = #NAME,
+#define OPERATION(NAME, name, type, urgency, text) [type] = #NAME,
 #include "broker/store/records.def"
     };
     return type < OPERATION_TYPE_COUNT && names[type] != NULL ? names[type] : "UNKNOWN";

@@ -6,12 +6,12 @@
 #include "protocol/wire.h"
 
 enum operation_type {
-#define OPERATION(NAME, name, type, text) OPERATION_##NAME = type,
+#define OPERATION(NAME, name, type, urgency, text) OPERATION_##NAME = type,
 #include "broker/store/records.def"
     OPERATION_TYPE_COUNT = 18,
 };
 
-#define OPERATION(NAME, name, type, text) struct operation_##name {
+#define OPERATION(NAME, name, type, urgency, text) struct operation_##name {
 #define FIELD(kind, name, text) wire_type_##kind name;
 #define OPERATION_END(NAME, name)                                                                  \
     }                                                                                              \
@@ -22,7 +22,7 @@ enum operation_type {
 struct operation {
     enum operation_type type;
     union {
-#define OPERATION(NAME, name, type, text) struct operation_##name name;
+#define OPERATION(NAME, name, type, urgency, text) struct operation_##name name;
 #include "broker/store/records.def"
     } as;
 };
@@ -35,7 +35,7 @@ enum status record_next(struct wire_reader *r, struct operation *operation);
 const char *record_operation_name(unsigned type);
 
 /* Encoders and decoders of one type each; size_ counts the type's byte too. */
-#define OPERATION(NAME, name, type, text)                                                          \
+#define OPERATION(NAME, name, type, urgency, text)                                                 \
     size_t record_size_##name(const struct operation_##name *fields);                              \
     void record_put_##name(struct wire_writer *w, const struct operation_##name *fields);          \
     void record_get_##name(struct wire_reader *r, struct operation_##name *fields);
