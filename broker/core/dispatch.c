@@ -7,7 +7,9 @@
 #include "broker/core/assembly.h"
 #include "broker/core/call.h"
 #include "broker/core/client.h"
+#include "broker/core/exchange.h"
 #include "broker/core/line.h"
+#include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 
 typedef enum status (*handler_fn)(struct peer *peer, const struct frame *frame);
@@ -27,6 +29,22 @@ void dispatch_explain(struct core *core, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(core->explanation, sizeof core->explanation, format, arguments);
     va_end(arguments);
+}
+
+struct queue *dispatch_find_queue(struct core *core, struct wire_bytes name)
+{
+    struct queue *queue = queue_find(core, name);
+    if (queue == NULL)
+        dispatch_explain(core, "there is no queue %.*s", (int)name.bytes, (const char *)name.at);
+    return queue;
+}
+
+struct exchange *dispatch_find_exchange(struct core *core, struct wire_bytes name)
+{
+    struct exchange *exchange = exchange_find(core, name);
+    if (exchange == NULL)
+        dispatch_explain(core, "there is no exchange %.*s", (int)name.bytes, (const char *)name.at);
+    return exchange;
 }
 
 /* From here on a status closes the connection instead of refusing one frame. */

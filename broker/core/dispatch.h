@@ -9,7 +9,9 @@
 #include "protocol/frame.h"
 
 struct core;
+struct exchange;
 struct peer;
+struct queue;
 
 /* Carries out one frame of an admitted peer, in its own phase. */
 void dispatch_frame(struct peer *peer, const struct frame *frame);
@@ -17,6 +19,11 @@ void dispatch_frame(struct peer *peer, const struct frame *frame);
 /* What a refusal says beyond its status; printf-like, for the handler that is about to refuse. */
 void dispatch_explain(struct core *core, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* What a frame names, found for its handler. NULL: there is no such thing, and the refusal says
+ * which. */
+struct queue *dispatch_find_queue(struct core *core, struct wire_bytes name);
+struct exchange *dispatch_find_exchange(struct core *core, struct wire_bytes name);
 
 /* One handler for each frame that clients send; a missing one does not link. */
 #define HANDLER_OF_CLIENT(name)                                                                    \

@@ -129,7 +129,6 @@ enum status handle_auth(struct peer *peer, const struct frame *frame)
         return STATUS_AUTHENTICATION_FAILED;
     enum status status = STATUS_AUTHENTICATION_FAILED;
     if (text_is(auth->mechanism, mechanisms(peer)) && auth->mechanism.bytes > 0) {
-        peer->is_administrator = peer->origin->is_administrator;
         status = admit(peer, peer->origin->is_unix ? peer->origin->text : "anonymous");
     }
     /* Whatever keeps a peer out ends its connection. */

@@ -9,12 +9,9 @@ enum status handle_consume(struct peer *peer, const struct frame *frame)
 {
     const struct frame_consume *consume = &frame->as.consume;
     struct core *core = peer->core;
-    struct queue *queue = queue_find(core, consume->queue);
-    if (queue == NULL) {
-        dispatch_explain(core, "there is no queue %.*s", (int)consume->queue.bytes,
-                         (const char *)consume->queue.at);
+    struct queue *queue = dispatch_find_queue(core, consume->queue);
+    if (queue == NULL)
         return STATUS_NO_QUEUE;
-    }
     return core->is_draining ? STATUS_DRAINING : consumer_open(peer, queue, consume);
 }
 
@@ -25,12 +22,9 @@ enum status handle_subscribe(struct peer *peer, const struct frame *frame)
     enum status status = topic_check_pattern(subscribe->pattern);
     if (status != STATUS_OK)
         return status;
-    struct exchange *exchange = exchange_find(core, subscribe->exchange);
-    if (exchange == NULL) {
-        dispatch_explain(core, "there is no exchange %.*s", (int)subscribe->exchange.bytes,
-                         (const char *)subscribe->exchange.at);
+    struct exchange *exchange = dispatch_find_exchange(core, subscribe->exchange);
+    if (exchange == NULL)
         return STATUS_NO_EXCHANGE;
-    }
     return core->is_draining ? STATUS_DRAINING : consumer_subscribe(peer, exchange, subscribe);
 }
 

@@ -43,25 +43,13 @@ enum status handle_exchange_create(struct peer *peer, const struct frame *frame)
     return STATUS_OK;
 }
 
-static enum status find_exchange(struct peer *peer, struct wire_bytes name,
-                                 struct exchange **exchange)
-{
-    *exchange = exchange_find(peer->core, name);
-    if (*exchange != NULL)
-        return STATUS_OK;
-    dispatch_explain(peer->core, "there is no exchange %.*s", (int)name.bytes,
-                     (const char *)name.at);
-    return STATUS_NO_EXCHANGE;
-}
-
 enum status handle_exchange_delete(struct peer *peer, const struct frame *frame)
 {
     const struct frame_exchange_delete *delete = &frame->as.exchange_delete;
     struct core *core = peer->core;
-    struct exchange *exchange;
-    enum status status = find_exchange(peer, delete->exchange, &exchange);
-    if (status != STATUS_OK)
-        return status;
+    struct exchange *exchange = dispatch_find_exchange(core, delete->exchange);
+    if (exchange == NULL)
+        return STATUS_NO_EXCHANGE;
     if ((frame->header.flags & FLAG_IF_UNUSED) != 0 &&
         (exchange->binding_count > 0 || exchange->live_count > 0))
         return STATUS_IN_USE;
@@ -70,7 +58,7 @@ enum status handle_exchange_delete(struct peer *peer, const struct frame *frame)
         return STATUS_OK;
     }
     struct operation_exchange_gone operation = {exchange->number};
-    status = recorder_append_exchange_gone(core, peer, &operation, NULL);
+    enum status status = recorder_append_exchange_gone(core, peer, &operation, NULL);
     if (status != STATUS_OK)
         return status;
     apply_exchange_gone(core, &operation);
@@ -84,15 +72,12 @@ static enum status find_ends(struct peer *peer, const struct frame_bind *bind,
     enum status status = topic_check_pattern(bind->pattern);
     if (status != STATUS_OK)
         return status;
-    status = find_exchange(peer, bind->exchange, exchange);
-    if (status != STATUS_OK)
-        return status;
-    *queue = queue_find(peer->core, bind->queue);
-    if (*queue == NULL) {
-        dispatch_explain(peer->core, "there is no queue %.*s", (int)bind->queue.bytes,
-                         (const char *)bind->queue.at);
+    *exchange = dispatch_find_exchange(peer->core, bind->exchange);
+    if (*exchange == NULL)
+        return STATUS_NO_EXCHANGE;
+    *queue = dispatch_find_queue(peer->core, bind->queue);
+    if (*queue == NULL)
         return STATUS_NO_QUEUE;
-    }
     return (*queue)->owner == NULL || (*queue)->owner == peer ? STATUS_OK : STATUS_EXCLUSIVE;
 }
 

@@ -100,12 +100,9 @@ enum status handle_queue_create(struct peer *peer, const struct frame *frame)
 
 static enum status find(struct peer *peer, struct wire_bytes name, struct queue **queue)
 {
-    *queue = queue_find(peer->core, name);
-    if (*queue == NULL) {
-        dispatch_explain(peer->core, "there is no queue %.*s", (int)name.bytes,
-                         (const char *)name.at);
+    *queue = dispatch_find_queue(peer->core, name);
+    if (*queue == NULL)
         return STATUS_NO_QUEUE;
-    }
     return (*queue)->owner == NULL || (*queue)->owner == peer ? STATUS_OK : STATUS_EXCLUSIVE;
 }
 

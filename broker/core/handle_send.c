@@ -14,10 +14,8 @@ static struct queue *find_queue(struct peer *peer, struct wire_bytes name)
     if (last != NULL && last->name_bytes == name.bytes &&
         memcmp(last->name, name.at, name.bytes) == 0)
         return last;
-    struct queue *queue = queue_find(core, name);
-    if (queue == NULL)
-        dispatch_explain(core, "there is no queue %.*s", (int)name.bytes, (const char *)name.at);
-    else
+    struct queue *queue = dispatch_find_queue(core, name);
+    if (queue != NULL)
         core->last_queue = queue;
     return queue;
 }
@@ -84,12 +82,9 @@ enum status handle_publish(struct peer *peer, const struct frame *frame)
         status = topic_check_key(publish->key);
     if (status != STATUS_OK)
         return status;
-    struct exchange *exchange = exchange_find(core, publish->exchange);
-    if (exchange == NULL) {
-        dispatch_explain(core, "there is no exchange %.*s", (int)publish->exchange.bytes,
-                         (const char *)publish->exchange.at);
+    struct exchange *exchange = dispatch_find_exchange(core, publish->exchange);
+    if (exchange == NULL)
         return STATUS_NO_EXCHANGE;
-    }
     struct accept accept = {.peer = peer,
                             .is_transient = (frame->header.flags & FLAG_TRANSIENT) != 0,
                             .is_event = true,

@@ -195,8 +195,7 @@ struct peer {
     bool is_dirty;
     bool is_in_line;
     bool is_owed_credit;
-    bool is_full; /* output above unsent_bytes_max: consumers wait */
-    bool is_administrator;
+    bool is_full;     /* output above unsent_bytes_max: consumers wait */
     bool is_admitted; /* authenticated once; not counted among the unknown any more */
     bool has_magic;
     bool is_leaving;     /* said CLOSE; goes once its answers are given */
@@ -328,7 +327,6 @@ struct core {
 
     bool is_draining;
     bool is_anonymous_allowed;
-    bool is_recovering;
     bool has_more;
     bool is_credit_withheld;
     struct buffer spares[CORE_SPARE_OUTPUTS]; /* empty outputs to be used again */

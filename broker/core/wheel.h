@@ -35,11 +35,6 @@ typedef void (*wheel_fire_fn)(void *argument, struct wheel_timer *timer);
 
 void wheel_init(struct wheel *wheel, uint64_t now_ms);
 
-static inline bool wheel_timer_is_armed(const struct wheel_timer *timer)
-{
-    return timer->link != NULL;
-}
-
 /* Fires at the first wheel_run at or after due_ms, at most WHEEL_TICK_MS late. Arms anew when it
  * was armed already. */
 void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t due_ms);
