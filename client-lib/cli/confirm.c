@@ -6,7 +6,7 @@
 
 #include "client-lib/cli/report.h"
 
-int confirm_ask(const struct arguments *arguments, const char *question)
+static int confirm_ask(const struct arguments *arguments, const char *question)
 {
     char answer[16];
     if (arguments_has(arguments, OPTION_YES))
@@ -21,4 +21,10 @@ int confirm_ask(const struct arguments *arguments, const char *question)
         return EXIT_OK;
     report_say("nothing was done");
     return EXIT_FAILED;
+}
+
+int confirm_open(struct contact *contact, const struct arguments *arguments, const char *question)
+{
+    int code = confirm_ask(arguments, question);
+    return code == EXIT_OK ? contact_open_plain(contact, arguments) : code;
 }

@@ -89,10 +89,7 @@ int verb_exchange_delete(const struct arguments *arguments)
     char question[512];
     const char *exchange = arguments->words[0];
     snprintf(question, sizeof question, "Delete exchange '%s' and its bindings?", exchange);
-    int code = confirm_ask(arguments, question);
-    if (code != EXIT_OK)
-        return code;
-    code = contact_open_plain(&contact, arguments);
+    int code = confirm_open(&contact, arguments, question);
     if (code != EXIT_OK)
         return code;
     enum herald_delete condition =

@@ -91,10 +91,7 @@ int verb_queue_purge(const struct arguments *arguments)
     char question[512];
     const char *queue = arguments->words[0];
     snprintf(question, sizeof question, "Throw away all waiting messages of queue '%s'?", queue);
-    int code = confirm_ask(arguments, question);
-    if (code != EXIT_OK)
-        return code;
-    code = contact_open_plain(&contact, arguments);
+    int code = confirm_open(&contact, arguments, question);
     if (code != EXIT_OK)
         return code;
     return finish(&contact, herald_queue_purge(contact.client, queue, CONTACT_ANSWER_MS), queue);
@@ -117,10 +114,7 @@ int verb_queue_delete(const struct arguments *arguments)
     char question[512];
     const char *queue = arguments->words[0];
     snprintf(question, sizeof question, "Delete queue '%s' with all that is in it?", queue);
-    int code = confirm_ask(arguments, question);
-    if (code != EXIT_OK)
-        return code;
-    code = contact_open_plain(&contact, arguments);
+    int code = confirm_open(&contact, arguments, question);
     if (code != EXIT_OK)
         return code;
     enum herald_status status =
