@@ -77,6 +77,7 @@ enum status startup_recover(const struct startup *startup, struct disk **disk,
     progress.said_ms = clock_now_ms(&progress.clock);
     struct journal_failure failure;
     memset(&failure, 0, sizeof failure);
+    core_count_homes(startup->core, journal);
     status = journal_open(journal, opened, &startup->journal_options,
                           &(struct journal_reader){on_record, &progress}, &failure);
     if (status != STATUS_OK) {

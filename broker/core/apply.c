@@ -9,23 +9,31 @@
 #include "broker/core/queue.h"
 #include "broker/core/state.h"
 
-void home_add(struct core *core, uint64_t position)
+/* --- what records name -----------------------------------------------------------------------
+ *
+ * Whatever is live is stated again later than it was first, so while recovery reads the journal an
+ * operation may name an object whose definition only comes behind it. It gets one without a name;
+ * the definition gives it its name, or the record of its end takes it away again. Live there is
+ * none such.
+ */
+
+static struct queue *queue_named(struct core *core, uint32_t number)
 {
-    if (core->journal != NULL && position > 0)
-        journal_home_add(core->journal, position, 1);
+    struct queue *queue = queue_find_number(core, number);
+    return queue != NULL ? queue : queue_new(core, QUEUE_DURABLE, number, wire_bytes_of(NULL, 0));
 }
 
-void home_remove(struct core *core, uint64_t position)
+static struct exchange *exchange_named(struct core *core, uint32_t number)
 {
-    if (core->journal != NULL && position > 0)
-        journal_home_remove(core->journal, position, 1);
+    struct exchange *exchange = exchange_find_number(core, number);
+    return exchange != NULL ? exchange
+                            : exchange_new(core, EXCHANGE_DURABLE, number, wire_bytes_of(NULL, 0));
 }
 
-static void home_move(struct core *core, uint64_t *home, uint64_t position)
+static struct client *client_named(struct core *core, uint32_t number)
 {
-    home_add(core, position);
-    home_remove(core, *home);
-    *home = position;
+    struct client *client = client_find_number(core, number);
+    return client != NULL ? client : client_new(core, number, wire_bytes_of(NULL, 0));
 }
 
 /* --- messages -----------------------------------------------------------------------------------
@@ -37,47 +45,115 @@ void apply_message_to(struct core *core, struct queue *queue, uint64_t number, u
     index_append(&queue->index, number, word, bytes);
     queue->bytes += bytes;
     queue->accepted_total++;
-    home_add(core, place_position(word));
+    home_add_place(core, place_position(word), bytes, 0);
 }
 
-void apply_message(struct core *core, const struct operation_message *operation, uint64_t word)
+static struct attempted *find_attempted(const struct queue *queue, uint64_t number)
+{
+    struct attempted *attempted;
+    HASH_FIND(hh, queue->attempted, &number, sizeof number, attempted);
+    return attempted;
+}
+
+static struct parked *find_parked(const struct queue *queue, uint64_t number)
+{
+    struct parked *parked;
+    HASH_FIND(hh, queue->parked, &number, sizeof number, parked);
+    return parked;
+}
+
+static void attempted_remove(struct core *core, struct queue *queue, struct attempted *attempted)
+{
+    home_end(core, &attempted->home);
+    HASH_DEL(queue->attempted, attempted);
+    free(attempted);
+}
+
+static void parked_meet(struct core *core, struct parked *parked, uint64_t word, uint32_t bytes)
+{
+    home_add_place(core, place_position(word), bytes, 0);
+    if (parked->word != 0)
+        home_remove_place(core, place_position(parked->word), parked->bytes);
+    parked->word = word;
+    parked->bytes = bytes;
+}
+
+/* The place keeps its flags and gets the message's new position. */
+static void place_move(struct core *core, struct index_at at, uint64_t word, uint32_t bytes)
+{
+    home_add_place(core, place_position(word), bytes, 0);
+    home_remove_place(core, place_position(at.found->word), at.found->bytes);
+    at.found->word = (at.found->word & PLACE_FLAGS) | word;
+    at.found->bytes = bytes;
+}
+
+static enum status message_into(struct core *core, struct queue *queue, uint64_t number,
+                                uint64_t word, uint32_t bytes)
+{
+    struct parked *parked = find_parked(queue, number);
+    if (parked != NULL) {
+        parked_meet(core, parked, word, bytes);
+        return STATUS_OK;
+    }
+    struct index_at at = index_find(&queue->index, number);
+    if (at.found != NULL) {
+        place_move(core, at, word, bytes);
+        return STATUS_OK;
+    }
+    if (index_reserve(&queue->index, number) != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    if (find_attempted(queue, number) != NULL)
+        word |= PLACE_ATTEMPTED;
+    apply_message_to(core, queue, number, word, bytes);
+    return STATUS_OK;
+}
+
+enum status apply_message(struct core *core, const struct operation_message *operation,
+                          uint64_t word)
 {
     if (operation->number >= core->next_message)
         core->next_message = operation->number + 1;
     uint32_t bytes = message_counted_bytes(operation);
     for (uint32_t i = 0; i + 4 <= operation->queues.bytes; i += 4) {
-        struct queue *queue = queue_find_number(core, wire_load_u32(operation->queues.at + i));
-        if (queue != NULL)
-            apply_message_to(core, queue, operation->number, word, bytes);
+        struct queue *queue = queue_named(core, wire_load_u32(operation->queues.at + i));
+        if (queue == NULL)
+            return STATUS_NO_MEMORY;
+        enum status status = message_into(core, queue, operation->number, word, bytes);
+        if (status != STATUS_OK)
+            return status;
     }
-}
-
-static void attempted_remove(struct core *core, struct queue *queue, uint64_t number)
-{
-    struct attempted *attempted;
-    HASH_FIND(hh, queue->attempted, &number, sizeof number, attempted);
-    if (attempted == NULL)
-        return;
-    home_remove(core, attempted->home);
-    HASH_DEL(queue->attempted, attempted);
-    free(attempted);
+    return STATUS_OK;
 }
 
 void place_remove(struct core *core, struct queue *queue, struct index_at at)
 {
     uint64_t word = at.found->word;
     queue->bytes -= at.found->bytes;
-    if ((word & PLACE_ATTEMPTED) != 0)
-        attempted_remove(core, queue, index_number(&queue->index, at));
+    if ((word & PLACE_ATTEMPTED) != 0) {
+        struct attempted *attempted = find_attempted(queue, index_number(&queue->index, at));
+        if (attempted != NULL)
+            attempted_remove(core, queue, attempted);
+    }
     if ((word & PLACE_OUT) != 0)
         queue->out_count--;
     if ((word & PLACE_TRANSIENT) != 0) {
         queue->transient_count--;
         message_unref(core, place_message(word));
     } else {
-        home_remove(core, place_position(word));
+        home_remove_place(core, place_position(word), at.found->bytes);
     }
     index_remove(&queue->index, at);
+}
+
+/* Recovery: attempts of messages that were settled before their place was seen. */
+static void settle_unmet(struct core *core, struct queue *queue,
+                         const struct operation_settle *operation)
+{
+    struct attempted *attempted;
+    struct attempted *next;
+    HASH_ITER (hh, queue->attempted, attempted, next)
+        if (attempted->number >= operation->first && attempted->number <= operation->last)
+            attempted_remove(core, queue, attempted);
 }
 
 void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation)
@@ -88,52 +164,65 @@ void apply_settle(struct core *core, struct queue *queue, const struct operation
         place_remove(core, queue, at);
         at = next;
     }
+    if (queue->has_unmet)
+        settle_unmet(core, queue, operation);
+}
+
+static struct parked *parked_new(struct queue *queue, uint64_t number)
+{
+    struct parked *parked = calloc(1, sizeof *parked);
+    if (parked == NULL)
+        return NULL;
+    parked->number = number;
+    HASH_ADD(hh, queue->parked, number, sizeof parked->number, parked);
+    return parked;
 }
 
 void apply_park(struct core *core, struct queue *queue, const struct operation_park *operation,
                 uint64_t position)
 {
-    struct index_at at = index_find(&queue->index, operation->number);
-    struct parked *parked = at.found != NULL ? calloc(1, sizeof *parked) : NULL;
+    struct parked *parked = find_parked(queue, operation->number);
+    if (parked == NULL)
+        parked = parked_new(queue, operation->number);
     if (parked == NULL)
         return;
-    parked->number = operation->number;
-    parked->word = at.found->word & ~(PLACE_OUT | PLACE_ATTEMPTED);
-    parked->bytes = at.found->bytes;
-    parked->home = position;
-    home_add(core, position);
-    home_add(core, place_position(parked->word)); /* place_remove takes the place's own away */
+    home_move(core, &parked->home, position, (uint32_t)record_size_park(operation));
+    struct index_at at = index_find(&queue->index, operation->number);
+    if (at.found == NULL)
+        return; /* it was parked already, or its message comes later */
+    parked_meet(core, parked, at.found->word & ~PLACE_FLAGS, at.found->bytes);
     place_remove(core, queue, at);
-    HASH_ADD(hh, queue->parked, number, sizeof parked->number, parked);
 }
 
 void apply_attempt(struct core *core, struct queue *queue,
                    const struct operation_attempt *operation, uint64_t position)
 {
-    struct index_at at = index_find(&queue->index, operation->number);
-    if (at.found == NULL)
-        return;
-    struct attempted *attempted;
-    HASH_FIND(hh, queue->attempted, &operation->number, sizeof operation->number, attempted);
+    struct attempted *attempted = find_attempted(queue, operation->number);
     if (attempted == NULL) {
         attempted = calloc(1, sizeof *attempted);
         if (attempted == NULL)
             return;
         attempted->number = operation->number;
         HASH_ADD(hh, queue->attempted, number, sizeof attempted->number, attempted);
-        at.found->word |= PLACE_ATTEMPTED;
     }
     attempted->failed = operation->failed;
-    home_move(core, &attempted->home, position);
+    home_move(core, &attempted->home, position, (uint32_t)record_size_attempt(operation));
     if (position > queue->attempt_position)
         queue->attempt_position = position;
+    struct index_at at = index_find(&queue->index, operation->number);
+    if (at.found != NULL)
+        at.found->word |= PLACE_ATTEMPTED;
+    else
+        queue->has_unmet = true;
 }
 
 void apply_mark(struct core *core, struct queue *queue, const struct operation_mark *operation,
                 uint64_t position)
 {
+    /* A mark is only set anew when the one before is on disk. */
+    queue->mark_before = queue->mark;
     queue->mark = operation->number;
-    home_move(core, &queue->mark_position, position);
+    home_move(core, &queue->mark_home, position, (uint32_t)record_size_mark(operation));
 }
 
 /* --- definitions --------------------------------------------------------------------------------
@@ -141,16 +230,12 @@ void apply_mark(struct core *core, struct queue *queue, const struct operation_m
 
 void apply_queue(struct core *core, const struct operation_queue *operation, uint64_t position)
 {
-    struct queue *queue = queue_find_number(core, operation->queue);
-    if (queue == NULL)
-        queue = queue_new(core, QUEUE_DURABLE, operation->queue, operation->name);
-    if (queue == NULL)
+    struct queue *queue = queue_named(core, operation->queue);
+    if (queue == NULL || queue_set_name(core, queue, operation->name) != STATUS_OK)
         return;
     queue->is_auto_delete = (operation->flags & FLAG_QUEUE_AUTO_DELETE) != 0;
     queue_set(queue, operation->settings);
-    /* Messages and bindings name the queue by its number: the operation that made it must be found
-     * before them, however often it is changed afterwards. */
-    home_move(core, queue->home == 0 ? &queue->home : &queue->settings_home, position);
+    home_move(core, &queue->home, position, (uint32_t)record_size_queue(operation));
     if (operation->queue >= core->next_queue)
         core->next_queue = operation->queue + 1;
 }
@@ -165,12 +250,10 @@ void apply_queue_gone(struct core *core, const struct operation_queue_gone *oper
 void apply_exchange(struct core *core, const struct operation_exchange *operation,
                     uint64_t position)
 {
-    struct exchange *exchange = exchange_find_number(core, operation->exchange);
-    if (exchange == NULL)
-        exchange = exchange_new(core, EXCHANGE_DURABLE, operation->exchange, operation->name);
-    if (exchange == NULL)
+    struct exchange *exchange = exchange_named(core, operation->exchange);
+    if (exchange == NULL || exchange_set_name(core, exchange, operation->name) != STATUS_OK)
         return;
-    home_move(core, &exchange->home, position);
+    home_move(core, &exchange->home, position, (uint32_t)record_size_exchange(operation));
     if (operation->exchange >= core->next_exchange)
         core->next_exchange = operation->exchange + 1;
 }
@@ -184,8 +267,8 @@ void apply_exchange_gone(struct core *core, const struct operation_exchange_gone
 
 void apply_binding(struct core *core, const struct operation_binding *operation, uint64_t position)
 {
-    struct exchange *exchange = exchange_find_number(core, operation->exchange);
-    struct queue *queue = queue_find_number(core, operation->queue);
+    struct exchange *exchange = exchange_named(core, operation->exchange);
+    struct queue *queue = queue_named(core, operation->queue);
     if (exchange != NULL && queue != NULL)
         exchange_bind(core, exchange, queue, operation->pattern, position);
 }
@@ -203,13 +286,12 @@ void apply_unbinding(struct core *core, const struct operation_unbinding *operat
 
 void apply_client(struct core *core, const struct operation_client *operation, uint64_t position)
 {
-    struct client *client = client_find_number(core, operation->client);
-    if (client == NULL)
-        client = client_new(core, operation->client, operation->name);
-    if (client == NULL)
+    struct client *client = client_named(core, operation->client);
+    if (client == NULL || client_set_name(core, client, operation->name) != STATUS_OK)
         return;
     client->answered = operation->answered;
-    home_move(core, &client->home, position);
+    home_end(core, &client->answered_home);
+    home_move(core, &client->home, position, (uint32_t)record_size_client(operation));
     if (operation->client >= core->next_client)
         core->next_client = operation->client + 1;
 }
@@ -217,16 +299,16 @@ void apply_client(struct core *core, const struct operation_client *operation, u
 void apply_answered(struct core *core, const struct operation_answered *operation,
                     uint64_t position)
 {
-    struct client *client = client_find_number(core, operation->client);
+    struct client *client = client_named(core, operation->client);
     if (client == NULL)
         return;
     client->answered = operation->tag;
-    home_move(core, &client->answered_home, position);
+    home_move(core, &client->answered_home, position, (uint32_t)record_size_answered(operation));
 }
 
 void apply_refused(struct core *core, const struct operation_refused *operation, uint64_t position)
 {
-    struct client *client = client_find_number(core, operation->client);
+    struct client *client = client_named(core, operation->client);
     if (client != NULL)
         client_add_refusal(core, client, operation, position);
 }
@@ -245,27 +327,14 @@ void apply_client_gone(struct core *core, const struct operation_client_gone *op
         client_free(core, client);
 }
 
-/* --- recovery -----------------------------------------------------------------------------------
+/* --- recovery and restating ---------------------------------------------------------------------
  */
-
-/* Recovery decides nothing; it reserves here what a handler would have reserved. */
-static enum status recover_message(struct core *core, const struct operation_message *operation,
-                                   uint64_t word)
-{
-    for (uint32_t i = 0; i + 4 <= operation->queues.bytes; i += 4) {
-        struct queue *queue = queue_find_number(core, wire_load_u32(operation->queues.at + i));
-        if (queue != NULL && index_reserve(&queue->index, operation->number) != STATUS_OK)
-            return STATUS_NO_MEMORY;
-    }
-    apply_message(core, operation, word);
-    return STATUS_OK;
-}
 
 static void recover_start(struct core *core, const struct operation_start *operation,
                           uint64_t position)
 {
     core->start_number = operation->start;
-    home_move(core, &core->start_home, position);
+    home_move(core, &core->start_home, position, (uint32_t)record_size_start(operation));
     if (operation->next_message > core->next_message)
         core->next_message = operation->next_message;
     if (operation->next_queue > core->next_queue)
@@ -276,11 +345,14 @@ static void recover_start(struct core *core, const struct operation_start *opera
         core->next_client = operation->next_client;
 }
 
-/* Operations on one place of a queue that may be gone. */
+/* Operations on one place. A settlement of what is gone needs no queue; the others speak of
+ * something that lives, or that a later record ends. */
 static void recover_place(struct core *core, const struct operation *operation, uint64_t position)
 {
     /* All of them begin with the queue's number. */
-    struct queue *queue = queue_find_number(core, operation->as.settle.queue);
+    uint32_t number = operation->as.settle.queue;
+    struct queue *queue = operation->type == OPERATION_SETTLE ? queue_find_number(core, number)
+                                                              : queue_named(core, number);
     if (queue == NULL)
         return;
     if (operation->type == OPERATION_SETTLE)
@@ -301,7 +373,7 @@ enum status apply_operation(struct core *core, const struct operation *operation
         recover_start(core, &operation->as.start, position);
         break;
     case OPERATION_MESSAGE:
-        return recover_message(core, &operation->as.message, place_word_durable(position, back));
+        return apply_message(core, &operation->as.message, place_word_durable(position, back));
     case OPERATION_SETTLE:
     case OPERATION_PARK:
     case OPERATION_ATTEMPT:

@@ -14,15 +14,18 @@ struct core;
 struct exchange;
 struct queue;
 
-/* Recovery: applies whatever the operation is. `back` is its distance from the record's beginning.
- * STATUS_NO_MEMORY only while recovering. */
+/* Recovery and restating: applies whatever the operation is. `back` is its distance from the
+ * record's beginning. The same operation again, or one that states an object as it is, only moves
+ * homes. STATUS_NO_MEMORY only while recovering. */
 enum status apply_operation(struct core *core, const struct operation *operation, uint64_t position,
                             uint32_t back);
 
-/* Appends the message to every durable queue it names that still is. */
-void apply_message(struct core *core, const struct operation_message *operation, uint64_t word);
+/* Puts the message into every durable queue it names; where it is already, its place moves to the
+ * new position. STATUS_NO_MEMORY only while recovering. */
+enum status apply_message(struct core *core, const struct operation_message *operation,
+                          uint64_t word);
 
-/* The same for one queue that is known already. */
+/* A new message at the end of one queue; index_reserve went before. */
 void apply_message_to(struct core *core, struct queue *queue, uint64_t number, uint64_t word,
                       uint32_t bytes);
 
@@ -49,11 +52,6 @@ void apply_answered(struct core *core, const struct operation_answered *operatio
 void apply_refused(struct core *core, const struct operation_refused *operation, uint64_t position);
 void apply_seen(struct core *core, const struct operation_seen *operation);
 void apply_client_gone(struct core *core, const struct operation_client_gone *operation);
-
-/* Homes: how many durable objects have theirs at a position. Before core_start nothing is counted;
- * core_start counts all at once. */
-void home_add(struct core *core, uint64_t position);
-void home_remove(struct core *core, uint64_t position);
 
 /* Takes one place out of a queue's index and everything that hangs on it: its home or its transient
  * message, its attempts, its counts. */

@@ -2,6 +2,7 @@
 #include "broker/core/client.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/core/apply.h"
 #include "broker/core/line.h"
@@ -10,22 +11,30 @@
 struct client *client_new(struct core *core, uint32_t number, struct wire_bytes name)
 {
     struct client *client = calloc(1, sizeof *client);
-    char *copy = malloc((size_t)name.bytes + 1);
-    if (client == NULL || copy == NULL) {
+    if (client == NULL)
+        return NULL;
+    if (name.bytes > 0 && client_set_name(core, client, name) != STATUS_OK) {
         free(client);
-        free(copy);
         return NULL;
     }
-    memcpy(copy, name.at, name.bytes);
-    copy[name.bytes] = '\0';
-    client->name = copy;
     client->number = number;
-    STAILQ_INIT(&client->refusals);
-    HASH_ADD_KEYPTR(by_name, core->clients_by_name, client->name, name.bytes, client);
+    TAILQ_INIT(&client->refusals);
     HASH_ADD(by_number, core->clients_by_number, number, sizeof client->number, client);
     TAILQ_INSERT_TAIL(&core->absent, client, absent_link);
     core->client_count++;
     return client;
+}
+
+enum status client_set_name(struct core *core, struct client *client, struct wire_bytes name)
+{
+    if (client->name != NULL)
+        return STATUS_OK;
+    char *copy = strndup((const char *)name.at, name.bytes);
+    if (copy == NULL)
+        return STATUS_NO_MEMORY;
+    client->name = copy;
+    HASH_ADD_KEYPTR(by_name, core->clients_by_name, client->name, name.bytes, client);
+    return STATUS_OK;
 }
 
 void client_free(struct core *core, struct client *client)
@@ -35,9 +44,10 @@ void client_free(struct core *core, struct client *client)
     else
         TAILQ_REMOVE(&core->absent, client, absent_link);
     client_forget_refusals(core, client, UINT64_MAX);
-    home_remove(core, client->home);
-    home_remove(core, client->answered_home);
-    HASH_DELETE(by_name, core->clients_by_name, client);
+    home_end(core, &client->home);
+    home_end(core, &client->answered_home);
+    if (client->name != NULL)
+        HASH_DELETE(by_name, core->clients_by_name, client);
     HASH_DELETE(by_number, core->clients_by_number, client);
     core->client_count--;
     free(client->name);
@@ -58,30 +68,56 @@ struct client *client_find_number(const struct core *core, uint32_t number)
     return client;
 }
 
+/* The refusal of a tag, or NULL and the one to stand before it. */
+static struct refusal *refusal_find(const struct client *client, uint64_t tag,
+                                    struct refusal **before)
+{
+    *before = NULL;
+    struct refusal *refusal;
+    TAILQ_FOREACH (refusal, &client->refusals, link) {
+        if (refusal->tag >= tag)
+            return refusal->tag == tag ? refusal : NULL;
+        *before = refusal;
+    }
+    return NULL;
+}
+
 void client_add_refusal(struct core *core, struct client *client,
                         const struct operation_refused *operation, uint64_t position)
 {
+    uint32_t bytes = (uint32_t)record_size_refused(operation);
+    struct refusal *before = TAILQ_LAST(&client->refusals, refusal_list);
+    if (before != NULL && before->tag >= operation->tag) {
+        struct refusal *stated = refusal_find(client, operation->tag, &before);
+        if (stated != NULL) {
+            home_move(core, &stated->home, position, bytes);
+            return;
+        }
+    }
     struct refusal *refusal = malloc(sizeof *refusal + operation->text.bytes + 1);
     if (refusal == NULL)
         return;
     refusal->tag = operation->tag;
-    refusal->home = position;
+    refusal->home = (struct home){0};
     refusal->code = operation->code;
     refusal->text_bytes = (uint16_t)operation->text.bytes;
     memcpy(refusal->text, operation->text.at, operation->text.bytes);
     refusal->text[operation->text.bytes] = '\0';
-    home_add(core, position);
-    STAILQ_INSERT_TAIL(&client->refusals, refusal, link);
+    home_move(core, &refusal->home, position, bytes);
+    if (before != NULL)
+        TAILQ_INSERT_AFTER(&client->refusals, before, refusal, link);
+    else
+        TAILQ_INSERT_HEAD(&client->refusals, refusal, link);
     client->refusal_count++;
 }
 
 void client_forget_refusals(struct core *core, struct client *client, uint64_t through)
 {
     struct refusal *refusal;
-    while ((refusal = STAILQ_FIRST(&client->refusals)) != NULL && refusal->tag <= through) {
-        STAILQ_REMOVE_HEAD(&client->refusals, link);
+    while ((refusal = TAILQ_FIRST(&client->refusals)) != NULL && refusal->tag <= through) {
+        TAILQ_REMOVE(&client->refusals, refusal, link);
         client->refusal_count--;
-        home_remove(core, refusal->home);
+        home_end(core, &refusal->home);
         free(refusal);
     }
 }
@@ -162,7 +198,7 @@ void client_repeat_answers(struct peer *peer)
     uint64_t needs = recorder_needs(peer->core);
     peer->line.next_first = peer->hello_seen + 1;
     struct refusal *refusal;
-    STAILQ_FOREACH (refusal, &client->refusals, link) {
+    TAILQ_FOREACH (refusal, &client->refusals, link) {
         if (refusal->tag > peer->hello_seen)
             line_refuse(peer, refusal->tag, (enum status)refusal->code, refusal->text, needs);
     }
@@ -210,7 +246,7 @@ enum status client_seen(struct peer *peer, uint64_t through)
     struct client *client = peer->client;
     if (client == NULL)
         return STATUS_OK;
-    const struct refusal *oldest = STAILQ_FIRST(&client->refusals);
+    const struct refusal *oldest = TAILQ_FIRST(&client->refusals);
     if (oldest == NULL || oldest->tag > through)
         return STATUS_OK;
     struct core *core = peer->core;

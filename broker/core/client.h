@@ -11,8 +11,12 @@
 #include "broker/core/state.h"
 #include "broker/store/record.h"
 
-/* In the directory, absent. NULL when memory ran out. */
+/* In the directory, absent; without a name only by its number. NULL when memory ran out. */
 struct client *client_new(struct core *core, uint32_t number, struct wire_bytes name);
+
+/* Gives a name to one that has none yet. STATUS_OK or STATUS_NO_MEMORY. */
+enum status client_set_name(struct core *core, struct client *client, struct wire_bytes name);
+
 /* Its peer, if any, loses it. */
 void client_free(struct core *core, struct client *client);
 

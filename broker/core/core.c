@@ -58,17 +58,17 @@ void core_free(struct core *core)
     core->journal = NULL; /* homes are not counted any more */
     struct exchange *exchange;
     struct exchange *next_exchange;
-    HASH_ITER (by_name, core->exchanges_by_name, exchange, next_exchange)
+    HASH_ITER (by_number, core->exchanges_by_number, exchange, next_exchange)
         exchange_end(core, exchange);
     struct queue *queue;
     struct queue *next_queue;
-    HASH_ITER (by_name, core->queues_by_name, queue, next_queue)
+    HASH_ITER (by_number, core->queues_by_number, queue, next_queue)
         queue_end(core, queue, STATUS_GOODBYE);
     while (queue_work_off(core) || !TAILQ_EMPTY(&core->dying))
         continue;
     struct client *client;
     struct client *next_client;
-    HASH_ITER (by_name, core->clients_by_name, client, next_client)
+    HASH_ITER (by_number, core->clients_by_number, client, next_client)
         client_free(core, client);
     for (unsigned i = 0; i < core->spare_count; i++)
         buffer_deinit(&core->spares[i]);
@@ -76,10 +76,17 @@ void core_free(struct core *core)
     free(core);
 }
 
+void core_count_homes(struct core *core, struct journal *const *journal)
+{
+    core->opening = journal;
+}
+
 enum status core_on_record(void *context, uint64_t position, const unsigned char *at,
                            uint32_t bytes, uint64_t now_ms)
 {
     struct core *core = context;
+    if (core->opening != NULL)
+        core->journal = *core->opening;
     struct wire_reader r = wire_reader_of(at, bytes);
     (void)now_ms;
     for (;;) {
@@ -99,67 +106,50 @@ enum status core_on_record(void *context, uint64_t position, const unsigned char
  */
 
 /* Everything at or below the mark may have been handed out before. */
-static void count_places(struct core *core, struct queue *queue)
+static void flag_places(struct queue *queue)
 {
     struct index_at at = index_find_from(&queue->index, 0);
-    for (; at.found != NULL; at = index_next(&queue->index, at)) {
-        home_add(core, place_position(at.found->word));
-        if (index_number(&queue->index, at) <= queue->mark)
-            at.found->word |= PLACE_REDELIVERED;
-    }
+    for (; at.found != NULL && index_number(&queue->index, at) <= queue->mark;
+         at = index_next(&queue->index, at))
+        at.found->word |= PLACE_REDELIVERED;
 }
 
-static void count_queue(struct core *core, struct queue *queue)
+/* What was recovered must be whole: whatever is named has its definition, whatever is parked its
+ * message. */
+static enum status check_queue(struct queue *queue)
 {
-    home_add(core, queue->home);
-    home_add(core, queue->settings_home);
-    home_add(core, queue->mark_position);
+    if (queue->name == NULL)
+        return STATUS_CORRUPT;
     queue->mark_before = queue->mark;
     queue->handed_max = queue->mark;
     queue->accepted_total = 0;
-    count_places(core, queue);
+    flag_places(queue);
     struct parked *parked;
-    struct parked *next_parked;
-    HASH_ITER (hh, queue->parked, parked, next_parked) {
-        home_add(core, parked->home);
-        home_add(core, place_position(parked->word));
-    }
-    struct attempted *attempted;
-    struct attempted *next;
-    HASH_ITER (hh, queue->attempted, attempted, next)
-        home_add(core, attempted->home);
+    struct parked *next;
+    HASH_ITER (hh, queue->parked, parked, next)
+        if (parked->word == 0)
+            return STATUS_CORRUPT;
+    return STATUS_OK;
 }
 
-static void count_client(struct core *core, const struct client *client)
-{
-    home_add(core, client->home);
-    home_add(core, client->answered_home);
-    const struct refusal *refusal;
-    STAILQ_FOREACH (refusal, &client->refusals, link) {
-        home_add(core, refusal->home);
-    }
-}
-
-/* Recovery applies without counting homes; now all that survived is counted at once. */
-static void count_homes(struct core *core)
+static enum status check_recovered(struct core *core)
 {
     struct queue *queue;
     struct queue *next_queue;
-    HASH_ITER (by_name, core->queues_by_name, queue, next_queue)
-        count_queue(core, queue);
+    HASH_ITER (by_number, core->queues_by_number, queue, next_queue)
+        if (check_queue(queue) != STATUS_OK)
+            return STATUS_CORRUPT;
     struct exchange *exchange;
     struct exchange *next_exchange;
-    HASH_ITER (by_name, core->exchanges_by_name, exchange, next_exchange) {
-        home_add(core, exchange->home);
-        struct binding *binding;
-        struct binding *next;
-        HASH_ITER (hh, exchange->bindings, binding, next)
-            home_add(core, binding->home);
-    }
+    HASH_ITER (by_number, core->exchanges_by_number, exchange, next_exchange)
+        if (exchange->name == NULL)
+            return STATUS_CORRUPT;
     struct client *client;
     struct client *next_client;
-    HASH_ITER (by_name, core->clients_by_name, client, next_client)
-        count_client(core, client);
+    HASH_ITER (by_number, core->clients_by_number, client, next_client)
+        if (client->name == NULL)
+            return STATUS_CORRUPT;
+    return STATUS_OK;
 }
 
 static int compare_queues(const struct queue *a, const struct queue *b)
@@ -181,9 +171,7 @@ static enum status record_start(struct core *core)
     if (status != STATUS_OK)
         return status;
     recorder_close(core);
-    home_add(core, position);
-    home_remove(core, core->start_home);
-    core->start_home = position;
+    home_move(core, &core->start_home, position, (uint32_t)record_size_start(&operation));
     return STATUS_OK;
 }
 
@@ -191,12 +179,15 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
 {
     while (queue_work_off(core) || !TAILQ_EMPTY(&core->dying))
         continue;
+    core->opening = NULL;
     core->journal = journal;
     core->now_ms = now_ms;
     core->rate_at_ms = now_ms;
     core->durable_position = journal_durable_position(journal);
     wheel_init(&core->wheel, now_ms);
-    count_homes(core);
+    enum status status = check_recovered(core);
+    if (status != STATUS_OK)
+        return status;
     /* Lists are told in the order of numbers; from now on new ones come at the end. */
     HASH_SRT(by_number, core->queues_by_number, compare_queues);
     HASH_SRT(by_number, core->exchanges_by_number, compare_exchanges);
@@ -204,7 +195,6 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
         core->next_message += NUMBERS_LEFT_OUT;
     core->rate_number = core->next_message;
     core->start_number++;
-    core->start_home = 0; /* of the start before, not counted by this one */
     return record_start(core);
 }
 

@@ -4,7 +4,7 @@
  * what goes out stands in the output buffers of the peers. The daemon, the scenario tests and the
  * crash harness drive it in the same way:
  *
- *   core_new -> journal_open(..., core_on_record and core, ...) -> core_start
+ *   core_new -> core_count_homes -> journal_open(..., core_on_record and core, ...) -> core_start
  *   a round:  peer_receive ..., core_on_errand ..., core_end_of_round, write out the dirty peers
  *   core_drain -> rounds until core_is_drained -> core_stop -> core_free
  *
@@ -62,13 +62,18 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
 /* Peers must be gone. NULL is fine. The journal is not touched. */
 void core_free(struct core *core);
 
+/* Before journal_open: the journal, once it is set, counts the homes of what is recovered. Without
+ * this call nothing is counted, and the core can be looked at but not started. */
+void core_count_homes(struct core *core, struct journal *const *journal);
+
 /* Applies one record found by recovery: pass it to journal_open with the core as argument.
  * STATUS_CORRUPT for a record that this version cannot have written, STATUS_NO_MEMORY. */
 enum status core_on_record(void *core, uint64_t position, const unsigned char *at, uint32_t bytes,
                            uint64_t now_ms);
 
 /* Begins a new start on a journal that was just opened; the journal stays the caller's and must
- * outlive the core. `now_ms` is broker time. STATUS_NO_MEMORY, STATUS_DISK_FULL. */
+ * outlive the core. `now_ms` is broker time. STATUS_NO_MEMORY, STATUS_DISK_FULL; STATUS_CORRUPT
+ * when something is named in the journal that is nowhere defined. */
 enum status core_start(struct core *core, struct journal *journal, uint64_t now_ms);
 
 /* The number of this start, from 1. */

@@ -2,41 +2,50 @@
 #include "broker/core/exchange.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/core/apply.h"
 #include "broker/core/consumer.h"
 #include "broker/core/queue.h"
 #include "broker/core/route.h"
+#include "broker/store/record.h"
 #include "protocol/topic.h"
 
 struct exchange *exchange_new(struct core *core, enum exchange_kind kind, uint32_t number,
                               struct wire_bytes name)
 {
     struct exchange *exchange = calloc(1, sizeof *exchange);
-    char *copy = malloc((size_t)name.bytes + 1);
     struct route *route = route_new();
-    if (exchange == NULL || copy == NULL || route == NULL) {
+    if (exchange == NULL || route == NULL ||
+        (name.bytes > 0 && exchange_set_name(core, exchange, name) != STATUS_OK)) {
         free(exchange);
-        free(copy);
         route_free(route);
         return NULL;
     }
-    memcpy(copy, name.at, name.bytes);
-    copy[name.bytes] = '\0';
-    exchange->name = copy;
     exchange->number = number;
     exchange->kind = kind;
     exchange->route = route;
-    HASH_ADD_KEYPTR(by_name, core->exchanges_by_name, exchange->name, name.bytes, exchange);
     HASH_ADD(by_number, core->exchanges_by_number, number, sizeof exchange->number, exchange);
     return exchange;
+}
+
+enum status exchange_set_name(struct core *core, struct exchange *exchange, struct wire_bytes name)
+{
+    if (exchange->name != NULL)
+        return STATUS_OK;
+    char *copy = strndup((const char *)name.at, name.bytes);
+    if (copy == NULL)
+        return STATUS_NO_MEMORY;
+    exchange->name = copy;
+    HASH_ADD_KEYPTR(by_name, core->exchanges_by_name, exchange->name, name.bytes, exchange);
+    return STATUS_OK;
 }
 
 static void binding_end(struct core *core, struct exchange *exchange, struct binding *binding)
 {
     HASH_DEL(exchange->bindings, binding);
     LIST_REMOVE(binding, queue_link);
-    home_remove(core, binding->home);
+    home_end(core, &binding->home);
     exchange->binding_count--;
     core->binding_count--;
     binding->queue->binding_count--;
@@ -50,8 +59,9 @@ void exchange_end(struct core *core, struct exchange *exchange)
     struct binding *next;
     HASH_ITER (hh, exchange->bindings, binding, next)
         binding_end(core, exchange, binding);
-    home_remove(core, exchange->home);
-    HASH_DELETE(by_name, core->exchanges_by_name, exchange);
+    home_end(core, &exchange->home);
+    if (exchange->name != NULL)
+        HASH_DELETE(by_name, core->exchanges_by_name, exchange);
     HASH_DELETE(by_number, core->exchanges_by_number, exchange);
     route_free(exchange->route);
     free(exchange->name);
@@ -91,13 +101,13 @@ struct binding *exchange_find_binding(const struct exchange *exchange, const str
 }
 
 enum status exchange_bind(struct core *core, struct exchange *exchange, struct queue *queue,
-                          struct wire_bytes pattern, uint64_t home)
+                          struct wire_bytes pattern, uint64_t position)
 {
+    uint32_t bytes = (uint32_t)record_size_binding(
+        &(struct operation_binding){exchange->number, queue->number, pattern});
     struct binding *binding = exchange_find_binding(exchange, queue, pattern);
     if (binding != NULL) {
-        home_add(core, home);
-        home_remove(core, binding->home);
-        binding->home = home;
+        home_move(core, &binding->home, position, bytes);
         return STATUS_OK;
     }
     binding = malloc(sizeof *binding + 4 + pattern.bytes);
@@ -111,11 +121,11 @@ enum status exchange_bind(struct core *core, struct exchange *exchange, struct q
     }
     binding->exchange = exchange;
     binding->queue = queue;
-    binding->home = home;
+    binding->home = (struct home){0};
     binding->key_bytes = binding_key(binding->key, queue, pattern);
     HASH_ADD(hh, exchange->bindings, key, binding->key_bytes, binding);
     LIST_INSERT_HEAD(&queue->bindings, binding, queue_link);
-    home_add(core, home);
+    home_move(core, &binding->home, position, bytes);
     exchange->binding_count++;
     core->binding_count++;
     queue->binding_count++;

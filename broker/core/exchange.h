@@ -15,7 +15,7 @@ struct binding {
     LIST_ENTRY(binding) queue_link;
     struct exchange *exchange;
     struct queue *queue;
-    uint64_t home; /* position of the BINDING operation; 0: transient */
+    struct home home; /* the BINDING operation */
     uint32_t key_bytes;
     unsigned char key[]; /* 4 bytes of queue number, then the pattern */
 };
@@ -26,7 +26,7 @@ struct exchange {
     char *name;
     uint32_t number;
     enum exchange_kind kind;
-    uint64_t home; /* position of the EXCHANGE operation */
+    struct home home; /* the EXCHANGE operation */
     struct route *route;
     struct binding *bindings; /* live subscriptions are not among them, only in the trie */
     uint32_t binding_count;
@@ -34,9 +34,12 @@ struct exchange {
     uint64_t published_total;
 };
 
-/* In the directory. NULL when memory ran out. */
+/* In the directory; without a name only by its number. NULL when memory ran out. */
 struct exchange *exchange_new(struct core *core, enum exchange_kind kind, uint32_t number,
                               struct wire_bytes name);
+
+/* Gives a name to one that has none yet. STATUS_OK or STATUS_NO_MEMORY. */
+enum status exchange_set_name(struct core *core, struct exchange *exchange, struct wire_bytes name);
 
 /* Takes it out of the directory with all bindings, ends its live subscriptions, and frees it. */
 void exchange_end(struct core *core, struct exchange *exchange);
@@ -47,9 +50,10 @@ struct exchange *exchange_find_number(const struct core *core, uint32_t number);
 struct binding *exchange_find_binding(const struct exchange *exchange, const struct queue *queue,
                                       struct wire_bytes pattern);
 
-/* Binds; `home` is 0 for a transient binding. The same again changes nothing. */
+/* Binds; `position` is that of the BINDING operation, 0 for a transient binding. The same again
+ * only moves its home. */
 enum status exchange_bind(struct core *core, struct exchange *exchange, struct queue *queue,
-                          struct wire_bytes pattern, uint64_t home);
+                          struct wire_bytes pattern, uint64_t position);
 
 /* Does nothing when there is no such binding. */
 void exchange_unbind(struct core *core, struct exchange *exchange, struct queue *queue,

@@ -27,6 +27,9 @@ enum {
 #define PLACE_TRANSIENT (UINT64_C(1) << 60)   /* the low bits are a struct message pointer */
 #define PLACE_ATTEMPTED (UINT64_C(1) << 59)   /* its queue counts failed attempts for it */
 
+/* All of them: what stays when a place moves to another position. */
+#define PLACE_FLAGS (~UINT64_C(0) << (PLACE_POSITION_BITS + PLACE_BACK_BITS))
+
 struct place {
     uint32_t delta; /* number above the base of its page */
     uint32_t bytes; /* size of the message as queues count it */

@@ -20,6 +20,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/core/apply.h"
 #include "broker/core/call.h"
@@ -42,29 +43,35 @@ struct queue *queue_new(struct core *core, enum queue_kind kind, uint32_t number
                         struct wire_bytes name)
 {
     struct queue *queue = calloc(1, sizeof *queue);
-    char *copy = malloc((size_t)name.bytes + 1);
-    if (queue == NULL || copy == NULL) {
-        free(queue);
-        free(copy);
+    if (queue == NULL)
         return NULL;
-    }
-    if (name.bytes > 0)
-        memcpy(copy, name.at, name.bytes);
-    copy[name.bytes] = '\0';
     queue->core = core;
-    queue->name = copy;
-    queue->name_bytes = name.bytes;
     queue->number = number;
     queue->kind = kind;
     queue->ref_count = 1;
     index_init(&queue->index);
     TAILQ_INIT(&queue->willing);
     LIST_INIT(&queue->bindings);
-    if (kind == QUEUE_LIVE)
-        return queue;
-    HASH_ADD_KEYPTR(by_name, core->queues_by_name, queue->name, name.bytes, queue);
-    HASH_ADD(by_number, core->queues_by_number, number, sizeof queue->number, queue);
+    if (name.bytes > 0 && queue_set_name(core, queue, name) != STATUS_OK) {
+        free(queue);
+        return NULL;
+    }
+    if (kind != QUEUE_LIVE)
+        HASH_ADD(by_number, core->queues_by_number, number, sizeof queue->number, queue);
     return queue;
+}
+
+enum status queue_set_name(struct core *core, struct queue *queue, struct wire_bytes name)
+{
+    if (queue->name != NULL)
+        return STATUS_OK;
+    char *copy = strndup((const char *)name.at, name.bytes);
+    if (copy == NULL)
+        return STATUS_NO_MEMORY;
+    queue->name = copy;
+    queue->name_bytes = name.bytes;
+    HASH_ADD_KEYPTR(by_name, core->queues_by_name, queue->name, name.bytes, queue);
+    return STATUS_OK;
 }
 
 void queue_ref(struct queue *queue)
@@ -258,16 +265,15 @@ static void mark_extend(struct core *core, struct queue *queue, uint64_t number)
     uint64_t position;
     if (recorder_append_mark(core, NULL, &operation, &position) != STATUS_OK)
         return;
-    queue->mark_before = queue->mark;
     apply_mark(core, queue, &operation, position);
 }
 
 bool queue_mark_covers(struct core *core, struct queue *queue, uint64_t number)
 {
-    if (queue->mark_position < core->durable_position &&
+    if (queue->mark_home.position < core->durable_position &&
         number + mark_ahead(core) / 2 > queue->mark)
         mark_extend(core, queue, number);
-    bool is_on_disk = queue->mark_position < core->durable_position;
+    bool is_on_disk = queue->mark_home.position < core->durable_position;
     return number <= (is_on_disk ? queue->mark : queue->mark_before);
 }
 
@@ -315,8 +321,8 @@ static void drop_tables(struct core *core, struct queue *queue)
     struct parked *next;
     HASH_ITER (hh, queue->parked, parked, next) {
         HASH_DEL(queue->parked, parked);
-        home_remove(core, parked->home);
-        home_remove(core, place_position(parked->word));
+        home_end(core, &parked->home);
+        home_remove_place(core, place_position(parked->word), parked->bytes);
         free(parked);
     }
 }
@@ -333,13 +339,12 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     exchange_unbind_queue(core, queue);
     leave_lists(core, queue);
     drop_tables(core, queue);
-    home_remove(core, queue->home);
-    home_remove(core, queue->settings_home);
-    home_remove(core, queue->mark_position);
-    if (queue->kind != QUEUE_LIVE) {
+    home_end(core, &queue->home);
+    home_end(core, &queue->mark_home);
+    if (queue->name != NULL)
         HASH_DELETE(by_name, core->queues_by_name, queue);
+    if (queue->kind != QUEUE_LIVE)
         HASH_DELETE(by_number, core->queues_by_number, queue);
-    }
     if (queue->index.live_count > 0)
         TAILQ_INSERT_TAIL(&core->dying, queue, pump_link); /* keeps the directory's reference */
     else

@@ -5,10 +5,13 @@
 #include "broker/core/state.h"
 #include "broker/store/record.h"
 
-/* A queue with a number and, unless it is QUEUE_LIVE, a name, in the directory, with one reference.
- * NULL when memory ran out. */
+/* A queue with one reference, in the directory by its number and, when it has one, its name; one
+ * that is QUEUE_LIVE is not. NULL when memory ran out. */
 struct queue *queue_new(struct core *core, enum queue_kind kind, uint32_t number,
                         struct wire_bytes name);
+
+/* Gives a name to one that has none yet. STATUS_OK or STATUS_NO_MEMORY. */
+enum status queue_set_name(struct core *core, struct queue *queue, struct wire_bytes name);
 
 void queue_ref(struct queue *queue);
 /* Frees the queue with its last reference; it must be gone then. */

@@ -12,6 +12,7 @@
 
 #include "broker/core/buffer.h"
 #include "broker/core/core.h"
+#include "broker/core/home.h"
 #include "broker/core/index.h"
 #include "broker/core/message.h"
 #include "broker/core/peer.h"
@@ -42,12 +43,12 @@ enum queue_overflow {
     QUEUE_DROP_OLDEST = 1,
 };
 
-/* A parked command: where it is and why. Kept in the order of its number. */
+/* A parked command: where it is and why. */
 struct parked {
     UT_hash_handle hh;
     uint64_t number;
-    uint64_t word;
-    uint64_t home; /* position of the PARK operation */
+    uint64_t word; /* position and `back` of its message; 0: that comes later (recovery) */
+    struct home home; /* the PARK operation */
     uint32_t bytes;
 };
 
@@ -55,7 +56,7 @@ struct parked {
 struct attempted {
     UT_hash_handle hh;
     uint64_t number;
-    uint64_t home; /* position of the ATTEMPT operation */
+    struct home home; /* the ATTEMPT operation */
     uint16_t failed;
 };
 
@@ -77,6 +78,7 @@ struct queue {
     bool is_in_pump;
     bool is_held;       /* in the held list: its head is not on disk yet */
     bool is_fetching;   /* bytes of its head are being read */
+    bool has_unmet;     /* attempts are known of messages that are not, see apply.c */
     bool had_consumer;  /* auto-delete begins with the last consumer's leaving */
     struct peer *owner; /* exclusive to this peer; NULL: to nobody */
     uint64_t count_max;
@@ -90,12 +92,11 @@ struct queue {
     uint64_t out_count; /* of them with consumers */
     uint64_t transient_count;
 
-    uint64_t home;          /* position of the first QUEUE operation: what names it comes after */
-    uint64_t settings_home; /* of a later one that changed its settings; 0: none */
-    uint64_t mark;          /* no message above was handed out ... */
-    uint64_t mark_position; /* ... as this MARK operation says; its home */
-    uint64_t mark_before;   /* the mark that is surely on disk, while the newer one may not be */
-    uint64_t handed_max;    /* highest number handed out in this start */
+    struct home home;      /* the QUEUE operation */
+    uint64_t mark;         /* no message above was handed out ... */
+    struct home mark_home; /* ... as this MARK operation says */
+    uint64_t mark_before;  /* the mark that is surely on disk, while the newer one may not be */
+    uint64_t handed_max;   /* highest number handed out in this start */
     uint64_t attempt_position; /* newest ATTEMPT operation: redeliveries rest on it */
     uint64_t missed;           /* QUEUE_LIVE: events lost since the last delivery */
 
@@ -225,9 +226,9 @@ struct peer {
 
 /* The refusals of a client that it has not seen yet, in the order of their tags. */
 struct refusal {
-    STAILQ_ENTRY(refusal) link;
+    TAILQ_ENTRY(refusal) link;
     uint64_t tag;
-    uint64_t home;
+    struct home home;
     uint16_t code;
     uint16_t text_bytes;
     char text[];
@@ -238,14 +239,14 @@ struct client {
     UT_hash_handle by_name;
     UT_hash_handle by_number;
     TAILQ_ENTRY(client) absent_link; /* those that left, oldest first */
-    STAILQ_HEAD(, refusal) refusals;
+    TAILQ_HEAD(refusal_list, refusal) refusals;
     uint32_t refusal_count;
     struct peer *peer; /* NULL: absent */
     char *name;
     uint32_t number;
     uint64_t answered;
-    uint64_t home;          /* of the CLIENT operation */
-    uint64_t answered_home; /* of the newest ANSWERED operation; 0: none */
+    struct home home;          /* the CLIENT operation */
+    struct home answered_home; /* the newest ANSWERED operation, if it is newer than that */
 };
 
 /* A call that waits for its outcome. */
@@ -279,11 +280,12 @@ struct core {
     core_note_fn note;
     void *note_context;
     struct journal *journal;
+    struct journal *const *opening; /* the one that recovery is reading */
     struct recorder recorder;
     uint64_t now_ms;
     uint64_t durable_position;
     uint32_t start_number;
-    uint64_t start_home;
+    struct home start_home;
 
     uint64_t next_message;
     uint32_t next_queue;

@@ -57,6 +57,7 @@ bool scene_start(struct scene *scene)
     scene->has_failed = false;
     scene->core = core_new(&scene->limits, on_note, NULL);
     assert(scene->core != NULL);
+    core_count_homes(scene->core, &scene->journal);
     enum status status =
         journal_open(&scene->journal, disk_sim_disk(scene->sim), &scene->options,
                      &(struct journal_reader){core_on_record, scene->core}, &scene->failure);
