@@ -6,7 +6,7 @@
 void home_end(struct core *core, struct home *home)
 {
     if (core->journal != NULL && home->position > 0)
-        journal_home_remove(core->journal, home->position, 1);
+        journal_home_remove(core->journal, home->position, 1, home->bytes);
     *home = (struct home){0};
 }
 
@@ -17,7 +17,7 @@ void home_move(struct core *core, struct home *home, uint64_t position, uint32_t
     struct home before = *home;
     *home = (struct home){position, bytes};
     if (core->journal != NULL)
-        journal_home_add(core->journal, position, 1);
+        journal_home_state(core->journal, position, 1, bytes, bytes);
     home_end(core, &before);
 }
 
@@ -26,12 +26,12 @@ void home_add_place(struct core *core, uint64_t position, uint32_t size, uint32_
     (void)size;
     (void)message_bytes;
     if (core->journal != NULL)
-        journal_home_add(core->journal, position, 1);
+        journal_home_state(core->journal, position, 1, 0, 0);
 }
 
 void home_remove_place(struct core *core, uint64_t position, uint32_t size)
 {
     (void)size;
     if (core->journal != NULL)
-        journal_home_remove(core->journal, position, 1);
+        journal_home_remove(core->journal, position, 1, 0);
 }

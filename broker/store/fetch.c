@@ -177,7 +177,7 @@ static void answer(struct fetch_list *list, struct homes *homes, enum status sta
     struct fetch_request *request;
     while ((request = TAILQ_FIRST(list)) != NULL) {
         TAILQ_REMOVE(list, request, link);
-        homes_remove(homes, request->record_position, 1);
+        homes_unpin(homes, request->record_position);
         request->on_fetch(request->argument, request->position, status);
         free(request);
     }

@@ -426,14 +426,28 @@ uint64_t journal_pending_bytes(const struct journal *journal)
     return journal->pending_bytes;
 }
 
-void journal_home_add(struct journal *journal, uint64_t position, uint32_t count)
+void journal_home_state(struct journal *journal, uint64_t position, uint32_t count, uint64_t weight,
+                        uint64_t bytes)
 {
-    homes_add(&journal->homes, position, count);
+    homes_state(&journal->homes, position, count, weight, bytes);
 }
 
-void journal_home_remove(struct journal *journal, uint64_t position, uint32_t count)
+void journal_home_remove(struct journal *journal, uint64_t position, uint32_t count,
+                         uint64_t weight)
 {
-    homes_remove(&journal->homes, position, count);
+    homes_remove(&journal->homes, position, count, weight);
+}
+
+struct journal_space journal_space(struct journal *journal)
+{
+    struct homes *homes = &journal->homes;
+    return (struct journal_space){
+        .used_bytes = (journal->write_segment - homes->first + 1) * journal->segment_bytes,
+        .live_bytes = homes_live_bytes(homes),
+        .oldest_used_bytes = journal->segment_bytes,
+        .oldest_live_bytes = homes_oldest_live_bytes(homes),
+        .is_full = journal->space.is_full,
+    };
 }
 
 const unsigned char *journal_peek(struct journal *journal, uint64_t position, size_t *bytes)
@@ -452,7 +466,7 @@ enum status journal_fetch(struct journal *journal, uint64_t record_position, uin
                                       .position = position,
                                       .on_fetch = on_fetch,
                                       .argument = argument};
-    homes_add(&journal->homes, record_position, 1);
+    homes_pin(&journal->homes, record_position);
     TAILQ_INSERT_TAIL(&journal->fetch.waiting, request, link);
     if (!journal->is_failed)
         post(journal, fetch_next(&journal->fetch, journal->durable_position));

@@ -61,7 +61,7 @@ struct journal_reader {
  * was changed for the first two. STATUS_NO_MEMORY. On failure *journal is NULL. The disk stays the
  * caller's and must outlive the journal.
  *
- * *journal is set before the first on_record, which may call journal_home_add and
+ * *journal is set before the first on_record, which may call journal_home_state and
  * journal_home_remove and nothing else. */
 enum status journal_open(struct journal **journal, const struct disk *disk,
                          const struct journal_options *options, const struct journal_reader *reader,
@@ -123,13 +123,29 @@ uint64_t journal_end_position(const struct journal *journal);
 /* Bytes of closed records that are not durable yet. */
 uint64_t journal_pending_bytes(const struct journal *journal);
 
-/* The journal's home count, by which the oldest segments are freed: how many durable objects have
- * their home at this position (any position within a record). A home may be removed only once the
- * record that ends or moves it is closed, because the next batch may say that the segment is needed
- * no more. Homes are added only where there is another one already or to records closed since the
- * last journal_round. */
-void journal_home_add(struct journal *journal, uint64_t position, uint32_t count);
-void journal_home_remove(struct journal *journal, uint64_t position, uint32_t count);
+/* The journal's homes, by which the oldest segments are freed: how many durable objects have their
+ * home at this position (any position within a record). A home may be removed only once the record
+ * that ends or moves it is closed, because the next batch may say that the segment is needed no
+ * more. Homes are stated only where there is another one already or by records closed since the
+ * last journal_round.
+ *
+ * `bytes` of the record here state `count` homes of together `weight`; the weight says what share
+ * of those bytes each of them is, and is given again when a home is removed. It may be 0. */
+void journal_home_state(struct journal *journal, uint64_t position, uint32_t count, uint64_t weight,
+                        uint64_t bytes);
+void journal_home_remove(struct journal *journal, uint64_t position, uint32_t count,
+                         uint64_t weight);
+
+/* What the journal takes and how much of it lives; cheap enough for every round. Segments that are
+ * about to be freed are no part of it. */
+struct journal_space {
+    uint64_t used_bytes; /* of all segments that are kept */
+    uint64_t live_bytes; /* estimated from the weights of the homes */
+    uint64_t oldest_used_bytes;
+    uint64_t oldest_live_bytes;
+    bool is_full;
+};
+struct journal_space journal_space(struct journal *journal);
 
 /* The bytes at a position within a record if they are in memory; *bytes reaches to the end of that
  * record or beyond it. The pointer holds until the next call of journal_round, journal_on_errand or

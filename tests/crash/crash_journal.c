@@ -46,7 +46,7 @@ static void settle_one(struct world *world)
     if (!world_append(world, RECORD_SETTLE, index, RECORD_HEAD_BYTES))
         return;
     oracle->record[index].is_settled = true;
-    journal_home_remove(world->journal, position, 1);
+    journal_home_remove(world->journal, position, 1, 1);
 }
 
 static void check_bytes(struct world *world, const struct appended *record)

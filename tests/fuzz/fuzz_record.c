@@ -43,7 +43,7 @@ static enum status on_record(void *argument, uint64_t position, const unsigned c
     wire_store_u64(head + 8, now_ms);
     seen->checksum = crc32c(crc32c(seen->checksum, head, sizeof head), at, bytes);
     seen->count++;
-    journal_home_add(seen->journal, position, 1);
+    journal_home_state(seen->journal, position, 1, 1, 1);
     return STATUS_OK;
 }
 
@@ -67,7 +67,7 @@ static void append_one(struct seen *seen, struct errand_line *line)
     assert(room != NULL);
     memset(room, 1, 100);
     journal_close_record(seen->journal, 100);
-    journal_home_add(seen->journal, position, 1);
+    journal_home_state(seen->journal, position, 1, 1, 1);
     enum status status = errand_line_settle(line, seen->journal, 1);
     assert(status == STATUS_OK && journal_durable_position(seen->journal) > position);
 }

@@ -60,9 +60,9 @@ static enum status on_record(void *argument, uint64_t position, const unsigned c
     }
     world->replayed++;
     if (record->kind == RECORD_SEND)
-        journal_home_add(world->journal, position, 1);
+        journal_home_state(world->journal, position, 1, 1, 1);
     else if (record->settles >= oracle->first)
-        journal_home_remove(world->journal, oracle->record[record->settles].position, 1);
+        journal_home_remove(world->journal, oracle->record[record->settles].position, 1, 1);
     return STATUS_OK;
 }
 
@@ -142,6 +142,6 @@ bool world_append(struct world *world, enum record_kind kind, size_t settles, ui
     journal_close_record(world->journal, bytes);
     oracle->count++;
     if (kind == RECORD_SEND)
-        journal_home_add(world->journal, record->position, 1);
+        journal_home_state(world->journal, record->position, 1, 1, 1);
     return true;
 }

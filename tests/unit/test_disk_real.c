@@ -180,7 +180,7 @@ START_TEST(test_journal_on_a_real_disk)
     for (size_t i = 0; i < 40; i++) {
         memset(journal_open_record(journal, 7000, JOURNAL_FRESH, &positions[i]), 7, 7000);
         journal_close_record(journal, 7000);
-        journal_home_add(journal, positions[i], 1);
+        journal_home_state(journal, positions[i], 1, 1, 1);
         ck_assert_int_eq(errand_line_settle(&line, journal, 5), STATUS_OK);
     }
     journal_free(journal);

@@ -35,7 +35,7 @@ static enum status on_record(void *argument, uint64_t position, const unsigned c
     f.positions[f.count] = position;
     f.bytes[f.count++] = bytes;
     if (f.keeps_homes)
-        journal_home_add(f.journal, position, 1);
+        journal_home_state(f.journal, position, 1, 1, 1);
     return STATUS_OK;
 }
 
@@ -82,7 +82,7 @@ static uint64_t append(size_t bytes)
     uint64_t position;
     ck_assert_ptr_nonnull(open_record(bytes, JOURNAL_FRESH, &position));
     journal_close_record(f.journal, bytes);
-    journal_home_add(f.journal, position, 1);
+    journal_home_state(f.journal, position, 1, 1, 1);
     return position;
 }
 
@@ -110,6 +110,27 @@ START_TEST(test_durable_only_after_the_commit)
     ck_assert_uint_gt(journal_durable_position(f.journal), third);
     ck_assert_uint_ge(journal_durable_position(f.journal), journal_end_position(f.journal));
     ck_assert_uint_eq(journal_pending_bytes(f.journal), 0);
+}
+END_TEST
+
+/* Live bytes follow the weights: a half of the weight, a half of the bytes that stated it. */
+START_TEST(test_live_bytes_are_estimated_from_weights)
+{
+    uint64_t position;
+    ck_assert_ptr_nonnull(open_record(1000, JOURNAL_FRESH, &position));
+    journal_close_record(f.journal, 1000);
+    struct journal_space space = journal_space(f.journal);
+    ck_assert_uint_eq(space.live_bytes, 0);
+    ck_assert_uint_eq(space.used_bytes, SEGMENT_BYTES);
+    journal_home_state(f.journal, position, 3, (uint64_t)3 << 34, 900);
+    journal_home_state(f.journal, position, 1, 0, 0);
+    ck_assert_uint_eq(journal_space(f.journal).live_bytes, 900);
+    journal_home_remove(f.journal, position, 1, (uint64_t)1 << 34);
+    space = journal_space(f.journal);
+    ck_assert_uint_eq(space.live_bytes, 600);
+    ck_assert_uint_eq(space.oldest_live_bytes, 600);
+    journal_home_remove(f.journal, position, 2, (uint64_t)2 << 34);
+    ck_assert_uint_eq(journal_space(f.journal).live_bytes, 0);
 }
 END_TEST
 
@@ -224,12 +245,12 @@ START_TEST(test_oldest_segments_go_when_nothing_is_at_home)
     uint64_t middle = positions[60] / SEGMENT_BYTES;
     for (size_t i = 0; i < 120; i++)
         if (positions[i] / SEGMENT_BYTES > middle)
-            journal_home_remove(f.journal, positions[i], 1);
+            journal_home_remove(f.journal, positions[i], 1, 1);
     settle();
     ck_assert_uint_eq(journal_figures(f.journal).segment_count, before);
     for (size_t i = 0; i < 120; i++)
         if (positions[i] / SEGMENT_BYTES < middle)
-            journal_home_remove(f.journal, positions[i], 1);
+            journal_home_remove(f.journal, positions[i], 1, 1);
     settle();
     uint64_t newest = journal_end_position(f.journal) / SEGMENT_BYTES;
     ck_assert_uint_le(journal_figures(f.journal).segment_count, newest - middle + 2);
@@ -252,7 +273,7 @@ START_TEST(test_no_file_goes_before_the_trim_is_durable)
     }
     for (size_t i = 0; i < count; i++)
         if (homes[i] / SEGMENT_BYTES == 1)
-            journal_home_remove(f.journal, homes[i], 1);
+            journal_home_remove(f.journal, homes[i], 1, 1);
     journal_round(f.journal, f.now_ms);
     while (errand_line_run_one(&f.line, f.journal, ERRAND_BACKGROUND) == STATUS_OK)
         journal_round(f.journal, f.now_ms);
@@ -367,7 +388,7 @@ START_TEST(test_full_disk_and_healing)
     uint64_t position;
     while (count < 400 && open_record(3000, JOURNAL_FRESH, &position) != NULL) {
         journal_close_record(f.journal, 3000);
-        journal_home_add(f.journal, position, 1);
+        journal_home_state(f.journal, position, 1, 1, 1);
         positions[count++] = position;
         settle();
         f.now_ms += 50;
@@ -383,7 +404,7 @@ START_TEST(test_full_disk_and_healing)
     ck_assert_uint_gt(journal_durable_position(f.journal), position);
     /* What they end makes room. */
     for (size_t i = 0; i < count; i++)
-        journal_home_remove(f.journal, positions[i], 1);
+        journal_home_remove(f.journal, positions[i], 1, 1);
     f.now_ms += 250;
     settle();
     f.now_ms += 250;
@@ -532,6 +553,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_durable_only_after_the_commit);
+    tcase_add_test(tcase, test_live_bytes_are_estimated_from_weights);
     tcase_add_test(tcase, test_one_batch_in_flight);
     tcase_add_test(tcase, test_recovers_what_was_appended);
     tcase_add_test(tcase, test_clean_stop_is_told);

@@ -34,7 +34,7 @@ static enum status on_record(void *argument, uint64_t position, const unsigned c
     (void)now_ms;
     (void)at;
     (void)bytes;
-    journal_home_add(f.journal, position, 1);
+    journal_home_state(f.journal, position, 1, 1, 1);
     f.found++;
     return STATUS_OK;
 }
@@ -61,7 +61,7 @@ static void append(const void *body, size_t bytes)
     ck_assert_ptr_nonnull(at);
     memcpy(at, body, bytes);
     journal_close_record(f.journal, bytes);
-    journal_home_add(f.journal, position, 1);
+    journal_home_state(f.journal, position, 1, 1, 1);
     ck_assert_int_eq(errand_line_settle(&f.line, f.journal, 1), STATUS_OK);
     f.batch_offset[f.appended++] = position % SEGMENT_BYTES - BATCH_HEADER_BYTES - 8;
 }
