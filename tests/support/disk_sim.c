@@ -20,31 +20,10 @@ static struct sim_inode *inode_new(struct disk_sim *sim)
     return inode;
 }
 
-void sim_image_resize(struct sim_image *image, size_t bytes)
-{
-    if (bytes > image->capacity) {
-        size_t capacity = bytes > 2 * image->capacity ? bytes : 2 * image->capacity;
-        image->at = realloc(image->at, capacity);
-        assert(image->at != NULL);
-        image->capacity = capacity;
-    }
-    if (bytes > image->bytes)
-        memset(image->at + image->bytes, 0, bytes - image->bytes);
-    image->bytes = bytes;
-}
-
-void sim_image_write(struct sim_image *image, const unsigned char *at, size_t bytes, size_t offset)
-{
-    if (bytes == 0)
-        return;
-    if (offset + bytes > image->bytes)
-        sim_image_resize(image, offset + bytes);
-    memcpy(image->at + offset, at, bytes);
-}
-
 static void write_free(struct sim_write *write)
 {
-    free(write->at);
+    if (write->held != NULL && --write->held->ref_count == 0)
+        free(write->held);
     free(write);
 }
 
@@ -71,9 +50,11 @@ static void remember(struct disk_sim *sim, struct sim_inode *inode, const struct
     assert(write != NULL);
     *write = *change;
     if (!change->is_resize) {
-        write->at = malloc(change->bytes);
-        assert(write->at != NULL);
-        memcpy(write->at, change->at, change->bytes);
+        write->held = malloc(sizeof *write->held + change->bytes);
+        assert(write->held != NULL);
+        write->held->ref_count = 1;
+        memcpy(write->held->at, change->at, change->bytes);
+        write->at = write->held->at;
     }
     write->order = sim->order++;
     TAILQ_INSERT_TAIL(&inode->pending, write, link);
@@ -133,6 +114,8 @@ static int operate(struct disk_sim *sim, enum disk_sim_operation kind)
         sim->is_stopped = true;
         return -EIO;
     }
+    if (sim->on_operation != NULL)
+        sim->on_operation(sim->on_operation_argument);
     uint64_t operation = sim->operation++;
     if (kind != DISK_SIM_READ && kind != DISK_SIM_LIST && kind != DISK_SIM_OPEN)
         sim->change_count++;
@@ -200,7 +183,7 @@ static int64_t sim_read(void *context, int file, void *at, size_t bytes, uint64_
         return 0;
     size_t left = inode->current.bytes - (size_t)offset;
     size_t count = bytes < left ? bytes : left;
-    memcpy(at, inode->current.at + offset, count);
+    sim_image_read(&inode->current, at, count, (size_t)offset);
     return (int64_t)count;
 }
 
@@ -231,13 +214,8 @@ static int64_t sim_write(void *context, int file, const void *at, size_t bytes, 
     sim->write_count++;
     if (error != 0 || (sim->short_every != 0 && sim->write_count % sim->short_every == 0))
         bytes = (bytes + 1) / 2;
-    struct sim_write write = {.bytes = bytes, .offset = (size_t)offset};
-    unsigned char *copy = malloc(bytes);
-    assert(copy != NULL);
-    memcpy(copy, at, bytes);
-    write.at = copy;
+    struct sim_write write = {.at = at, .bytes = bytes, .offset = (size_t)offset};
     remember(sim, inode, &write);
-    free(copy);
     return error != 0 ? error : (int64_t)bytes;
 }
 
@@ -394,8 +372,9 @@ void disk_sim_free(struct disk_sim *sim)
         return;
     for (size_t i = 0; i < sim->inode_count; i++) {
         sim_pending_clear(sim->inodes[i]);
-        free(sim->inodes[i]->current.at);
-        free(sim->inodes[i]->durable.at);
+        sim_image_free(&sim->inodes[i]->current);
+        sim_image_free(&sim->inodes[i]->durable);
+        free(sim->inodes[i]->flat);
         free(sim->inodes[i]);
     }
     sim_changes_clear(sim);
@@ -429,6 +408,12 @@ void disk_sim_crash_at(struct disk_sim *sim, uint64_t operation)
 bool disk_sim_is_stopped(const struct disk_sim *sim)
 {
     return sim->is_stopped;
+}
+
+void disk_sim_listen(struct disk_sim *sim, disk_sim_operation_fn on_operation, void *argument)
+{
+    sim->on_operation = on_operation;
+    sim->on_operation_argument = argument;
 }
 
 void disk_sim_fail_at(struct disk_sim *sim, uint64_t operation, unsigned kinds,

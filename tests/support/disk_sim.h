@@ -59,7 +59,8 @@ enum disk_sim_repeat { DISK_SIM_ONCE, DISK_SIM_FOREVER };
 struct disk_sim *disk_sim_new(uint64_t seed);
 void disk_sim_free(struct disk_sim *sim);
 
-/* A copy in the same state, without open files and without pending faults. */
+/* A copy in the same state, without open files, pending faults and a listener. Cheap: both share
+ * what neither of them changes. */
 struct disk_sim *disk_sim_clone(const struct disk_sim *sim);
 
 /* The door to it; as long as the sim lives. */
@@ -74,6 +75,11 @@ uint64_t disk_sim_changes(const struct disk_sim *sim);
 /* The world stops before this operation. UINT64_MAX: never. */
 void disk_sim_crash_at(struct disk_sim *sim, uint64_t operation);
 bool disk_sim_is_stopped(const struct disk_sim *sim);
+
+/* Calls `on_operation` before every operation (NULL: no more), which may clone the disk: a clone is
+ * what a crash at this point leaves. It must not change the disk itself. */
+typedef void (*disk_sim_operation_fn)(void *argument);
+void disk_sim_listen(struct disk_sim *sim, disk_sim_operation_fn on_operation, void *argument);
 
 /* The first operation of these kinds at or after `operation` fails with -error (0: ends the
  * faults). */

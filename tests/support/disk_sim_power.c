@@ -87,6 +87,16 @@ static void keep_write(struct loss *loss, struct sim_image *image, const struct 
     }
 }
 
+static void put_garbage(struct loss *loss, struct sim_image *image, size_t from)
+{
+    while (from < image->bytes) {
+        uint64_t garbage = chance_next(&loss->chance);
+        size_t bytes = image->bytes - from < sizeof garbage ? image->bytes - from : sizeof garbage;
+        sim_image_write(image, (const unsigned char *)&garbage, bytes, from);
+        from += bytes;
+    }
+}
+
 static void lose_writes(struct loss *loss, struct sim_inode *inode)
 {
     struct sim_image *image = &inode->durable;
@@ -95,15 +105,13 @@ static void lose_writes(struct loss *loss, struct sim_inode *inode)
         size_t from = image->bytes;
         sim_image_resize(image, inode->current.bytes);
         if (loss->policy == DISK_SIM_GROWN_GARBAGE)
-            for (size_t i = from; i < image->bytes; i++)
-                image->at[i] = (unsigned char)chance_next(&loss->chance);
+            put_garbage(loss, image, from);
     }
     const struct sim_write *write;
     TAILQ_FOREACH (write, &inode->pending, link)
         keep_write(loss, image, write, TAILQ_NEXT(write, link) == NULL);
     sim_pending_clear(inode);
-    sim_image_resize(&inode->current, 0);
-    sim_image_write(&inode->current, image->at, image->bytes, 0);
+    sim_image_share(&inode->current, image);
 }
 
 static bool keeps_change(struct loss *loss, const struct sim_change *change)
@@ -183,24 +191,22 @@ void disk_sim_calm(struct disk_sim *sim)
         lose_writes(&loss, sim->inodes[i]);
 }
 
-static void clone_inode(struct sim_inode *to, const struct sim_inode *from)
+static void clone_inode(struct disk_sim *clone, const struct sim_inode *from)
 {
-    TAILQ_INIT(&to->pending);
-    to->index = from->index;
+    struct sim_inode *to = clone->inodes[from->index];
+    if (to->is_copied)
+        return;
+    to->is_copied = true;
     to->is_irregular = from->is_irregular;
-    sim_image_write(&to->current, from->current.at, from->current.bytes, 0);
-    sim_image_write(&to->durable, from->durable.at, from->durable.bytes, 0);
+    sim_image_share(&to->current, &from->current);
+    sim_image_share(&to->durable, &from->durable);
     const struct sim_write *write;
     TAILQ_FOREACH (write, &from->pending, link) {
         struct sim_write *copy = malloc(sizeof *copy);
         assert(copy != NULL);
         *copy = *write;
-        copy->at = NULL;
-        if (!write->is_resize) {
-            copy->at = malloc(write->bytes);
-            assert(copy->at != NULL);
-            memcpy(copy->at, write->at, write->bytes);
-        }
+        if (copy->held != NULL)
+            copy->held->ref_count++;
         TAILQ_INSERT_TAIL(&to->pending, copy, link);
     }
 }
@@ -221,11 +227,20 @@ struct disk_sim *disk_sim_clone(const struct disk_sim *sim)
     for (size_t i = 0; i < sim->inode_count; i++) {
         clone->inodes[i] = calloc(1, sizeof *clone->inodes[i]);
         assert(clone->inodes[i] != NULL);
-        clone_inode(clone->inodes[i], sim->inodes[i]);
+        TAILQ_INIT(&clone->inodes[i]->pending);
+        clone->inodes[i]->index = i;
     }
+    /* What has no name any more is not worth a copy. */
+    for (size_t i = 0; i < sim->current.count; i++)
+        clone_inode(clone, sim->current.entry[i].inode);
+    for (size_t i = 0; i < sim->durable.count; i++)
+        clone_inode(clone, sim->durable.entry[i].inode);
+    const struct sim_change *change;
+    TAILQ_FOREACH (change, &sim->changes, link)
+        if (change->inode != NULL)
+            clone_inode(clone, change->inode);
     clone_names(clone, &clone->current, &sim->current);
     clone_names(clone, &clone->durable, &sim->durable);
-    const struct sim_change *change;
     TAILQ_FOREACH (change, &sim->changes, link) {
         struct sim_change *copy = malloc(sizeof *copy);
         assert(copy != NULL);
@@ -302,21 +317,32 @@ void disk_sim_cut(struct disk_sim *sim, const char *name, uint64_t bytes)
     sim_image_resize(&inode->durable, (size_t)bytes);
 }
 
+static void flip(struct sim_image *image, size_t offset, unsigned char mask)
+{
+    unsigned char byte;
+    sim_image_read(image, &byte, 1, offset);
+    byte ^= mask;
+    sim_image_write(image, &byte, 1, offset);
+}
+
 void disk_sim_flip(struct disk_sim *sim, const char *name, uint64_t offset, unsigned char mask)
 {
     struct sim_inode *inode = get(sim, name);
-    inode->current.at[offset] ^= mask;
+    flip(&inode->current, (size_t)offset, mask);
     if (offset < inode->durable.bytes)
-        inode->durable.at[offset] ^= mask;
+        flip(&inode->durable, (size_t)offset, mask);
 }
 
 const unsigned char *disk_sim_bytes(const struct disk_sim *sim, const char *name, size_t *bytes)
 {
-    const struct sim_inode *inode = find(sim, name);
+    struct sim_inode *inode = find(sim, name);
     if (inode == NULL)
         return NULL;
     *bytes = inode->current.bytes;
-    return inode->current.at;
+    inode->flat = realloc(inode->flat, *bytes + 1);
+    assert(inode->flat != NULL);
+    sim_image_read(&inode->current, inode->flat, *bytes, 0);
+    return inode->flat;
 }
 
 const char *disk_sim_name(const struct disk_sim *sim, size_t index)

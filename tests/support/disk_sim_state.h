@@ -9,16 +9,27 @@
 
 #define SIM_NAME_BYTES 64
 
+#define SIM_PAGE_BYTES 4096u
+
+struct sim_page;
+
 struct sim_image {
-    unsigned char *at;
+    struct sim_page **page;
     size_t bytes;
-    size_t capacity;
+    size_t room; /* pages */
+};
+
+/* What a write brought; clones of a disk share it. */
+struct sim_bytes {
+    size_t ref_count;
+    unsigned char at[];
 };
 
 /* A write, or a change of size to `offset`, that no sync has taken over yet. */
 struct sim_write {
     TAILQ_ENTRY(sim_write) link;
-    unsigned char *at;
+    struct sim_bytes *held; /* NULL: a change of size */
+    const unsigned char *at;
     size_t bytes;
     size_t offset;
     uint64_t order;
@@ -29,8 +40,10 @@ struct sim_inode {
     struct sim_image current;
     struct sim_image durable;
     TAILQ_HEAD(, sim_write) pending;
+    unsigned char *flat; /* for disk_sim_bytes */
     size_t index;
     bool is_irregular;
+    bool is_copied; /* into this clone, while it is made */
 };
 
 struct sim_entry {
@@ -76,10 +89,16 @@ struct disk_sim {
     bool is_stopped;
     uint64_t short_every;
     uint64_t room_bytes;
+    disk_sim_operation_fn on_operation;
+    void *on_operation_argument;
 };
 
 void sim_image_resize(struct sim_image *image, size_t bytes);
 void sim_image_write(struct sim_image *image, const unsigned char *at, size_t bytes, size_t offset);
+void sim_image_read(const struct sim_image *image, unsigned char *at, size_t bytes, size_t offset);
+/* The same bytes; pages are copied when one of both writes. */
+void sim_image_share(struct sim_image *to, const struct sim_image *from);
+void sim_image_free(struct sim_image *image);
 void sim_write_apply(struct sim_image *image, const struct sim_write *write);
 void sim_pending_clear(struct sim_inode *inode);
 struct sim_entry *sim_entry_find(struct sim_names *names, const char *name);
