@@ -94,12 +94,14 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
         return false;
     }
     if (is_transient_word) {
-        index_append(&queue->index, accept->message.number, word, bytes);
+        index_append(&queue->index, accept->message.number, word, accept->size);
         queue->bytes += bytes;
         queue->accepted_total++;
         queue->transient_count++;
     } else {
-        apply_message_to(core, queue, accept->message.number, word, bytes);
+        apply_message_to(
+            core, queue,
+            &(struct new_place){accept->message.number, word, accept->size, accept->message_bytes});
     }
     if (!TAILQ_EMPTY(&queue->willing))
         queue_wake(core, queue);
@@ -115,9 +117,10 @@ static enum status accept_durable(struct accept *accept, size_t durable_count)
         return STATUS_NO_MEMORY;
     put_queue_numbers(accept, numbers);
     accept->message.queues = wire_bytes_of(numbers, (uint32_t)(durable_count * 4));
+    accept->message_bytes = (uint32_t)record_size_message(&accept->message);
     struct wire_writer w;
-    enum status status = recorder_begin(core, accept->peer, record_size_message(&accept->message),
-                                        JOURNAL_FRESH, &w);
+    enum status status =
+        recorder_begin(core, accept->peer, accept->message_bytes, JOURNAL_FRESH, &w);
     if (status == STATUS_OK) {
         uint64_t word = place_word_durable(recorder_position(core, &w), recorder_back(core, &w));
         record_put_message(&w, &accept->message);
@@ -159,6 +162,7 @@ enum status accept_message(struct accept *accept)
     uint32_t bytes = message_counted_bytes(&accept->message);
     accept->message.number = core->next_message;
     accept->message.time_ms = core->now_ms;
+    accept->size = place_size(bytes, (uint32_t)accept->queue_count);
     accept->made = NULL;
     enum status status = check_room(accept, bytes);
     if (status == STATUS_OK)

@@ -15,6 +15,8 @@ struct accept {
     bool is_event;     /* queues that drop instead of refusing may lose it */
     struct operation_message message;
     struct message *made; /* out: the transient message, if it became one */
+    uint32_t size;        /* of its places; accept_message sets both */
+    uint32_t message_bytes;
 };
 
 /* Checks what a sender gave. STATUS_OK, STATUS_BAD_PROPERTY, STATUS_BAD_HEADER. */

@@ -39,27 +39,12 @@ static struct client *client_named(struct core *core, uint32_t number)
 /* --- messages -----------------------------------------------------------------------------------
  */
 
-void apply_message_to(struct core *core, struct queue *queue, uint64_t number, uint64_t word,
-                      uint32_t bytes)
+void apply_message_to(struct core *core, struct queue *queue, const struct new_place *place)
 {
-    index_append(&queue->index, number, word, bytes);
-    queue->bytes += bytes;
+    index_insert(&queue->index, place->number, place->word, place->size);
+    queue->bytes += place_bytes(place->size);
     queue->accepted_total++;
-    home_add_place(core, place_position(word), bytes, 0);
-}
-
-static struct attempted *find_attempted(const struct queue *queue, uint64_t number)
-{
-    struct attempted *attempted;
-    HASH_FIND(hh, queue->attempted, &number, sizeof number, attempted);
-    return attempted;
-}
-
-static struct parked *find_parked(const struct queue *queue, uint64_t number)
-{
-    struct parked *parked;
-    HASH_FIND(hh, queue->parked, &number, sizeof number, parked);
-    return parked;
+    home_add_place(core, place_position(place->word), place->size, place->message_bytes);
 }
 
 static void attempted_remove(struct core *core, struct queue *queue, struct attempted *attempted)
@@ -69,42 +54,43 @@ static void attempted_remove(struct core *core, struct queue *queue, struct atte
     free(attempted);
 }
 
-static void parked_meet(struct core *core, struct parked *parked, uint64_t word, uint32_t bytes)
+static void parked_meet(struct core *core, struct parked *parked, const struct new_place *place)
 {
-    home_add_place(core, place_position(word), bytes, 0);
+    home_add_place(core, place_position(place->word), place->size, place->message_bytes);
     if (parked->word != 0)
-        home_remove_place(core, place_position(parked->word), parked->bytes);
-    parked->word = word;
-    parked->bytes = bytes;
+        home_remove_place(core, place_position(parked->word), parked->size);
+    parked->word = place->word;
+    parked->size = place->size;
 }
 
 /* The place keeps its flags and gets the message's new position. */
-static void place_move(struct core *core, struct index_at at, uint64_t word, uint32_t bytes)
+static void place_move(struct core *core, struct index_at at, const struct new_place *place)
 {
-    home_add_place(core, place_position(word), bytes, 0);
-    home_remove_place(core, place_position(at.found->word), at.found->bytes);
-    at.found->word = (at.found->word & PLACE_FLAGS) | word;
-    at.found->bytes = bytes;
+    home_add_place(core, place_position(place->word), place->size, place->message_bytes);
+    home_remove_place(core, place_position(at.found->word), at.found->size);
+    at.found->word = (at.found->word & PLACE_FLAGS) | place->word;
+    at.found->size = place->size;
 }
 
-static enum status message_into(struct core *core, struct queue *queue, uint64_t number,
-                                uint64_t word, uint32_t bytes)
+static enum status message_into(struct core *core, struct queue *queue,
+                                const struct new_place *place)
 {
-    struct parked *parked = find_parked(queue, number);
+    struct parked *parked = queue_find_parked(queue, place->number);
     if (parked != NULL) {
-        parked_meet(core, parked, word, bytes);
+        parked_meet(core, parked, place);
         return STATUS_OK;
     }
-    struct index_at at = index_find(&queue->index, number);
+    struct index_at at = index_find(&queue->index, place->number);
     if (at.found != NULL) {
-        place_move(core, at, word, bytes);
+        place_move(core, at, place);
         return STATUS_OK;
     }
-    if (index_reserve(&queue->index, number) != STATUS_OK)
+    if (index_reserve(&queue->index, place->number) != STATUS_OK)
         return STATUS_NO_MEMORY;
-    if (find_attempted(queue, number) != NULL)
-        word |= PLACE_ATTEMPTED;
-    apply_message_to(core, queue, number, word, bytes);
+    struct new_place added = *place;
+    if (queue_find_attempted(queue, place->number) != NULL)
+        added.word |= PLACE_ATTEMPTED;
+    apply_message_to(core, queue, &added);
     return STATUS_OK;
 }
 
@@ -113,12 +99,15 @@ enum status apply_message(struct core *core, const struct operation_message *ope
 {
     if (operation->number >= core->next_message)
         core->next_message = operation->number + 1;
-    uint32_t bytes = message_counted_bytes(operation);
+    uint32_t queue_count = operation->queues.bytes / 4;
+    struct new_place place = {operation->number, word,
+                              place_size(message_counted_bytes(operation), queue_count),
+                              (uint32_t)record_size_message(operation)};
     for (uint32_t i = 0; i + 4 <= operation->queues.bytes; i += 4) {
         struct queue *queue = queue_named(core, wire_load_u32(operation->queues.at + i));
         if (queue == NULL)
             return STATUS_NO_MEMORY;
-        enum status status = message_into(core, queue, operation->number, word, bytes);
+        enum status status = message_into(core, queue, &place);
         if (status != STATUS_OK)
             return status;
     }
@@ -128,9 +117,9 @@ enum status apply_message(struct core *core, const struct operation_message *ope
 void place_remove(struct core *core, struct queue *queue, struct index_at at)
 {
     uint64_t word = at.found->word;
-    queue->bytes -= at.found->bytes;
+    queue->bytes -= place_bytes(at.found->size);
     if ((word & PLACE_ATTEMPTED) != 0) {
-        struct attempted *attempted = find_attempted(queue, index_number(&queue->index, at));
+        struct attempted *attempted = queue_find_attempted(queue, index_number(&queue->index, at));
         if (attempted != NULL)
             attempted_remove(core, queue, attempted);
     }
@@ -140,7 +129,7 @@ void place_remove(struct core *core, struct queue *queue, struct index_at at)
         queue->transient_count--;
         message_unref(core, place_message(word));
     } else {
-        home_remove_place(core, place_position(word), at.found->bytes);
+        home_remove_place(core, place_position(word), at.found->size);
     }
     index_remove(&queue->index, at);
 }
@@ -181,7 +170,7 @@ static struct parked *parked_new(struct queue *queue, uint64_t number)
 void apply_park(struct core *core, struct queue *queue, const struct operation_park *operation,
                 uint64_t position)
 {
-    struct parked *parked = find_parked(queue, operation->number);
+    struct parked *parked = queue_find_parked(queue, operation->number);
     if (parked == NULL)
         parked = parked_new(queue, operation->number);
     if (parked == NULL)
@@ -190,14 +179,17 @@ void apply_park(struct core *core, struct queue *queue, const struct operation_p
     struct index_at at = index_find(&queue->index, operation->number);
     if (at.found == NULL)
         return; /* it was parked already, or its message comes later */
-    parked_meet(core, parked, at.found->word & ~PLACE_FLAGS, at.found->bytes);
+    /* The message's share is not stated anew, only held twice until its place is gone. */
+    parked_meet(
+        core, parked,
+        &(struct new_place){operation->number, at.found->word & ~PLACE_FLAGS, at.found->size, 0});
     place_remove(core, queue, at);
 }
 
 void apply_attempt(struct core *core, struct queue *queue,
                    const struct operation_attempt *operation, uint64_t position)
 {
-    struct attempted *attempted = find_attempted(queue, operation->number);
+    struct attempted *attempted = queue_find_attempted(queue, operation->number);
     if (attempted == NULL) {
         attempted = calloc(1, sizeof *attempted);
         if (attempted == NULL)

@@ -26,8 +26,13 @@ enum status apply_message(struct core *core, const struct operation_message *ope
                           uint64_t word);
 
 /* A new message at the end of one queue; index_reserve went before. */
-void apply_message_to(struct core *core, struct queue *queue, uint64_t number, uint64_t word,
-                      uint32_t bytes);
+struct new_place {
+    uint64_t number;
+    uint64_t word;
+    uint32_t size;          /* as place_size makes it */
+    uint32_t message_bytes; /* of the operation in the journal */
+};
+void apply_message_to(struct core *core, struct queue *queue, const struct new_place *place);
 
 /* The queue must be the one the operation names. */
 void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation);

@@ -68,18 +68,19 @@ struct client *client_find_number(const struct core *core, uint32_t number)
     return client;
 }
 
-/* The refusal of a tag, or NULL and the one to stand before it. */
-static struct refusal *refusal_find(const struct client *client, uint64_t tag,
+struct refusal *client_find_refusal(const struct client *client, uint64_t tag,
                                     struct refusal **before)
 {
-    *before = NULL;
+    struct refusal *last = NULL;
     struct refusal *refusal;
     TAILQ_FOREACH (refusal, &client->refusals, link) {
         if (refusal->tag >= tag)
-            return refusal->tag == tag ? refusal : NULL;
-        *before = refusal;
+            break;
+        last = refusal;
     }
-    return NULL;
+    if (before != NULL)
+        *before = last;
+    return refusal != NULL && refusal->tag == tag ? refusal : NULL;
 }
 
 void client_add_refusal(struct core *core, struct client *client,
@@ -88,7 +89,7 @@ void client_add_refusal(struct core *core, struct client *client,
     uint32_t bytes = (uint32_t)record_size_refused(operation);
     struct refusal *before = TAILQ_LAST(&client->refusals, refusal_list);
     if (before != NULL && before->tag >= operation->tag) {
-        struct refusal *stated = refusal_find(client, operation->tag, &before);
+        struct refusal *stated = client_find_refusal(client, operation->tag, &before);
         if (stated != NULL) {
             home_move(core, &stated->home, position, bytes);
             return;

@@ -23,6 +23,11 @@ void client_free(struct core *core, struct client *client);
 struct client *client_find(const struct core *core, struct wire_bytes name);
 struct client *client_find_number(const struct core *core, uint32_t number);
 
+/* NULL: none has this tag. `before`, which may be NULL, gets the one with the highest tag below it,
+ * or NULL. */
+struct refusal *client_find_refusal(const struct client *client, uint64_t tag,
+                                    struct refusal **before);
+
 void client_add_refusal(struct core *core, struct client *client,
                         const struct operation_refused *operation, uint64_t position);
 void client_forget_refusals(struct core *core, struct client *client, uint64_t through);

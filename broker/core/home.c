@@ -23,15 +23,13 @@ void home_move(struct core *core, struct home *home, uint64_t position, uint32_t
 
 void home_add_place(struct core *core, uint64_t position, uint32_t size, uint32_t message_bytes)
 {
-    (void)size;
-    (void)message_bytes;
     if (core->journal != NULL)
-        journal_home_state(core->journal, position, 1, 0, 0);
+        journal_home_state(core->journal, position, 1, place_weight(size),
+                           message_bytes >> place_shares(size));
 }
 
 void home_remove_place(struct core *core, uint64_t position, uint32_t size)
 {
-    (void)size;
     if (core->journal != NULL)
-        journal_home_remove(core->journal, position, 1, 0);
+        journal_home_remove(core->journal, position, 1, place_weight(size));
 }

@@ -24,8 +24,8 @@ void home_move(struct core *core, struct home *home, uint64_t position, uint32_t
 /* The object is gone. */
 void home_end(struct core *core, struct home *home);
 
-/* A message's place in a queue is at home where the message is; what it counts for is in the
- * place. Each of the queues that hold a message has its own share. */
+/* A message's place in a queue is at home where the message is. `size` is the place's, which says
+ * how many queues share the message; `message_bytes` is the size of the operation there. */
 void home_add_place(struct core *core, uint64_t position, uint32_t size, uint32_t message_bytes);
 void home_remove_place(struct core *core, uint64_t position, uint32_t size);
 

@@ -88,10 +88,11 @@ static enum status directory_reserve(struct index *index)
 enum status index_reserve(struct index *index, uint64_t number)
 {
     const struct index_page *last = last_page(index);
-    if (page_takes(last, number) || index->reserved != NULL)
+    bool is_behind = last == NULL || number > last->base + last->places[last->count - 1].delta;
+    if ((is_behind && page_takes(last, number)) || index->reserved != NULL)
         return directory_reserve(index);
     uint32_t room = last != NULL ? last->room * 4 : PAGE_PLACES_MIN;
-    if (room > PAGE_PLACES_MAX)
+    if (room > PAGE_PLACES_MAX || !is_behind)
         room = PAGE_PLACES_MAX;
     struct index_page *page = malloc(sizeof *page + room * sizeof page->places[0]);
     if (page == NULL)
@@ -103,7 +104,7 @@ enum status index_reserve(struct index *index, uint64_t number)
     return directory_reserve(index);
 }
 
-void index_append(struct index *index, uint64_t number, uint64_t word, uint32_t bytes)
+void index_append(struct index *index, uint64_t number, uint64_t word, uint32_t size)
 {
     struct index_page *page = last_page(index);
     if (!page_takes(page, number)) {
@@ -114,9 +115,47 @@ void index_append(struct index *index, uint64_t number, uint64_t word, uint32_t 
         index->slots[index->end++] = (struct index_slot){number, page};
     }
     assert(page->count == 0 || number > page->base + page->places[page->count - 1].delta);
-    page->places[page->count++] = (struct place){(uint32_t)(number - page->base), bytes, word};
+    page->places[page->count++] = (struct place){(uint32_t)(number - page->base), size, word};
     page->live++;
     index->live_count++;
+}
+
+/* Takes the reserved page into the directory. */
+static struct index_page *directory_insert(struct index *index, size_t slot, uint64_t number)
+{
+    struct index_page *page = index->reserved;
+    assert(page != NULL && index->end < index->room);
+    index->reserved = NULL;
+    page->base = number;
+    memmove(index->slots + slot + 1, index->slots + slot,
+            (index->end - slot) * sizeof *index->slots);
+    index->slots[slot] = (struct index_slot){number, page};
+    index->end++;
+    return page;
+}
+
+static void page_insert(struct index_page *page, uint32_t at, struct place place)
+{
+    memmove(page->places + at + 1, page->places + at, (page->count - at) * sizeof place);
+    page->places[at] = place;
+    page->count++;
+    page->live++;
+}
+
+/* What stands from `at` on goes to a page of its own. */
+static void page_split(struct index *index, size_t slot, uint32_t at)
+{
+    struct index_page *left = index->slots[slot].page;
+    uint64_t first = left->base + left->places[at].delta;
+    struct index_page *right = directory_insert(index, slot + 1, first);
+    for (uint32_t i = at; i < left->count; i++) {
+        struct place place = left->places[i];
+        place.delta -= (uint32_t)(first - left->base);
+        right->places[right->count++] = place;
+        right->live += (place.word & PLACE_GONE) == 0;
+    }
+    left->live -= right->live;
+    left->count = at;
 }
 
 /* The last slot whose first number is not above `number`, or the first slot. */
@@ -150,6 +189,31 @@ static uint32_t place_find(const struct index_page *page, uint64_t number)
             high = middle;
     }
     return low;
+}
+
+void index_insert(struct index *index, uint64_t number, uint64_t word, uint32_t size)
+{
+    const struct index_page *last = last_page(index);
+    if (last == NULL || number > last->base + last->places[last->count - 1].delta) {
+        index_append(index, number, word, size);
+        return;
+    }
+    size_t slot = slot_find(index, number);
+    struct index_page *page = index->slots[slot].page;
+    uint32_t at = page != NULL ? place_find(page, number) : 0;
+    if (page == NULL || number < page->base) {
+        page = directory_insert(index, slot + (page == NULL), number);
+    } else if (page->count == page->room || number - page->base > UINT32_MAX) {
+        if (at < page->count)
+            page_split(index, slot, at);
+        else
+            page = directory_insert(index, slot + 1, number);
+        at = page->count;
+    }
+    page_insert(page, at, (struct place){(uint32_t)(number - page->base), size, word});
+    index->live_count++;
+    index->cursor_slot = index->start;
+    index->cursor_place = 0;
 }
 
 /* The first place from here on that is no hole. */

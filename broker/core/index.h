@@ -50,7 +50,11 @@ void index_deinit(struct index *index);
 enum status index_reserve(struct index *index, uint64_t number);
 
 /* Appends a place; `number` is above all others. index_reserve went before. */
-void index_append(struct index *index, uint64_t number, uint64_t word, uint32_t bytes);
+void index_append(struct index *index, uint64_t number, uint64_t word, uint32_t size);
+
+/* Puts a place where its number belongs; there is none of that number that is not a hole.
+ * index_reserve went before. */
+void index_insert(struct index *index, uint64_t number, uint64_t word, uint32_t size);
 
 /* The place of a number; holes are not found. */
 struct index_at index_find(const struct index *index, uint64_t number);

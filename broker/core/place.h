@@ -16,6 +16,8 @@ enum {
     PLACE_POSITION_BITS = 48,
     PLACE_BACK_BITS = 10,
     PLACE_BACK_MAX = (1 << PLACE_BACK_BITS) - 1,
+    PLACE_BYTES_BITS = 27,
+    PLACE_MESSAGE_BYTES = 40, /* about what a message takes in the journal besides its bytes */
 };
 
 #define PLACE_POSITION_MASK ((UINT64_C(1) << PLACE_POSITION_BITS) - 1)
@@ -32,9 +34,34 @@ enum {
 
 struct place {
     uint32_t delta; /* number above the base of its page */
-    uint32_t bytes; /* size of the message as queues count it */
+    uint32_t size;  /* of the message, and how many queues share it; see place_size */
     uint64_t word;
 };
+
+/* The size of a message of which queues count `bytes` (below 2^27), when `queue_count` queues share
+ * it: of that only the power of two that is not below it. */
+static inline uint32_t place_size(uint32_t bytes, uint32_t queue_count)
+{
+    uint32_t shares = queue_count > 1 ? 32 - (uint32_t)__builtin_clz(queue_count - 1) : 0;
+    return bytes | shares << PLACE_BYTES_BITS;
+}
+
+static inline uint32_t place_bytes(uint32_t size)
+{
+    return size & ((UINT32_C(1) << PLACE_BYTES_BITS) - 1);
+}
+
+static inline uint32_t place_shares(uint32_t size)
+{
+    return size >> PLACE_BYTES_BITS;
+}
+
+/* What one place counts for where its message is at home, next to others: its share of the
+ * message's bytes and of what every message takes besides. */
+static inline uint32_t place_weight(uint32_t size)
+{
+    return ((place_bytes(size) + PLACE_MESSAGE_BYTES) >> place_shares(size)) + 1;
+}
 
 static inline uint64_t place_word_durable(uint64_t position, uint32_t back)
 {

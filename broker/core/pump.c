@@ -84,7 +84,7 @@ static void hand_out(struct core *core, struct consumer *consumer, struct index_
     if ((word & PLACE_ATTEMPTED) != 0)
         deliver.attempt = (uint16_t)(queue_failed_attempts(queue, message->number) + 1);
     if (queue->kind != QUEUE_LIVE)
-        deliver.delivery = delivery_add(consumer, message->number, at.found->bytes);
+        deliver.delivery = delivery_add(consumer, message->number, place_bytes(at.found->size));
     if (queue->missed > 0)
         tell_gap(consumer);
     output_deliver(consumer->peer, deliver_flags(word), &deliver);

@@ -207,10 +207,23 @@ void queue_return(struct core *core, struct queue *queue, uint64_t number)
     queue_wake(core, queue);
 }
 
-uint16_t queue_failed_attempts(struct queue *queue, uint64_t number)
+struct attempted *queue_find_attempted(const struct queue *queue, uint64_t number)
 {
     struct attempted *attempted;
     HASH_FIND(hh, queue->attempted, &number, sizeof number, attempted);
+    return attempted;
+}
+
+struct parked *queue_find_parked(const struct queue *queue, uint64_t number)
+{
+    struct parked *parked;
+    HASH_FIND(hh, queue->parked, &number, sizeof number, parked);
+    return parked;
+}
+
+uint16_t queue_failed_attempts(const struct queue *queue, uint64_t number)
+{
+    const struct attempted *attempted = queue_find_attempted(queue, number);
     return attempted != NULL ? attempted->failed : 0;
 }
 
@@ -322,7 +335,7 @@ static void drop_tables(struct core *core, struct queue *queue)
     HASH_ITER (hh, queue->parked, parked, next) {
         HASH_DEL(queue->parked, parked);
         home_end(core, &parked->home);
-        home_remove_place(core, place_position(parked->word), parked->bytes);
+        home_remove_place(core, place_position(parked->word), parked->size);
         free(parked);
     }
 }

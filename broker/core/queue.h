@@ -53,7 +53,11 @@ enum status queue_read(struct core *core, uint64_t word, struct operation_messag
 void queue_return(struct core *core, struct queue *queue, uint64_t number);
 
 /* Failed attempts at a message so far. */
-uint16_t queue_failed_attempts(struct queue *queue, uint64_t number);
+uint16_t queue_failed_attempts(const struct queue *queue, uint64_t number);
+
+/* What is kept of a message besides its place; NULL: nothing. */
+struct attempted *queue_find_attempted(const struct queue *queue, uint64_t number);
+struct parked *queue_find_parked(const struct queue *queue, uint64_t number);
 
 /* Settles a run of places, with a record where one of them is durable. `peer` may be NULL.
  * STATUS_OK, or the status of the journal. */

@@ -47,9 +47,9 @@ enum queue_overflow {
 struct parked {
     UT_hash_handle hh;
     uint64_t number;
-    uint64_t word; /* position and `back` of its message; 0: that comes later (recovery) */
+    uint64_t word;    /* position and `back` of its message; 0: that comes later (recovery) */
     struct home home; /* the PARK operation */
-    uint32_t bytes;
+    uint32_t size;
 };
 
 /* Failed attempts of a message that is still in its queue. */
@@ -92,11 +92,11 @@ struct queue {
     uint64_t out_count; /* of them with consumers */
     uint64_t transient_count;
 
-    struct home home;      /* the QUEUE operation */
-    uint64_t mark;         /* no message above was handed out ... */
-    struct home mark_home; /* ... as this MARK operation says */
-    uint64_t mark_before;  /* the mark that is surely on disk, while the newer one may not be */
-    uint64_t handed_max;   /* highest number handed out in this start */
+    struct home home;          /* the QUEUE operation */
+    uint64_t mark;             /* no message above was handed out ... */
+    struct home mark_home;     /* ... as this MARK operation says */
+    uint64_t mark_before;      /* the mark that is surely on disk, while the newer one may not be */
+    uint64_t handed_max;       /* highest number handed out in this start */
     uint64_t attempt_position; /* newest ATTEMPT operation: redeliveries rest on it */
     uint64_t missed;           /* QUEUE_LIVE: events lost since the last delivery */
 

@@ -76,7 +76,7 @@ static void check_all(const struct index *index, const struct model *model)
     for (; at.found != NULL; at = index_next(index, at)) {
         number = first_from(model, number + 1, 2);
         ck_assert_uint_eq(index_number(index, at), number);
-        ck_assert_uint_eq(at.found->bytes, number);
+        ck_assert_uint_eq(at.found->size, number);
     }
     ck_assert_uint_eq(first_from(model, number + 1, 2), 0);
 }
