@@ -5,19 +5,54 @@
 
 #include "protocol/wire.h"
 
-static unsigned char filler(uint64_t serial, size_t i)
+/* Bodies are runs of one table, so that writing and comparing them is quick. */
+enum { FILLER_BYTES = SEGMENT_BYTES / 4, FILLER_STARTS = 4096, FORGED_MAX = 64 };
+
+static const unsigned char *filler(uint64_t serial)
 {
-    return (unsigned char)(serial * 131 + i * 7 + (i >> 8));
+    static unsigned char table[FILLER_BYTES + FILLER_STARTS];
+    struct chance chance = {1};
+    if (table[0] == 0)
+        for (size_t i = 0; i < sizeof table; i++)
+            table[i] = (unsigned char)(1 + chance_below(&chance, 255));
+    return table + serial * 61 % FILLER_STARTS;
 }
 
 static void fill(const struct oracle *oracle, const struct appended *record, unsigned char *at)
 {
+    memcpy(at, filler(record->serial), record->bytes);
     wire_store_u64(at, record->serial);
     at[8] = (unsigned char)record->kind;
     wire_store_u64(at + 9,
-                   record->kind == RECORD_SETTLE ? oracle->record[record->settles].serial : 0);
-    for (size_t i = RECORD_HEAD_BYTES; i < record->bytes; i++)
-        at[i] = filler(record->serial, i);
+                   record->kind != RECORD_SEND ? oracle->record[record->settles].serial : 0);
+    if (record->forged != NULL)
+        memcpy(at + record->forged_at, record->forged, record->forged_bytes);
+}
+
+/* Puts a batch from somewhere on the disk, whole or cut, where a batch might begin. */
+static void forge(struct world *world, struct appended *record)
+{
+    static unsigned char arena[FORGED_MAX][SEGMENT_BYTES / 4];
+    uint32_t at = (uint32_t)(512 - record->position % 512) % 512 + 512;
+    const char *name = disk_sim_name(world->sim, (size_t)chance_below(&world->chance, 8));
+    if (world->forged_count == FORGED_MAX || name == NULL || record->bytes < at + 512)
+        return;
+    size_t bytes;
+    const unsigned char *file = disk_sim_bytes(world->sim, name, &bytes);
+    size_t offset = (size_t)chance_below(&world->chance, bytes / 512 + 1) * 512;
+    while (offset + 512 <= bytes && memcmp(file + offset, "HRBJ", 4) != 0)
+        offset += 512;
+    if (offset + 512 > bytes)
+        return;
+    size_t count = record->bytes - at;
+    if (count > bytes - offset)
+        count = bytes - offset;
+    if (chance_below(&world->chance, 3) == 0)
+        count = 1 + (size_t)chance_below(&world->chance, count);
+    memcpy(arena[world->forged_count], file + offset, count);
+    record->forged = arena[world->forged_count++];
+    record->forged_at = at;
+    record->forged_bytes = (uint32_t)count;
 }
 
 bool world_matches(const struct oracle *oracle, const struct appended *record,
@@ -32,6 +67,18 @@ void world_violate(struct world *world, const char *text)
 {
     if (world->violation == NULL)
         world->violation = text;
+}
+
+/* What a record means for the homes; each weighs its record's bytes. */
+static void take_homes(struct world *world, const struct appended *record)
+{
+    const struct oracle *oracle = &world->oracle;
+    if (record->kind != RECORD_SETTLE)
+        journal_home_state(world->journal, record->position, 1, record->bytes, record->bytes);
+    if (record->kind == RECORD_SEND || record->settles < oracle->first)
+        return;
+    const struct appended *ended = &oracle->record[record->settles];
+    journal_home_remove(world->journal, ended->position, 1, ended->bytes);
 }
 
 /* Recovery tells its records: the first one says where in the history it begins. */
@@ -59,10 +106,7 @@ static enum status on_record(void *argument, uint64_t position, const unsigned c
         return STATUS_CORRUPT;
     }
     world->replayed++;
-    if (record->kind == RECORD_SEND)
-        journal_home_state(world->journal, position, 1, 1, 1);
-    else if (record->settles >= oracle->first)
-        journal_home_remove(world->journal, oracle->record[record->settles].position, 1, 1);
+    take_homes(world, record);
     return STATUS_OK;
 }
 
@@ -84,10 +128,10 @@ static void accept_recovery(struct world *world, struct counters *counters)
     for (size_t i = 0; i < oracle->count; i++)
         oracle->record[i].is_settled = false;
     for (size_t i = 0; i < oracle->count; i++)
-        if (oracle->record[i].kind == RECORD_SETTLE)
+        if (oracle->record[i].kind != RECORD_SEND)
             oracle->record[oracle->record[i].settles].is_settled = true;
     for (size_t i = 0; i < oracle->first && i < oracle->count; i++)
-        if (oracle->record[i].kind == RECORD_SEND && !oracle->record[i].is_settled)
+        if (oracle->record[i].kind != RECORD_SETTLE && !oracle->record[i].is_settled)
             world_violate(world, "a segment was freed that held a live record");
     struct journal_recovery seen = journal_recovery(world->journal);
     counters->recoveries++;
@@ -138,10 +182,13 @@ bool world_append(struct world *world, enum record_kind kind, size_t settles, ui
     unsigned char *at = journal_open_record(world->journal, room, urgency, &record->position);
     if (at == NULL)
         return false;
+    if (kind == RECORD_SEND && chance_below(&world->chance, 8) == 0)
+        forge(world, record);
     fill(oracle, record, at);
     journal_close_record(world->journal, bytes);
     oracle->count++;
-    if (kind == RECORD_SEND)
-        journal_home_state(world->journal, record->position, 1, 1, 1);
+    take_homes(world, record);
+    if (kind != RECORD_SEND)
+        oracle->record[settles].is_settled = true;
     return true;
 }
