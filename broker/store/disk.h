@@ -50,6 +50,12 @@ struct disk {
  * 256 bytes) says what and why: STATUS_LOCKED, STATUS_IO_ERROR, STATUS_NO_MEMORY. */
 enum status disk_real_new(struct disk **disk, const char *path, char *error, size_t error_bytes);
 
+/* The same for reading only: nothing in the directory is made or changed, writing calls give
+ * -EROFS, and others may read at the same time. A directory whose file `lock` is missing is not
+ * locked: no daemon was ever there. */
+enum status disk_real_new_reading(struct disk **disk, const char *path, char *error,
+                                  size_t error_bytes);
+
 /* Ends the lock; NULL is fine. */
 void disk_real_free(struct disk *disk);
 

@@ -5,6 +5,7 @@
  */
 #include "broker/store/disk.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -225,6 +226,63 @@ static const struct disk calls = {
     .random = real_random,
 };
 
+static int no_open(void *context, const char *name, enum disk_open_mode mode)
+{
+    return mode == DISK_OPEN_READ ? real_open(context, name, mode) : -EROFS;
+}
+
+static int64_t no_write(void *context, int file, const void *at, size_t bytes, uint64_t offset)
+{
+    (void)context, (void)file, (void)at, (void)bytes, (void)offset;
+    return -EROFS;
+}
+
+static int no_sync(void *context, int file)
+{
+    (void)context, (void)file;
+    return -EROFS;
+}
+
+static int no_sync_directory(void *context)
+{
+    (void)context;
+    return -EROFS;
+}
+
+static int no_resize(void *context, int file, uint64_t bytes)
+{
+    (void)context, (void)file, (void)bytes;
+    return -EROFS;
+}
+
+static int no_rename(void *context, const char *from, const char *to)
+{
+    (void)context, (void)from, (void)to;
+    return -EROFS;
+}
+
+static int no_remove(void *context, const char *name)
+{
+    (void)context, (void)name;
+    return -EROFS;
+}
+
+static const struct disk reading_calls = {
+    .open = no_open,
+    .close = real_close,
+    .read = real_read,
+    .write = no_write,
+    .sync = no_sync,
+    .sync_directory = no_sync_directory,
+    .allocate = no_resize,
+    .truncate = no_resize,
+    .rename = no_rename,
+    .remove = no_remove,
+    .list = real_list,
+    .space = real_space,
+    .random = real_random,
+};
+
 /* A directory just made is lost with the power unless its parent is synced. One that may not be
  * read by us was not made by us. */
 static int sync_parent(int directory)
@@ -237,6 +295,15 @@ static int sync_parent(int directory)
     return error;
 }
 
+static int open_directory(const char *path)
+{
+    int file;
+    do
+        file = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (file < 0 && errno == EINTR);
+    return file >= 0 ? file : -errno;
+}
+
 /* The directory and its lock file; whose fault a failure is goes into *what. */
 static int open_and_lock(struct disk_real *real, const char *path, const char **what)
 {
@@ -244,12 +311,9 @@ static int open_and_lock(struct disk_real *real, const char *path, const char **
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return -errno;
     *what = "cannot open the data directory";
-    int file;
-    do
-        file = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    while (file < 0 && errno == EINTR);
+    int file = open_directory(path);
     if (file < 0)
-        return -errno;
+        return file;
     real->directory = file;
     *what = "cannot sync the parent of the data directory";
     int error = sync_parent(real->directory);
@@ -264,24 +328,54 @@ static int open_and_lock(struct disk_real *real, const char *path, const char **
     return flock(real->lock, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;
 }
 
-enum status disk_real_new(struct disk **disk, const char *path, char *error, size_t error_bytes)
+static int open_for_reading(struct disk_real *real, const char *path, const char **what)
+{
+    *what = "cannot open the data directory";
+    real->directory = open_directory(path);
+    if (real->directory < 0)
+        return real->directory;
+    *what = "cannot open the file `lock` in the data directory";
+    real->lock = open_again(real->directory, "lock", O_RDONLY | O_NONBLOCK);
+    if (real->lock < 0)
+        return real->lock == -ENOENT ? 0 : real->lock;
+    *what = "another process uses the data directory";
+    return flock(real->lock, LOCK_SH | LOCK_NB) == 0 ? 0 : -errno;
+}
+
+typedef int (*disk_real_open_fn)(struct disk_real *real, const char *path, const char **what);
+
+static enum status new_with(struct disk **disk, const struct disk *table, disk_real_open_fn open_fn,
+                            const char *path, char error[static 256])
 {
     struct disk_real *real = malloc(sizeof *real);
     if (real == NULL) {
-        (void)snprintf(error, error_bytes, "out of memory");
+        (void)snprintf(error, 256, "out of memory");
         return STATUS_NO_MEMORY;
     }
-    *real = (struct disk_real){.disk = calls, .directory = -1, .lock = -1};
+    *real = (struct disk_real){.disk = *table, .directory = -1, .lock = -1};
     real->disk.context = real;
     const char *what;
-    int result = open_and_lock(real, path, &what);
+    int result = open_fn(real, path, &what);
     if (result == 0) {
         *disk = &real->disk;
         return STATUS_OK;
     }
-    (void)snprintf(error, error_bytes, "%s: %s: %s", path, what, strerror(-result));
+    (void)snprintf(error, 256, "%s: %s: %s", path, what, strerror(-result));
     disk_real_free(&real->disk);
     return result == -EWOULDBLOCK ? STATUS_LOCKED : STATUS_IO_ERROR;
+}
+
+enum status disk_real_new(struct disk **disk, const char *path, char *error, size_t error_bytes)
+{
+    assert(error_bytes >= 256);
+    return new_with(disk, &calls, open_and_lock, path, error);
+}
+
+enum status disk_real_new_reading(struct disk **disk, const char *path, char *error,
+                                  size_t error_bytes)
+{
+    assert(error_bytes >= 256);
+    return new_with(disk, &reading_calls, open_for_reading, path, error);
 }
 
 void disk_real_free(struct disk *disk)
