@@ -90,12 +90,35 @@ SEED    ?= 1
 sim: $(CRASHES)
 	$(OBJ)/tests/crash/crash_broker --seed $(SEED)
 
-# Until it is stopped or something is found.
+# Until it is stopped, or for SECONDS; ever new seeds. What it prints of a violation plays it again.
+SECONDS ?= 0
 .PHONY: crash
 crash: $(CRASHES)
-	@seed=$$(date +%s); while true; do \
-	    for program in $(CRASHES); do $$program --seed $$seed --seconds 60 || exit 1; done; \
-	    seed=$$((seed + 1)); done
+	@seed=$$(date +%s); end=$$((seed + $(SECONDS))); turn=60; \
+	[ $(SECONDS) -eq 0 ] || [ $(SECONDS) -gt 240 ] || turn=$$(($(SECONDS) / 2)); \
+	while [ $(SECONDS) -eq 0 ] || [ $$(date +%s) -lt $$end ]; do \
+	    for program in $(filter %/crash_journal %/crash_broker,$(CRASHES)); do \
+	        $$program --seed $$seed --seconds $$turn || exit 1; done; \
+	    $(OBJ)/tests/crash/crash_flip --seed $$seed || exit 1; seed=$$((seed + 1)); done
+
+# --- planted bugs -------------------------------------------------------------------------------------------
+
+# With FLAVOUR=plant: the broker with the bugs of broker/plants.def in it, the environment says which.
+ifeq ($(FLAVOUR),plant)
+CPPFLAGS += -DHERALD_PLANTS
+$(OBJ)/libbroker.a: $(OBJ)/tests/plants/plant.o
+endif
+PLANT_PROGRAMS := crash/crash_journal crash/crash_broker crash/crash_flip unit/test_disk_real \
+    unit/test_connection unit/test_net \
+    scenario/01-gate-confirm-after-sync scenario/02-consume-order-and-return scenario/08-limits-and-pieces
+
+.PHONY: plants-build
+plants-build: $(PLANT_PROGRAMS:%=$(OBJ)/tests/%)
+
+.PHONY: plants
+plants:
+	@$(MAKE) --no-print-directory -j2 FLAVOUR=plant plants-build
+	@tests/plants/run $(BUILD)/plant/tests
 
 # --- documents made from tables ----------------------------------------------------------------------------
 
@@ -114,7 +137,8 @@ help:
 	@echo 'make tidy       sizes, floors, words, headers'
 	@echo 'make fuzz       F=stream S=60: a fuzzer for so many seconds (clang)'
 	@echo 'make sim        SEED=1: the whole broker through simulated crashes, from one seed'
-	@echo 'make crash      the same and the journal alone, with ever new seeds until stopped'
+	@echo 'make crash      the same and the journal alone, with ever new seeds until stopped; SECONDS=60'
+	@echo 'make plants     plants bugs, one at a time, and expects the suite to find each'
 	@echo 'make bench      figures, beside what the machine does without a broker'
 	@echo 'make docs       writes the parts of the documents that come from tables'
 	@echo 'make deps       installs the packages that are missing (Debian)'

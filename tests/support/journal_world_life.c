@@ -102,14 +102,16 @@ enum status world_live(struct world *world, uint64_t rounds, struct counters *co
 {
     for (uint64_t i = 0; i < rounds; i++) {
         uint64_t sends = chance_below(&world->chance, 6);
-        uint64_t settles = chance_below(&world->chance, 7);
+        /* Now and then all that lives goes, and many segments at once with it. */
+        uint64_t settles = chance_below(&world->chance, 16) == 0 ? world->oracle.count
+                                                                 : chance_below(&world->chance, 7);
         for (uint64_t n = 0; n < sends; n++)
             send_one(world);
         for (uint64_t n = 0; n < settles; n++)
             settle_one(world);
         if (chance_below(&world->chance, 4) == 0)
             read_one(world, counters);
-        if (journal_figures(world->journal).segment_count > 3)
+        if (journal_figures(world->journal).segment_count > 5)
             copy_one(world);
         counters->full += journal_is_full(world->journal);
         world->now_ms += chance_below(&world->chance, 10) == 0 ? 150 : 3;
