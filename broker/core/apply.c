@@ -7,6 +7,7 @@
 #include "broker/core/client.h"
 #include "broker/core/exchange.h"
 #include "broker/core/queue.h"
+#include "broker/plant.h"
 #include "broker/core/state.h"
 
 /* --- what records name -----------------------------------------------------------------------
@@ -148,7 +149,8 @@ static void settle_unmet(struct core *core, struct queue *queue,
 void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation)
 {
     struct index_at at = index_find_from(&queue->index, operation->first);
-    while (at.found != NULL && index_number(&queue->index, at) <= operation->last) {
+    uint64_t last = operation->last + planted(PLANT_SETTLE_OFF_BY_ONE);
+    while (at.found != NULL && index_number(&queue->index, at) <= last) {
         struct index_at next = index_next(&queue->index, at);
         place_remove(core, queue, at);
         at = next;

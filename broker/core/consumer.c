@@ -15,6 +15,7 @@
 #include "broker/core/exchange.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
+#include "broker/plant.h"
 #include "broker/core/recorder.h"
 
 /* What an event without a body takes all the same, when a live subscriber is slow. */
@@ -29,7 +30,8 @@ static bool consumer_has_room(const struct consumer *consumer)
     return !consumer->is_cancelled && peer->state == PEER_OPEN && !peer->is_leaving &&
            !peer->is_full &&
            (consumer->queue->kind == QUEUE_LIVE ||
-            (consumer->unsettled_count < consumer->prefetch_messages &&
+            (consumer->unsettled_count <
+                 consumer->prefetch_messages + planted(PLANT_PREFETCH_OFF_BY_ONE) &&
              (consumer->prefetch_bytes == 0 ||
               consumer->unsettled_bytes < consumer->prefetch_bytes)));
 }

@@ -15,6 +15,7 @@
 #include "broker/core/pump.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/plant.h"
 #include "broker/core/state.h"
 
 enum {
@@ -111,7 +112,7 @@ static void flag_places(struct queue *queue)
     struct index_at at = index_find_from(&queue->index, 0);
     for (; at.found != NULL && index_number(&queue->index, at) <= queue->mark;
          at = index_next(&queue->index, at))
-        at.found->word |= PLACE_REDELIVERED;
+        at.found->word |= planted(PLANT_REDELIVERED_LOST) ? 0 : PLACE_REDELIVERED;
 }
 
 /* What was recovered must be whole: whatever is named has its definition, whatever is parked its

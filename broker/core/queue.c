@@ -27,6 +27,7 @@
 #include "broker/core/consumer.h"
 #include "broker/core/exchange.h"
 #include "broker/core/recorder.h"
+#include "broker/plant.h"
 #include "protocol/property.h"
 
 enum {
@@ -199,7 +200,8 @@ void queue_return(struct core *core, struct queue *queue, uint64_t number)
     queue->out_count--;
     struct message *message =
         (at.found->word & PLACE_TRANSIENT) != 0 ? place_message(at.found->word) : NULL;
-    index_on_ready(&queue->index, at);
+    if (!planted(PLANT_RETURNED_TO_BACK))
+        index_on_ready(&queue->index, at);
     if (message != NULL && message->is_unheard) {
         place_remove(core, queue, at);
         return;
@@ -287,6 +289,8 @@ bool queue_mark_covers(struct core *core, struct queue *queue, uint64_t number)
         number + mark_ahead(core) / 2 > queue->mark)
         mark_extend(core, queue, number);
     bool is_on_disk = queue->mark_home.position < core->durable_position;
+    if (planted(PLANT_HANDED_BEFORE_MARK))
+        return true;
     return number <= (is_on_disk ? queue->mark : queue->mark_before);
 }
 

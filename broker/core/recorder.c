@@ -73,6 +73,7 @@ void recorder_end(struct core *core, const struct wire_writer *w)
         recorder_end(core, &w);                                                                    \
         return STATUS_OK;                                                                          \
     }
+#include "broker/plant.h"
 #include "broker/store/records.def"
 
 /* States how far the peer's client is answered: what the record holds is known by that. */
@@ -94,7 +95,7 @@ void recorder_close(struct core *core)
         return;
     struct peer *peer = recorder->peer;
     if (recorder->bytes > 0 && peer != NULL && peer->client != NULL &&
-        peer->answered_tag > peer->client->answered)
+        peer->answered_tag > peer->client->answered && !planted(PLANT_ANSWERED_NOT_STATED))
         state_answered(core, peer->client, peer->answered_tag);
     recorder->is_open = false;
     recorder->peer = NULL;

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "broker/plant.h"
 #include "broker/store/disk_io.h"
 
 static void run(struct errand *errand)
@@ -15,9 +16,13 @@ static void run(struct errand *errand)
     assert(total == batch->total_bytes);
     commit->failed = "cannot write a batch";
     commit->error = disk_write_all(disk, commit->file, batch->at, total, batch->offset);
-    if (commit->error == 0) {
+    if (commit->error == 0 && !planted(PLANT_CONFIRM_BEFORE_SYNC)) {
         commit->failed = "cannot sync a batch";
         commit->error = disk->sync(disk->context, commit->file);
+        if (commit->error != 0 && planted(PLANT_SYNC_RETRIED))
+            commit->error = disk->sync(disk->context, commit->file);
+        if (planted(PLANT_SYNC_ERROR_IGNORED))
+            commit->error = 0;
     }
     if (commit->error == 0)
         commit->failed = NULL;

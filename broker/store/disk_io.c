@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "broker/plant.h"
+
 int disk_read_all(const struct disk *disk, int file, void *at, size_t bytes, uint64_t offset)
 {
     unsigned char *to = at;
@@ -24,6 +26,8 @@ int disk_write_all(const struct disk *disk, int file, const void *at, size_t byt
         int64_t count = disk->write(disk->context, file, from, bytes, offset);
         if (count <= 0)
             return count < 0 ? (int)count : -EIO;
+        if (planted(PLANT_SHORT_WRITE))
+            return 0;
         from += count;
         bytes -= (size_t)count;
         offset += (uint64_t)count;

@@ -19,6 +19,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "broker/plant.h"
+
 /* Zeros for file systems that cannot allocate. */
 #define ZERO_BYTES 65536u
 static const unsigned char zeros[ZERO_BYTES];
@@ -325,6 +327,8 @@ static int open_and_lock(struct disk_real *real, const char *path, const char **
         return file;
     real->lock = file;
     *what = "another process uses the data directory";
+    if (planted(PLANT_NO_LOCK))
+        return 0;
     return flock(real->lock, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;
 }
 

@@ -31,6 +31,7 @@
 #include "broker/store/homes.h"
 #include "broker/store/recovery.h"
 #include "broker/store/space.h"
+#include "broker/plant.h"
 #include "protocol/wire.h"
 
 #define MARK_IDLE_MS 100u
@@ -317,7 +318,9 @@ static struct errand *commit_next(struct journal *journal)
 
 static struct errand *space_errand(struct journal *journal)
 {
-    return space_next(&journal->space, journal->write_segment + 1, journal->durable_oldest,
+    return space_next(&journal->space, journal->write_segment + 1,
+                      planted(PLANT_TRIM_BEFORE_SYNC) ? journal->sealed_oldest
+                                                      : journal->durable_oldest,
                       journal->now_ms);
 }
 

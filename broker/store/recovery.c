@@ -31,6 +31,7 @@
 #include "broker/store/disk_io.h"
 #include "broker/store/failure.h"
 #include "broker/store/walk.h"
+#include "broker/plant.h"
 #include "protocol/wire.h"
 
 struct recovery {
@@ -152,7 +153,7 @@ static enum status judge_tail(struct recovery *recovery)
         recovery->out->seen.cut_bytes = total < left ? total : left;
         offset = walk_find_header(&recovery->image, recovery->end + BATCH_ALIGN, &header);
     }
-    if (offset != 0)
+    if (offset != 0 && !planted(PLANT_CUT_IN_THE_MIDDLE))
         return fail_at(recovery, recovery->last, recovery->end,
                        "a batch does not verify, but a later one behind it is there");
     if (recovery->ahead_count == 0)
@@ -318,6 +319,8 @@ static int rewrite_tail(struct recovery *recovery, int file)
             return error;
     }
     uint32_t from = recovery->out->seen.was_clean ? recovery->last_offset : 0;
+    if (planted(PLANT_NO_TAIL_REWRITE))
+        from = recovery->end;
     int error = disk_write_all(disk, file, recovery->image.at + from, recovery->end - from, from);
     return error != 0 ? error : disk->sync(disk->context, file);
 }

@@ -25,6 +25,7 @@
 
 #include "broker/store/crc32c.h"
 #include "broker/store/disk_io.h"
+#include "broker/plant.h"
 #include "protocol/wire.h"
 
 #define HEADER_FIELD_BYTES 64u
@@ -109,6 +110,8 @@ static int prepare_header(struct segment_file *segment, const struct disk *disk,
     int error = disk->random(disk->context, header.salt);
     if (error != 0)
         return error;
+    if (planted(PLANT_SALT_KEPT))
+        memset(header.salt, 1, SALT_BYTES);
     memcpy(segment->salt, header.salt, SALT_BYTES);
     unsigned char page[SEGMENT_HEADER_BYTES];
     segment_header_encode(page, &header);
@@ -133,7 +136,7 @@ int segment_prepare(struct segment_file *segment, const struct disk *disk, uint6
         error = disk->rename(disk->context, from, to);
     if (error == 0) {
         *is_renamed = true;
-        error = disk->sync_directory(disk->context);
+        error = planted(PLANT_NO_DIRECTORY_SYNC) ? 0 : disk->sync_directory(disk->context);
     }
     if (error == 0)
         return 0;
@@ -149,7 +152,9 @@ int segment_recycle(const struct disk *disk, uint64_t number, uint64_t spare)
     segment_print_name(from, NAME_SEGMENT, number);
     segment_print_name(to, NAME_SPARE, spare);
     int error = disk->rename(disk->context, from, to);
-    return error != 0 ? error : disk->sync_directory(disk->context);
+    if (error != 0 || planted(PLANT_TWO_UNSYNCED_REMOVALS))
+        return error;
+    return disk->sync_directory(disk->context);
 }
 
 int segment_remove(const struct disk *disk, uint64_t number)
@@ -157,7 +162,9 @@ int segment_remove(const struct disk *disk, uint64_t number)
     char name[SEGMENT_NAME_BYTES];
     segment_print_name(name, NAME_SEGMENT, number);
     int error = disk->remove(disk->context, name);
-    return error != 0 ? error : disk->sync_directory(disk->context);
+    if (error != 0 || planted(PLANT_TWO_UNSYNCED_REMOVALS))
+        return error;
+    return disk->sync_directory(disk->context);
 }
 
 /* Zeros are written although the space is allocated: a sync of written space is cheaper than one
