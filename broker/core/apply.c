@@ -6,6 +6,7 @@
 
 #include "broker/core/client.h"
 #include "broker/core/exchange.h"
+#include "broker/core/kept.h"
 #include "broker/core/queue.h"
 #include "broker/plant.h"
 #include "broker/core/state.h"
@@ -48,13 +49,6 @@ void apply_message_to(struct core *core, struct queue *queue, const struct new_p
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
 }
 
-static void attempted_remove(struct core *core, struct queue *queue, struct attempted *attempted)
-{
-    home_end(core, &attempted->home);
-    HASH_DEL(queue->attempted, attempted);
-    free(attempted);
-}
-
 static void parked_meet(struct core *core, struct parked *parked, const struct new_place *place)
 {
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
@@ -76,7 +70,7 @@ static void place_move(struct core *core, struct index_at at, const struct new_p
 static enum status message_into(struct core *core, struct queue *queue,
                                 const struct new_place *place)
 {
-    struct parked *parked = queue_find_parked(queue, place->number);
+    struct parked *parked = kept_find_parked(queue, place->number);
     if (parked != NULL) {
         parked_meet(core, parked, place);
         return STATUS_OK;
@@ -89,7 +83,7 @@ static enum status message_into(struct core *core, struct queue *queue,
     if (index_reserve(&queue->index, place->number) != STATUS_OK)
         return STATUS_NO_MEMORY;
     struct new_place added = *place;
-    if (queue_find_attempted(queue, place->number) != NULL)
+    if (kept_find_attempted(queue, place->number) != NULL)
         added.word |= PLACE_ATTEMPTED;
     apply_message_to(core, queue, &added);
     return STATUS_OK;
@@ -120,9 +114,9 @@ void place_remove(struct core *core, struct queue *queue, struct index_at at)
     uint64_t word = at.found->word;
     queue->bytes -= place_bytes(at.found->size);
     if ((word & PLACE_ATTEMPTED) != 0) {
-        struct attempted *attempted = queue_find_attempted(queue, index_number(&queue->index, at));
+        struct attempted *attempted = kept_find_attempted(queue, index_number(&queue->index, at));
         if (attempted != NULL)
-            attempted_remove(core, queue, attempted);
+            kept_end_attempted(core, queue, attempted);
     }
     if ((word & PLACE_OUT) != 0)
         queue->out_count--;
@@ -135,17 +129,6 @@ void place_remove(struct core *core, struct queue *queue, struct index_at at)
     index_remove(&queue->index, at);
 }
 
-/* Recovery: attempts of messages that were settled before their place was seen. */
-static void settle_unmet(struct core *core, struct queue *queue,
-                         const struct operation_settle *operation)
-{
-    struct attempted *attempted;
-    struct attempted *next;
-    HASH_ITER (hh, queue->attempted, attempted, next)
-        if (attempted->number >= operation->first && attempted->number <= operation->last)
-            attempted_remove(core, queue, attempted);
-}
-
 void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation)
 {
     struct index_at at = index_find_from(&queue->index, operation->first);
@@ -155,50 +138,35 @@ void apply_settle(struct core *core, struct queue *queue, const struct operation
         place_remove(core, queue, at);
         at = next;
     }
+    /* Recovery: attempts of messages that were settled before their place was seen. */
     if (queue->has_unmet)
-        settle_unmet(core, queue, operation);
+        kept_end_attempts(core, queue, operation->first, operation->last);
 }
 
-static struct parked *parked_new(struct queue *queue, uint64_t number)
+enum status apply_park(struct core *core, struct queue *queue,
+                       const struct operation_park *operation, uint64_t position)
 {
-    struct parked *parked = calloc(1, sizeof *parked);
+    struct parked *parked = kept_add_parked(queue, operation->number);
     if (parked == NULL)
-        return NULL;
-    parked->number = number;
-    HASH_ADD(hh, queue->parked, number, sizeof parked->number, parked);
-    return parked;
-}
-
-void apply_park(struct core *core, struct queue *queue, const struct operation_park *operation,
-                uint64_t position)
-{
-    struct parked *parked = queue_find_parked(queue, operation->number);
-    if (parked == NULL)
-        parked = parked_new(queue, operation->number);
-    if (parked == NULL)
-        return;
+        return STATUS_NO_MEMORY;
     home_move(core, &parked->home, position, (uint32_t)record_size_park(operation));
     struct index_at at = index_find(&queue->index, operation->number);
     if (at.found == NULL)
-        return; /* it was parked already, or its message comes later */
+        return STATUS_OK; /* it was parked already, or its message comes later */
     /* The message's share is not stated anew, only held twice until its place is gone. */
     parked_meet(
         core, parked,
         &(struct new_place){operation->number, at.found->word & ~PLACE_FLAGS, at.found->size, 0});
     place_remove(core, queue, at);
+    return STATUS_OK;
 }
 
-void apply_attempt(struct core *core, struct queue *queue,
-                   const struct operation_attempt *operation, uint64_t position)
+enum status apply_attempt(struct core *core, struct queue *queue,
+                          const struct operation_attempt *operation, uint64_t position)
 {
-    struct attempted *attempted = queue_find_attempted(queue, operation->number);
-    if (attempted == NULL) {
-        attempted = calloc(1, sizeof *attempted);
-        if (attempted == NULL)
-            return;
-        attempted->number = operation->number;
-        HASH_ADD(hh, queue->attempted, number, sizeof attempted->number, attempted);
-    }
+    struct attempted *attempted = kept_add_attempted(queue, operation->number);
+    if (attempted == NULL)
+        return STATUS_NO_MEMORY;
     attempted->failed = operation->failed;
     home_move(core, &attempted->home, position, (uint32_t)record_size_attempt(operation));
     if (position > queue->attempt_position)
@@ -208,6 +176,7 @@ void apply_attempt(struct core *core, struct queue *queue,
         at.found->word |= PLACE_ATTEMPTED;
     else
         queue->has_unmet = true;
+    return STATUS_OK;
 }
 
 void apply_mark(struct core *core, struct queue *queue, const struct operation_mark *operation,
@@ -222,16 +191,18 @@ void apply_mark(struct core *core, struct queue *queue, const struct operation_m
 /* --- definitions --------------------------------------------------------------------------------
  */
 
-void apply_queue(struct core *core, const struct operation_queue *operation, uint64_t position)
+enum status apply_queue(struct core *core, const struct operation_queue *operation,
+                        uint64_t position)
 {
     struct queue *queue = queue_named(core, operation->queue);
     if (queue == NULL || queue_set_name(core, queue, operation->name) != STATUS_OK)
-        return;
+        return STATUS_NO_MEMORY;
     queue->is_auto_delete = (operation->flags & FLAG_QUEUE_AUTO_DELETE) != 0;
     queue_set(queue, operation->settings);
     home_move(core, &queue->home, position, (uint32_t)record_size_queue(operation));
     if (operation->queue >= core->next_queue)
         core->next_queue = operation->queue + 1;
+    return STATUS_OK;
 }
 
 void apply_queue_gone(struct core *core, const struct operation_queue_gone *operation)
@@ -241,15 +212,16 @@ void apply_queue_gone(struct core *core, const struct operation_queue_gone *oper
         queue_end(core, queue, STATUS_NO_QUEUE);
 }
 
-void apply_exchange(struct core *core, const struct operation_exchange *operation,
-                    uint64_t position)
+enum status apply_exchange(struct core *core, const struct operation_exchange *operation,
+                           uint64_t position)
 {
     struct exchange *exchange = exchange_named(core, operation->exchange);
     if (exchange == NULL || exchange_set_name(core, exchange, operation->name) != STATUS_OK)
-        return;
+        return STATUS_NO_MEMORY;
     home_move(core, &exchange->home, position, (uint32_t)record_size_exchange(operation));
     if (operation->exchange >= core->next_exchange)
         core->next_exchange = operation->exchange + 1;
+    return STATUS_OK;
 }
 
 void apply_exchange_gone(struct core *core, const struct operation_exchange_gone *operation)
@@ -259,12 +231,14 @@ void apply_exchange_gone(struct core *core, const struct operation_exchange_gone
         exchange_end(core, exchange);
 }
 
-void apply_binding(struct core *core, const struct operation_binding *operation, uint64_t position)
+enum status apply_binding(struct core *core, const struct operation_binding *operation,
+                          uint64_t position)
 {
     struct exchange *exchange = exchange_named(core, operation->exchange);
     struct queue *queue = queue_named(core, operation->queue);
-    if (exchange != NULL && queue != NULL)
-        exchange_bind(core, exchange, queue, operation->pattern, position);
+    if (exchange == NULL || queue == NULL)
+        return STATUS_NO_MEMORY;
+    return exchange_bind(core, exchange, queue, operation->pattern, position);
 }
 
 void apply_unbinding(struct core *core, const struct operation_unbinding *operation)
@@ -278,33 +252,37 @@ void apply_unbinding(struct core *core, const struct operation_unbinding *operat
 /* --- clients ------------------------------------------------------------------------------------
  */
 
-void apply_client(struct core *core, const struct operation_client *operation, uint64_t position)
+enum status apply_client(struct core *core, const struct operation_client *operation,
+                         uint64_t position)
 {
     struct client *client = client_named(core, operation->client);
     if (client == NULL || client_set_name(core, client, operation->name) != STATUS_OK)
-        return;
+        return STATUS_NO_MEMORY;
     client->answered = operation->answered;
     home_end(core, &client->answered_home);
     home_move(core, &client->home, position, (uint32_t)record_size_client(operation));
     if (operation->client >= core->next_client)
         core->next_client = operation->client + 1;
+    return STATUS_OK;
 }
 
-void apply_answered(struct core *core, const struct operation_answered *operation,
-                    uint64_t position)
+enum status apply_answered(struct core *core, const struct operation_answered *operation,
+                           uint64_t position)
 {
     struct client *client = client_named(core, operation->client);
     if (client == NULL)
-        return;
+        return STATUS_NO_MEMORY;
     client->answered = operation->tag;
     home_move(core, &client->answered_home, position, (uint32_t)record_size_answered(operation));
+    return STATUS_OK;
 }
 
-void apply_refused(struct core *core, const struct operation_refused *operation, uint64_t position)
+enum status apply_refused(struct core *core, const struct operation_refused *operation,
+                          uint64_t position)
 {
     struct client *client = client_named(core, operation->client);
-    if (client != NULL)
-        client_add_refusal(core, client, operation, position);
+    return client != NULL ? client_add_refusal(core, client, operation, position)
+                          : STATUS_NO_MEMORY;
 }
 
 void apply_seen(struct core *core, const struct operation_seen *operation)
@@ -341,22 +319,24 @@ static void recover_start(struct core *core, const struct operation_start *opera
 
 /* Operations on one place. A settlement of what is gone needs no queue; the others speak of
  * something that lives, or that a later record ends. */
-static void recover_place(struct core *core, const struct operation *operation, uint64_t position)
+static enum status recover_place(struct core *core, const struct operation *operation,
+                                 uint64_t position)
 {
     /* All of them begin with the queue's number. */
     uint32_t number = operation->as.settle.queue;
-    struct queue *queue = operation->type == OPERATION_SETTLE ? queue_find_number(core, number)
-                                                              : queue_named(core, number);
+    bool is_settle = operation->type == OPERATION_SETTLE;
+    struct queue *queue = is_settle ? queue_find_number(core, number) : queue_named(core, number);
     if (queue == NULL)
-        return;
-    if (operation->type == OPERATION_SETTLE)
+        return is_settle ? STATUS_OK : STATUS_NO_MEMORY;
+    if (operation->type == OPERATION_PARK)
+        return apply_park(core, queue, &operation->as.park, position);
+    if (operation->type == OPERATION_ATTEMPT)
+        return apply_attempt(core, queue, &operation->as.attempt, position);
+    if (is_settle)
         apply_settle(core, queue, &operation->as.settle);
-    else if (operation->type == OPERATION_PARK)
-        apply_park(core, queue, &operation->as.park, position);
-    else if (operation->type == OPERATION_ATTEMPT)
-        apply_attempt(core, queue, &operation->as.attempt, position);
     else
         apply_mark(core, queue, &operation->as.mark, position);
+    return STATUS_OK;
 }
 
 enum status apply_operation(struct core *core, const struct operation *operation, uint64_t position,
@@ -372,35 +352,28 @@ enum status apply_operation(struct core *core, const struct operation *operation
     case OPERATION_PARK:
     case OPERATION_ATTEMPT:
     case OPERATION_MARK:
-        recover_place(core, operation, position);
-        break;
+        return recover_place(core, operation, position);
     case OPERATION_QUEUE:
-        apply_queue(core, &operation->as.queue, position);
-        break;
+        return apply_queue(core, &operation->as.queue, position);
     case OPERATION_QUEUE_GONE:
         apply_queue_gone(core, &operation->as.queue_gone);
         break;
     case OPERATION_EXCHANGE:
-        apply_exchange(core, &operation->as.exchange, position);
-        break;
+        return apply_exchange(core, &operation->as.exchange, position);
     case OPERATION_EXCHANGE_GONE:
         apply_exchange_gone(core, &operation->as.exchange_gone);
         break;
     case OPERATION_BINDING:
-        apply_binding(core, &operation->as.binding, position);
-        break;
+        return apply_binding(core, &operation->as.binding, position);
     case OPERATION_UNBINDING:
         apply_unbinding(core, &operation->as.unbinding);
         break;
     case OPERATION_CLIENT:
-        apply_client(core, &operation->as.client, position);
-        break;
+        return apply_client(core, &operation->as.client, position);
     case OPERATION_ANSWERED:
-        apply_answered(core, &operation->as.answered, position);
-        break;
+        return apply_answered(core, &operation->as.answered, position);
     case OPERATION_REFUSED:
-        apply_refused(core, &operation->as.refused, position);
-        break;
+        return apply_refused(core, &operation->as.refused, position);
     case OPERATION_SEEN:
         apply_seen(core, &operation->as.seen);
         break;

@@ -2,7 +2,9 @@
  *
  * Live, a handler writes an operation and applies it at once; on start, recovery applies the same
  * operations with the same functions. They read nothing but durable state and the operation, and
- * they cannot fail: whoever decides has reserved what they need. `position` is the operation's own.
+ * live they cannot fail: whoever decides has made what they need before it is recorded, and takes
+ * it away again when that fails. STATUS_NO_MEMORY only comes while recovering. `position` is the
+ * operation's own.
  */
 #ifndef HERALD_APPLY_H
 #define HERALD_APPLY_H
@@ -36,25 +38,29 @@ void apply_message_to(struct core *core, struct queue *queue, const struct new_p
 
 /* The queue must be the one the operation names. */
 void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation);
-void apply_park(struct core *core, struct queue *queue, const struct operation_park *operation,
-                uint64_t position);
-void apply_attempt(struct core *core, struct queue *queue,
-                   const struct operation_attempt *operation, uint64_t position);
+enum status apply_park(struct core *core, struct queue *queue,
+                       const struct operation_park *operation, uint64_t position);
+enum status apply_attempt(struct core *core, struct queue *queue,
+                          const struct operation_attempt *operation, uint64_t position);
 void apply_mark(struct core *core, struct queue *queue, const struct operation_mark *operation,
                 uint64_t position);
 
-void apply_queue(struct core *core, const struct operation_queue *operation, uint64_t position);
+enum status apply_queue(struct core *core, const struct operation_queue *operation,
+                        uint64_t position);
 void apply_queue_gone(struct core *core, const struct operation_queue_gone *operation);
-void apply_exchange(struct core *core, const struct operation_exchange *operation,
-                    uint64_t position);
+enum status apply_exchange(struct core *core, const struct operation_exchange *operation,
+                           uint64_t position);
 void apply_exchange_gone(struct core *core, const struct operation_exchange_gone *operation);
-void apply_binding(struct core *core, const struct operation_binding *operation, uint64_t position);
+enum status apply_binding(struct core *core, const struct operation_binding *operation,
+                          uint64_t position);
 void apply_unbinding(struct core *core, const struct operation_unbinding *operation);
 
-void apply_client(struct core *core, const struct operation_client *operation, uint64_t position);
-void apply_answered(struct core *core, const struct operation_answered *operation,
-                    uint64_t position);
-void apply_refused(struct core *core, const struct operation_refused *operation, uint64_t position);
+enum status apply_client(struct core *core, const struct operation_client *operation,
+                         uint64_t position);
+enum status apply_answered(struct core *core, const struct operation_answered *operation,
+                           uint64_t position);
+enum status apply_refused(struct core *core, const struct operation_refused *operation,
+                          uint64_t position);
 void apply_seen(struct core *core, const struct operation_seen *operation);
 void apply_client_gone(struct core *core, const struct operation_client_gone *operation);
 

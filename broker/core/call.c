@@ -20,8 +20,12 @@ enum status call_new(struct peer *peer, struct queue *queue, const struct frame 
     call->queue = queue;
     call->tag = frame->header.tag;
     call->number = number;
-    queue_ref(queue);
     HASH_ADD(hh, peer->calls, tag, sizeof call->tag, call);
+    if (!table_has(&call->hh)) {
+        free(call);
+        return STATUS_NO_MEMORY;
+    }
+    queue_ref(queue);
     wheel_arm(&core->wheel, &call->timer, core->now_ms + frame->as.call.timeout_ms);
     core->call_count++;
     message->call = call;

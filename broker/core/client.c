@@ -1,12 +1,22 @@
 /* Clients that name themselves. */
 #include "broker/core/client.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/core/apply.h"
 #include "broker/core/line.h"
 #include "broker/core/recorder.h"
+
+/* One that is not in the table of numbers. */
+static void client_free_alone(struct core *core, struct client *client)
+{
+    if (client->name != NULL)
+        HASH_DELETE(by_name, core->clients_by_name, client);
+    free(client->name);
+    free(client);
+}
 
 struct client *client_new(struct core *core, uint32_t number, struct wire_bytes name)
 {
@@ -20,6 +30,10 @@ struct client *client_new(struct core *core, uint32_t number, struct wire_bytes 
     client->number = number;
     TAILQ_INIT(&client->refusals);
     HASH_ADD(by_number, core->clients_by_number, number, sizeof client->number, client);
+    if (!table_has(&client->by_number)) {
+        client_free_alone(core, client);
+        return NULL;
+    }
     TAILQ_INSERT_TAIL(&core->absent, client, absent_link);
     core->client_count++;
     return client;
@@ -34,7 +48,11 @@ enum status client_set_name(struct core *core, struct client *client, struct wir
         return STATUS_NO_MEMORY;
     client->name = copy;
     HASH_ADD_KEYPTR(by_name, core->clients_by_name, client->name, name.bytes, client);
-    return STATUS_OK;
+    if (table_has(&client->by_name))
+        return STATUS_OK;
+    free(copy);
+    client->name = NULL;
+    return STATUS_NO_MEMORY;
 }
 
 void client_free(struct core *core, struct client *client)
@@ -46,12 +64,9 @@ void client_free(struct core *core, struct client *client)
     client_forget_refusals(core, client, UINT64_MAX);
     home_end(core, &client->home);
     home_end(core, &client->answered_home);
-    if (client->name != NULL)
-        HASH_DELETE(by_name, core->clients_by_name, client);
     HASH_DELETE(by_number, core->clients_by_number, client);
     core->client_count--;
-    free(client->name);
-    free(client);
+    client_free_alone(core, client);
 }
 
 struct client *client_find(const struct core *core, struct wire_bytes name)
@@ -83,8 +98,8 @@ struct refusal *client_find_refusal(const struct client *client, uint64_t tag,
     return refusal != NULL && refusal->tag == tag ? refusal : NULL;
 }
 
-void client_add_refusal(struct core *core, struct client *client,
-                        const struct operation_refused *operation, uint64_t position)
+enum status client_add_refusal(struct core *core, struct client *client,
+                               const struct operation_refused *operation, uint64_t position)
 {
     uint32_t bytes = (uint32_t)record_size_refused(operation);
     struct refusal *before = TAILQ_LAST(&client->refusals, refusal_list);
@@ -92,12 +107,12 @@ void client_add_refusal(struct core *core, struct client *client,
         struct refusal *stated = client_find_refusal(client, operation->tag, &before);
         if (stated != NULL) {
             home_move(core, &stated->home, position, bytes);
-            return;
+            return STATUS_OK;
         }
     }
     struct refusal *refusal = malloc(sizeof *refusal + operation->text.bytes + 1);
     if (refusal == NULL)
-        return;
+        return STATUS_NO_MEMORY;
     refusal->tag = operation->tag;
     refusal->home = (struct home){0};
     refusal->code = operation->code;
@@ -110,6 +125,17 @@ void client_add_refusal(struct core *core, struct client *client,
     else
         TAILQ_INSERT_HEAD(&client->refusals, refusal, link);
     client->refusal_count++;
+    return STATUS_OK;
+}
+
+/* One that could not be recorded. */
+static void client_drop_refusal(struct client *client, uint64_t tag)
+{
+    struct refusal *refusal = client_find_refusal(client, tag, NULL);
+    assert(refusal != NULL);
+    TAILQ_REMOVE(&client->refusals, refusal, link);
+    client->refusal_count--;
+    free(refusal);
 }
 
 void client_forget_refusals(struct core *core, struct client *client, uint64_t through)
@@ -137,13 +163,16 @@ static enum status record_client_gone(struct core *core, struct client *client)
  * on a full disk it is new consumers that make room. */
 static enum status record_client(struct core *core, uint32_t number, struct wire_bytes name)
 {
+    struct client *client = client_new(core, number, name);
+    if (client == NULL)
+        return STATUS_NO_MEMORY;
     struct operation_client operation = {number, name, 0};
     uint64_t position;
     enum status status = recorder_append_client(core, NULL, &operation, &position);
-    if (status != STATUS_OK)
-        return status;
-    apply_client(core, &operation, position);
-    return STATUS_OK;
+    if (status == STATUS_OK)
+        return apply_client(core, &operation, position);
+    client_free(core, client);
+    return status;
 }
 
 /* Makes room in the table: the client that left first is forgotten. */
@@ -234,12 +263,15 @@ enum status client_refused(struct peer *peer, uint64_t tag, enum status refused,
     struct operation_refused operation = {
         peer->client->number, tag, (uint16_t)refused,
         wire_bytes_of_text(text != NULL ? text : status_text(refused))};
-    uint64_t position;
-    enum status status = recorder_append_refused(core, peer, &operation, &position);
+    enum status status = client_add_refusal(core, peer->client, &operation, 0);
     if (status != STATUS_OK)
         return status;
-    apply_refused(core, &operation, position);
-    return STATUS_OK;
+    uint64_t position;
+    status = recorder_append_refused(core, peer, &operation, &position);
+    if (status == STATUS_OK)
+        return apply_refused(core, &operation, position);
+    client_drop_refusal(peer->client, tag);
+    return status;
 }
 
 enum status client_seen(struct peer *peer, uint64_t through)

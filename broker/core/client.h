@@ -28,8 +28,9 @@ struct client *client_find_number(const struct core *core, uint32_t number);
 struct refusal *client_find_refusal(const struct client *client, uint64_t tag,
                                     struct refusal **before);
 
-void client_add_refusal(struct core *core, struct client *client,
-                        const struct operation_refused *operation, uint64_t position);
+/* One with the same tag only moves its home. STATUS_OK or STATUS_NO_MEMORY. */
+enum status client_add_refusal(struct core *core, struct client *client,
+                               const struct operation_refused *operation, uint64_t position);
 void client_forget_refusals(struct core *core, struct client *client, uint64_t through);
 
 /* The peer says it is this client: finds or makes the client, ends its older connection, and

@@ -13,6 +13,7 @@
 #include "broker/core/call.h"
 #include "broker/core/delivery.h"
 #include "broker/core/exchange.h"
+#include "broker/core/kept.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/plant.h"
@@ -70,6 +71,10 @@ static struct consumer *consumer_new(struct peer *peer, struct queue *queue, uin
     consumer->queue = queue;
     consumer->number = number;
     HASH_ADD(hh, peer->consumers, number, sizeof consumer->number, consumer);
+    if (!table_has(&consumer->hh)) {
+        free(consumer);
+        return NULL;
+    }
     queue_ref(queue);
     queue->consumer_count++;
     queue->had_consumer = true;
@@ -298,12 +303,15 @@ static void delivery_lost(struct core *core, struct delivery *delivery)
     }
     struct operation_attempt operation = {
         queue->number, delivery->number,
-        (uint16_t)(queue_failed_attempts(queue, delivery->number) + 1)};
+        (uint16_t)(kept_failed_attempts(queue, delivery->number) + 1)};
     uint64_t position = 0;
-    /* Where the journal takes nothing, the attempt counts until the next start only. */
-    if ((at.found->word & PLACE_TRANSIENT) == 0)
-        (void)recorder_append_attempt(core, NULL, &operation, &position);
-    apply_attempt(core, queue, &operation, position);
+    /* Where the journal takes nothing, the attempt counts until the next start only; without memory
+     * it does not count. */
+    if (kept_add_attempted(queue, delivery->number) != NULL) {
+        if ((at.found->word & PLACE_TRANSIENT) == 0)
+            (void)recorder_append_attempt(core, NULL, &operation, &position);
+        (void)apply_attempt(core, queue, &operation, position);
+    }
     queue_return(core, queue, delivery->number);
 }
 

@@ -11,6 +11,16 @@
 #include "broker/store/record.h"
 #include "protocol/topic.h"
 
+/* One that is not in the table of numbers. */
+static void exchange_free_alone(struct core *core, struct exchange *exchange)
+{
+    if (exchange->name != NULL)
+        HASH_DELETE(by_name, core->exchanges_by_name, exchange);
+    route_free(exchange->route);
+    free(exchange->name);
+    free(exchange);
+}
+
 struct exchange *exchange_new(struct core *core, enum exchange_kind kind, uint32_t number,
                               struct wire_bytes name)
 {
@@ -26,7 +36,10 @@ struct exchange *exchange_new(struct core *core, enum exchange_kind kind, uint32
     exchange->kind = kind;
     exchange->route = route;
     HASH_ADD(by_number, core->exchanges_by_number, number, sizeof exchange->number, exchange);
-    return exchange;
+    if (table_has(&exchange->by_number))
+        return exchange;
+    exchange_free_alone(core, exchange);
+    return NULL;
 }
 
 enum status exchange_set_name(struct core *core, struct exchange *exchange, struct wire_bytes name)
@@ -38,7 +51,11 @@ enum status exchange_set_name(struct core *core, struct exchange *exchange, stru
         return STATUS_NO_MEMORY;
     exchange->name = copy;
     HASH_ADD_KEYPTR(by_name, core->exchanges_by_name, exchange->name, name.bytes, exchange);
-    return STATUS_OK;
+    if (table_has(&exchange->by_name))
+        return STATUS_OK;
+    free(copy);
+    exchange->name = NULL;
+    return STATUS_NO_MEMORY;
 }
 
 static void binding_end(struct core *core, struct exchange *exchange, struct binding *binding)
@@ -60,12 +77,8 @@ void exchange_end(struct core *core, struct exchange *exchange)
     HASH_ITER (hh, exchange->bindings, binding, next)
         binding_end(core, exchange, binding);
     home_end(core, &exchange->home);
-    if (exchange->name != NULL)
-        HASH_DELETE(by_name, core->exchanges_by_name, exchange);
     HASH_DELETE(by_number, core->exchanges_by_number, exchange);
-    route_free(exchange->route);
-    free(exchange->name);
-    free(exchange);
+    exchange_free_alone(core, exchange);
 }
 
 struct exchange *exchange_find(const struct core *core, struct wire_bytes name)
@@ -124,6 +137,11 @@ enum status exchange_bind(struct core *core, struct exchange *exchange, struct q
     binding->home = (struct home){0};
     binding->key_bytes = binding_key(binding->key, queue, pattern);
     HASH_ADD(hh, exchange->bindings, key, binding->key_bytes, binding);
+    if (!table_has(&binding->hh)) {
+        route_remove(exchange->route, pattern, queue);
+        free(binding);
+        return STATUS_NO_MEMORY;
+    }
     LIST_INSERT_HEAD(&queue->bindings, binding, queue_link);
     home_move(core, &binding->home, position, bytes);
     exchange->binding_count++;

@@ -12,11 +12,15 @@ static enum status record_exchange(struct peer *peer, const struct frame_exchang
     struct core *core = peer->core;
     struct operation_exchange operation = {core->next_exchange, create->exchange, create->settings};
     uint64_t position;
+    struct exchange *exchange =
+        exchange_new(core, EXCHANGE_DURABLE, operation.exchange, operation.name);
+    if (exchange == NULL)
+        return STATUS_NO_MEMORY;
     enum status status = recorder_append_exchange(core, peer, &operation, &position);
-    if (status != STATUS_OK)
-        return status;
-    apply_exchange(core, &operation, position);
-    return exchange_find(core, create->exchange) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    if (status == STATUS_OK)
+        return apply_exchange(core, &operation, position);
+    exchange_end(core, exchange);
+    return status;
 }
 
 enum status handle_exchange_create(struct peer *peer, const struct frame *frame)
@@ -103,12 +107,15 @@ enum status handle_bind(struct peer *peer, const struct frame *frame)
     if (!is_durable(exchange, queue))
         return exchange_bind(core, exchange, queue, bind->pattern, 0);
     struct operation_binding operation = {exchange->number, queue->number, bind->pattern};
-    uint64_t position;
-    status = recorder_append_binding(core, peer, &operation, &position);
+    status = exchange_bind(core, exchange, queue, bind->pattern, 0);
     if (status != STATUS_OK)
         return status;
-    apply_binding(core, &operation, position);
-    return STATUS_OK;
+    uint64_t position;
+    status = recorder_append_binding(core, peer, &operation, &position);
+    if (status == STATUS_OK)
+        return apply_binding(core, &operation, position);
+    exchange_unbind(core, exchange, queue, bind->pattern);
+    return status;
 }
 
 enum status handle_unbind(struct peer *peer, const struct frame *frame)

@@ -31,12 +31,19 @@ static enum status record_queue(struct peer *peer, uint32_t number, struct wire_
     queue_put_settings(as, &s);
     struct operation_queue operation = {number, name, flags & FLAG_QUEUE_AUTO_DELETE,
                                         wire_bytes_of(settings, (uint32_t)wire_written(&s))};
+    struct queue *made = NULL;
+    if (queue_find_number(core, number) == NULL) {
+        made = queue_new(core, QUEUE_DURABLE, number, name);
+        if (made == NULL)
+            return STATUS_NO_MEMORY;
+    }
     uint64_t position;
     enum status status = recorder_append_queue(core, peer, &operation, &position);
-    if (status != STATUS_OK)
-        return status;
-    apply_queue(core, &operation, position);
-    return queue_find(core, name) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    if (status == STATUS_OK)
+        return apply_queue(core, &operation, position);
+    if (made != NULL)
+        queue_end(core, made, status);
+    return status;
 }
 
 /* The same again is fine; something else under the name is not. */

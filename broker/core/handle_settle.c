@@ -3,6 +3,7 @@
 #include "broker/core/call.h"
 #include "broker/core/consumer.h"
 #include "broker/core/delivery.h"
+#include "broker/core/kept.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
@@ -145,13 +146,17 @@ static enum status park(struct peer *peer, struct queue *queue, struct index_at 
     struct operation_park operation = {queue->number, index_number(&queue->index, at),
                                        core->now_ms,  fail->code,
                                        fail->text,    fail->detail};
+    struct parked *parked = kept_add_parked(queue, operation.number);
+    if (parked == NULL)
+        return STATUS_NO_MEMORY;
     uint64_t position;
     enum status status = recorder_append_park(core, peer, &operation, &position);
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
+        kept_end_parked(core, queue, parked);
         return status;
-    apply_park(core, queue, &operation, position);
+    }
     core->counters.messages_parked++;
-    return STATUS_OK;
+    return apply_park(core, queue, &operation, position);
 }
 
 enum status handle_fail(struct peer *peer, const struct frame *frame)

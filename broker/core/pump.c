@@ -9,6 +9,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/consumer.h"
 #include "broker/core/delivery.h"
+#include "broker/core/kept.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/core/state.h"
@@ -82,7 +83,7 @@ static void hand_out(struct core *core, struct consumer *consumer, struct index_
                                     .body_bytes = message->body.bytes,
                                     .body = message->body};
     if ((word & PLACE_ATTEMPTED) != 0)
-        deliver.attempt = (uint16_t)(queue_failed_attempts(queue, message->number) + 1);
+        deliver.attempt = (uint16_t)(kept_failed_attempts(queue, message->number) + 1);
     if (queue->kind != QUEUE_LIVE)
         deliver.delivery = delivery_add(consumer, message->number, place_bytes(at.found->size));
     if (queue->missed > 0)

@@ -26,6 +26,7 @@
 #include "broker/core/call.h"
 #include "broker/core/consumer.h"
 #include "broker/core/exchange.h"
+#include "broker/core/kept.h"
 #include "broker/core/recorder.h"
 #include "broker/plant.h"
 #include "protocol/property.h"
@@ -57,9 +58,16 @@ struct queue *queue_new(struct core *core, enum queue_kind kind, uint32_t number
         free(queue);
         return NULL;
     }
-    if (kind != QUEUE_LIVE)
-        HASH_ADD(by_number, core->queues_by_number, number, sizeof queue->number, queue);
-    return queue;
+    if (kind == QUEUE_LIVE)
+        return queue;
+    HASH_ADD(by_number, core->queues_by_number, number, sizeof queue->number, queue);
+    if (table_has(&queue->by_number))
+        return queue;
+    if (queue->name != NULL)
+        HASH_DELETE(by_name, core->queues_by_name, queue);
+    free(queue->name);
+    free(queue);
+    return NULL;
 }
 
 enum status queue_set_name(struct core *core, struct queue *queue, struct wire_bytes name)
@@ -72,7 +80,11 @@ enum status queue_set_name(struct core *core, struct queue *queue, struct wire_b
     queue->name = copy;
     queue->name_bytes = name.bytes;
     HASH_ADD_KEYPTR(by_name, core->queues_by_name, queue->name, name.bytes, queue);
-    return STATUS_OK;
+    if (table_has(&queue->by_name))
+        return STATUS_OK;
+    free(copy);
+    queue->name = NULL;
+    return STATUS_NO_MEMORY;
 }
 
 void queue_ref(struct queue *queue)
@@ -209,26 +221,6 @@ void queue_return(struct core *core, struct queue *queue, uint64_t number)
     queue_wake(core, queue);
 }
 
-struct attempted *queue_find_attempted(const struct queue *queue, uint64_t number)
-{
-    struct attempted *attempted;
-    HASH_FIND(hh, queue->attempted, &number, sizeof number, attempted);
-    return attempted;
-}
-
-struct parked *queue_find_parked(const struct queue *queue, uint64_t number)
-{
-    struct parked *parked;
-    HASH_FIND(hh, queue->parked, &number, sizeof number, parked);
-    return parked;
-}
-
-uint16_t queue_failed_attempts(const struct queue *queue, uint64_t number)
-{
-    const struct attempted *attempted = queue_find_attempted(queue, number);
-    return attempted != NULL ? attempted->failed : 0;
-}
-
 /* Whether a run of places has a durable one: only then is there something to record. */
 static bool run_is_durable(const struct queue *queue, uint64_t first, uint64_t last)
 {
@@ -332,18 +324,6 @@ static void leave_lists(struct core *core, struct queue *queue)
     queue->is_in_pump = queue->is_held = false;
 }
 
-static void drop_tables(struct core *core, struct queue *queue)
-{
-    struct parked *parked;
-    struct parked *next;
-    HASH_ITER (hh, queue->parked, parked, next) {
-        HASH_DEL(queue->parked, parked);
-        home_end(core, &parked->home);
-        home_remove_place(core, place_position(parked->word), parked->size);
-        free(parked);
-    }
-}
-
 void queue_end(struct core *core, struct queue *queue, enum status status)
 {
     if (queue->is_gone)
@@ -355,7 +335,7 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     consumer_end_all(core, queue, status);
     exchange_unbind_queue(core, queue);
     leave_lists(core, queue);
-    drop_tables(core, queue);
+    kept_end_all(core, queue);
     home_end(core, &queue->home);
     home_end(core, &queue->mark_home);
     if (queue->name != NULL)

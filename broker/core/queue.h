@@ -52,13 +52,6 @@ enum status queue_read(struct core *core, uint64_t word, struct operation_messag
 /* Gives a place back that was out. */
 void queue_return(struct core *core, struct queue *queue, uint64_t number);
 
-/* Failed attempts at a message so far. */
-uint16_t queue_failed_attempts(const struct queue *queue, uint64_t number);
-
-/* What is kept of a message besides its place; NULL: nothing. */
-struct attempted *queue_find_attempted(const struct queue *queue, uint64_t number);
-struct parked *queue_find_parked(const struct queue *queue, uint64_t number);
-
 /* Settles a run of places, with a record where one of them is durable. `peer` may be NULL.
  * STATUS_OK, or the status of the journal. */
 enum status queue_settle(struct core *core, struct peer *peer, struct queue *queue, uint64_t first,

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <uthash.h>
+#include "broker/core/table.h"
 
 #include "protocol/topic.h"
 
@@ -103,6 +103,10 @@ static struct word *word_ref(struct route *route, struct wire_bytes text)
         word->bytes = text.bytes;
         memcpy(word->text, text.at, text.bytes);
         HASH_ADD_KEYPTR(hh, route->words, word->text, text.bytes, word);
+        if (!table_has(&word->hh)) {
+            free(word);
+            return NULL;
+        }
     }
     word->ref_count++;
     return word;
@@ -154,16 +158,21 @@ static struct node *child_add(struct route *route, struct node *parent, struct w
     child->id = route->next_node++;
     child->parent = parent;
     child->word = word;
-    LIST_INSERT_HEAD(&route->nodes, child, link);
-    parent->child_count++;
     if (is_plain) {
         child->key = edge_key(parent, word->id);
         HASH_ADD(hh, route->edges, key, sizeof child->key, child);
+        if (!table_has(&child->hh)) {
+            word_unref(route, word);
+            free(child);
+            return NULL;
+        }
     } else if (word_is(text, '*')) {
         parent->star = child;
     } else {
         parent->hash = child;
     }
+    LIST_INSERT_HEAD(&route->nodes, child, link);
+    parent->child_count++;
     return child;
 }
 

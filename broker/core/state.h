@@ -8,7 +8,7 @@
 #define HERALD_STATE_H
 
 #include <sys/queue.h>
-#include <uthash.h>
+#include "broker/core/table.h"
 
 #include "broker/core/buffer.h"
 #include "broker/core/core.h"

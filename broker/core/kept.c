@@ -1,0 +1,90 @@
+/* What a queue keeps of single messages besides their places. */
+#include "broker/core/kept.h"
+
+#include <stdlib.h>
+
+struct attempted *kept_find_attempted(const struct queue *queue, uint64_t number)
+{
+    struct attempted *attempted;
+    HASH_FIND(hh, queue->attempted, &number, sizeof number, attempted);
+    return attempted;
+}
+
+struct parked *kept_find_parked(const struct queue *queue, uint64_t number)
+{
+    struct parked *parked;
+    HASH_FIND(hh, queue->parked, &number, sizeof number, parked);
+    return parked;
+}
+
+uint16_t kept_failed_attempts(const struct queue *queue, uint64_t number)
+{
+    const struct attempted *attempted = kept_find_attempted(queue, number);
+    return attempted != NULL ? attempted->failed : 0;
+}
+
+struct attempted *kept_add_attempted(struct queue *queue, uint64_t number)
+{
+    struct attempted *attempted = kept_find_attempted(queue, number);
+    if (attempted != NULL)
+        return attempted;
+    attempted = calloc(1, sizeof *attempted);
+    if (attempted == NULL)
+        return NULL;
+    attempted->number = number;
+    HASH_ADD(hh, queue->attempted, number, sizeof attempted->number, attempted);
+    if (table_has(&attempted->hh))
+        return attempted;
+    free(attempted);
+    return NULL;
+}
+
+struct parked *kept_add_parked(struct queue *queue, uint64_t number)
+{
+    struct parked *parked = kept_find_parked(queue, number);
+    if (parked != NULL)
+        return parked;
+    parked = calloc(1, sizeof *parked);
+    if (parked == NULL)
+        return NULL;
+    parked->number = number;
+    HASH_ADD(hh, queue->parked, number, sizeof parked->number, parked);
+    if (table_has(&parked->hh))
+        return parked;
+    free(parked);
+    return NULL;
+}
+
+void kept_end_attempted(struct core *core, struct queue *queue, struct attempted *attempted)
+{
+    home_end(core, &attempted->home);
+    HASH_DEL(queue->attempted, attempted);
+    free(attempted);
+}
+
+void kept_end_parked(struct core *core, struct queue *queue, struct parked *parked)
+{
+    home_end(core, &parked->home);
+    if (parked->word != 0)
+        home_remove_place(core, place_position(parked->word), parked->size);
+    HASH_DEL(queue->parked, parked);
+    free(parked);
+}
+
+void kept_end_attempts(struct core *core, struct queue *queue, uint64_t first, uint64_t last)
+{
+    struct attempted *attempted;
+    struct attempted *next;
+    HASH_ITER (hh, queue->attempted, attempted, next)
+        if (attempted->number >= first && attempted->number <= last)
+            kept_end_attempted(core, queue, attempted);
+}
+
+void kept_end_all(struct core *core, struct queue *queue)
+{
+    struct parked *parked;
+    struct parked *next;
+    HASH_ITER (hh, queue->parked, parked, next)
+        kept_end_parked(core, queue, parked);
+    kept_end_attempts(core, queue, 0, UINT64_MAX);
+}
