@@ -1,4 +1,4 @@
-/* Planted bugs: places where tests/plants/run makes the broker wrong on purpose.
+/* Planted bugs: places where tests/plants/plants.sh makes the broker wrong on purpose.
  *
  * In every build but the flavour `plant` planted() is false at compile time and leaves no trace. In
  * that flavour the environment names the one plant that is active (HERALD_PLANT=SHORT_WRITE).

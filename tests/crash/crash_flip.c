@@ -96,7 +96,8 @@ static void flip_file(struct flips *flips, const struct crash_run *run, const ch
     for (uint64_t offset = 0; offset < SEGMENT_BYTES; offset++) {
         unsigned first = (unsigned)chance_below(&flips->base.chance, BITS);
         for (uint64_t i = 0; i < bits; i++)
-            if (run->life == UINT64_MAX || run->life == offset)
+            if ((run->life == UINT64_MAX || run->life == offset) &&
+                flips->violations < run->violations)
                 flip_one(flips, name, offset, (first + (unsigned)i) % BITS);
     }
 }

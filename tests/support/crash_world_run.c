@@ -11,19 +11,24 @@ enum { PROGRESS_SECONDS = 10, KEPT_BYTES = 256 << 20 };
 
 static uint64_t *argument(struct crash_run *run, const char *word)
 {
-    return strcmp(word, "--cases") == 0     ? &run->cases
-           : strcmp(word, "--seconds") == 0 ? &run->seconds
-           : strcmp(word, "--seed") == 0    ? &run->seed
-           : strcmp(word, "--life") == 0    ? &run->life
-           : strcmp(word, "--branch") == 0  ? &run->branch
-                                            : NULL;
+    return strcmp(word, "--cases") == 0        ? &run->cases
+           : strcmp(word, "--seconds") == 0    ? &run->seconds
+           : strcmp(word, "--seed") == 0       ? &run->seed
+           : strcmp(word, "--life") == 0       ? &run->life
+           : strcmp(word, "--branch") == 0     ? &run->branch
+           : strcmp(word, "--violations") == 0 ? &run->violations
+                                               : NULL;
 }
 
 enum status crash_run_begin(struct crash_run *run, const char *program, uint64_t cases, int count,
                             char **word)
 {
-    *run = (struct crash_run){
-        .program = program, .seed = 1, .cases = cases, .life = UINT64_MAX, .branch = UINT64_MAX};
+    *run = (struct crash_run){.program = program,
+                              .seed = 1,
+                              .cases = cases,
+                              .life = UINT64_MAX,
+                              .branch = UINT64_MAX,
+                              .violations = UINT64_MAX};
     for (int i = 1; i < count; i += 2) {
         uint64_t *value = argument(run, word[i]);
         char *end = NULL;
@@ -32,7 +37,8 @@ enum status crash_run_begin(struct crash_run *run, const char *program, uint64_t
         if (end != NULL && *end == '\0')
             continue;
         (void)fprintf(stderr,
-                      "usage: %s [--cases N] [--seconds S] [--seed S] [--life L] [--branch B]\n",
+                      "usage: %s [--cases N] [--seconds S] [--seed S] [--life L] "
+                      "[--branch B] [--violations N]\n",
                       program);
         return STATUS_BAD_VALUE;
     }
@@ -62,6 +68,8 @@ static void tell(const struct crash_run *run, uint64_t cases, uint64_t violation
 
 bool crash_run_goes_on(struct crash_run *run, uint64_t cases, uint64_t violations)
 {
+    if (violations >= run->violations)
+        return false;
     uint64_t seconds = (uint64_t)elapsed(run);
     if (seconds >= run->told + PROGRESS_SECONDS) {
         run->told = seconds;

@@ -11,10 +11,11 @@
 struct crash_run {
     const char *program;
     uint64_t seed;
-    uint64_t cases;   /* to run, when no seconds are given */
-    uint64_t seconds; /* to run, or 0 */
-    uint64_t life;    /* the only one to run; UINT64_MAX: all */
-    uint64_t branch;  /* of it; UINT64_MAX: all */
+    uint64_t cases;      /* to run, when no seconds are given */
+    uint64_t seconds;    /* to run, or 0 */
+    uint64_t life;       /* the only one to run; UINT64_MAX: all */
+    uint64_t branch;     /* of it; UINT64_MAX: all */
+    uint64_t violations; /* after so many it ends */
     struct timespec start;
     uint64_t told; /* seconds after which progress was told */
 };

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Does the suite work? Plants one bug at a time and expects a test to find it.
 #
-#   tests/plants/run DIRECTORY [PLANT...]
+#   tests/plants/plants.sh DIRECTORY [PLANT...]
 #
 # DIRECTORY holds the test programs of the flavour `plant`. Without a plant the programs that
 # broker/plants.def names must pass; with each plant at least one of those named for it must fail.
@@ -15,9 +15,9 @@ shift
 run() {
     local -a command
     case $1 in
-    crash_journal) command=("$programs/crash/$1" --cases 60000) ;;
-    crash_broker) command=("$programs/crash/$1" --cases 400) ;;
-    crash_flip) command=("$programs/crash/$1") ;;
+    crash_journal) command=("$programs/crash/$1" --cases 600000 --violations 1) ;;
+    crash_broker) command=("$programs/crash/$1" --cases 800 --violations 1) ;;
+    crash_flip) command=("$programs/crash/$1" --violations 1) ;;
     [0-9]*) command=("$programs/scenario/$1") ;;
     *) command=("$programs/unit/$1") ;;
     esac
