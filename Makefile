@@ -35,7 +35,7 @@ TEST_WARN := $(filter-out -Wconversion -Wsign-conversion,$(WARN))
 CPPFLAGS += -I. -D_GNU_SOURCE -DHERALD_VERSION='"$(VERSION)"'
 CFLAGS   ?= -O2 -g
 HARDEN   := -fstack-protector-strong -fPIC
-LIBS     := -levent_core -linih -lssl -lcrypto -lpthread
+LIBS     := -levent_core -linih -ljansson -lssl -lcrypto -lpthread
 
 ifeq ($(FLAVOUR),release)
 CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2

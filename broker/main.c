@@ -12,6 +12,7 @@
 #include "broker/log.h"
 #include "broker/options.h"
 #include "broker/settings.h"
+#include "broker/tool.h"
 
 /* Standard output was asked for something; a full disk or a closed pipe must not look like success.
  */
@@ -85,6 +86,18 @@ static int run_with_config(const struct options *options, struct config *config)
     return exit_code;
 }
 
+/* Whoever reads the output may go at any time. */
+static int run_tool(const struct options *options)
+{
+    (void)umask(0077);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (options->action == OPTIONS_VERIFY)
+        return tool_verify(options->directory);
+    if (options->action == OPTIONS_DUMP)
+        return tool_dump(options->directory);
+    return tool_repair(options->directory, options->is_consented ? TOOL_CONSENTED : TOOL_ASK);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -99,6 +112,8 @@ int main(int argc, char **argv)
         return finish_output();
     }
     settings_tune_memory();
+    if (options.directory != NULL)
+        return run_tool(&options);
     struct config *config = malloc(sizeof *config);
     if (config == NULL)
         return EX_OSERR;

@@ -2,6 +2,7 @@
 #ifndef HERALD_OPTIONS_H
 #define HERALD_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "protocol/status.h"
@@ -10,6 +11,9 @@ enum options_action {
     OPTIONS_RUN,
     OPTIONS_CHECK_CONFIG,
     OPTIONS_PRINT_CONFIG,
+    OPTIONS_VERIFY,
+    OPTIONS_DUMP,
+    OPTIONS_REPAIR,
     OPTIONS_HELP,
     OPTIONS_VERSION,
 };
@@ -18,6 +22,8 @@ struct options {
     enum options_action action;
     const char *config_path;   /* NULL without -c; points into argv, as the next */
     const char *dev_directory; /* NULL without --dev */
+    const char *directory;     /* of --verify, --dump and --repair, else NULL */
+    bool is_consented;         /* --yes */
 };
 
 /* The exit code of a wrong command line. */
