@@ -79,7 +79,8 @@ enum status startup_recover(const struct startup *startup, struct disk **disk,
     memset(&failure, 0, sizeof failure);
     core_count_homes(startup->core, journal);
     status = journal_open(journal, opened, &startup->journal_options,
-                          &(struct journal_reader){on_record, &progress}, &failure);
+                          &(struct journal_reader){.on_record = on_record, .argument = &progress},
+                          &failure);
     if (status != STATUS_OK) {
         startup_log_failure(startup->log, startup->directory, &failure);
         disk_real_free(opened);

@@ -14,10 +14,10 @@
 #include "broker/store/batch.h"
 #include "broker/store/disk_io.h"
 #include "broker/store/failure.h"
-#include "broker/store/walk.h"
+#include "broker/store/window.h"
 #include "protocol/wire.h"
 
-struct window {
+struct ahead {
     struct fetch_work *work;
     uint64_t number;
     uint32_t offset;    /* in the file, of at[0] */
@@ -28,48 +28,48 @@ struct window {
 };
 
 /* The first read's size, and a second one's if the record is longer. */
-static int window_read(struct window *window, uint32_t bytes)
+static int ahead_read(struct ahead *ahead, uint32_t bytes)
 {
-    if (bytes > window->bytes_max)
-        bytes = window->bytes_max;
-    struct fetch_work *work = window->work;
+    if (bytes > ahead->bytes_max)
+        bytes = ahead->bytes_max;
+    struct fetch_work *work = ahead->work;
     unsigned char *at = realloc(work->at, bytes);
     if (at == NULL)
         return -ENOMEM;
     work->at = at;
-    int error = disk_read_all(work->disk, window->file, at + window->bytes, bytes - window->bytes,
-                              window->offset + window->bytes);
+    int error = disk_read_all(work->disk, ahead->file, at + ahead->bytes, bytes - ahead->bytes,
+                              ahead->offset + ahead->bytes);
     if (error == 0)
-        window->bytes = bytes;
+        ahead->bytes = bytes;
     return error;
 }
 
 /* Where the batch header behind a batch's last record ends, or 0 when none stands there. */
-static uint32_t skip_header(const struct window *window, uint32_t at)
+static uint32_t skip_header(const struct ahead *ahead, uint32_t at)
 {
-    uint32_t offset = (window->offset + at + BATCH_ALIGN - 1) / BATCH_ALIGN * BATCH_ALIGN;
-    uint32_t start = offset - window->offset;
-    if (start > window->bytes || window->bytes - start < BATCH_HEADER_BYTES)
+    uint32_t offset = (ahead->offset + at + BATCH_ALIGN - 1) / BATCH_ALIGN * BATCH_ALIGN;
+    uint32_t start = offset - ahead->offset;
+    if (start > ahead->bytes || ahead->bytes - start < BATCH_HEADER_BYTES)
         return 0;
-    struct batch_place place = {window->salt, window->number, offset};
+    struct batch_place place = {ahead->salt, ahead->number, offset};
     struct batch_header header;
-    if (!batch_header_decode(window->work->at + start, &place, &header))
+    if (!batch_header_decode(ahead->work->at + start, &place, &header))
         return 0;
     return start + BATCH_HEADER_BYTES;
 }
 
 /* How much of the window verifies, the first record included. */
-static uint32_t verified_bytes(const struct window *window, uint32_t first)
+static uint32_t verified_bytes(const struct ahead *ahead, uint32_t first)
 {
     uint32_t verified = first;
-    for (uint32_t at = first; at < window->bytes;) {
-        uint32_t length = record_check(window->work->at + at, window->bytes - at);
+    for (uint32_t at = first; at < ahead->bytes;) {
+        uint32_t length = record_check(ahead->work->at + at, ahead->bytes - at);
         if (length > 0) {
             at += RECORD_HEADER_BYTES + length;
             verified = at;
             continue;
         }
-        uint32_t behind = skip_header(window, at);
+        uint32_t behind = skip_header(ahead, at);
         if (behind <= at)
             break;
         at = behind;
@@ -77,38 +77,38 @@ static uint32_t verified_bytes(const struct window *window, uint32_t first)
     return verified;
 }
 
-static enum status window_fill(struct window *window, const char *name)
+static enum status ahead_fill(struct ahead *ahead, const char *name)
 {
-    struct fetch_work *work = window->work;
+    struct fetch_work *work = ahead->work;
     unsigned char page[SEGMENT_HEADER_BYTES];
     struct segment_header header;
-    int error = disk_read_all(work->disk, window->file, page, sizeof page, 0);
+    int error = disk_read_all(work->disk, ahead->file, page, sizeof page, 0);
     if (error == 0)
-        error = window_read(window, FETCH_BYTES);
+        error = ahead_read(ahead, FETCH_BYTES);
     if (error == -ENOMEM)
         return STATUS_NO_MEMORY;
     if (error != 0)
         return failure_set(&work->failure, STATUS_IO_ERROR, name, error, "cannot read a record");
     enum status status =
-        image_check_header(page, window->number, work->segment_bytes, &header, &work->failure);
+        segment_check_header(page, ahead->number, work->segment_bytes, &header, &work->failure);
     if (status != STATUS_OK)
         return status;
-    memcpy(window->salt, header.salt, SALT_BYTES);
+    memcpy(ahead->salt, header.salt, SALT_BYTES);
 
     uint32_t length = wire_load_u32(work->at);
-    if (length == 0 || length > window->bytes_max - RECORD_HEADER_BYTES)
+    if (length == 0 || length > ahead->bytes_max - RECORD_HEADER_BYTES)
         return failure_set(&work->failure, STATUS_CORRUPT, name, 0,
                            "no record stands where one was written");
-    if (length > window->bytes - RECORD_HEADER_BYTES)
-        error = window_read(window, RECORD_HEADER_BYTES + length);
+    if (length > ahead->bytes - RECORD_HEADER_BYTES)
+        error = ahead_read(ahead, RECORD_HEADER_BYTES + length);
     if (error == -ENOMEM)
         return STATUS_NO_MEMORY;
     if (error != 0)
         return failure_set(&work->failure, STATUS_IO_ERROR, name, error, "cannot read a record");
-    if (record_check(work->at, window->bytes) == 0)
+    if (record_check(work->at, ahead->bytes) == 0)
         return failure_set(&work->failure, STATUS_CORRUPT, name, 0,
                            "a record does not verify any more");
-    work->bytes = verified_bytes(window, RECORD_HEADER_BYTES + length);
+    work->bytes = verified_bytes(ahead, RECORD_HEADER_BYTES + length);
     return STATUS_OK;
 }
 
@@ -116,27 +116,27 @@ static void run(struct errand *errand)
 {
     struct fetch_work *work = (struct fetch_work *)errand;
     work->start = work->record_position - RECORD_HEADER_BYTES;
-    struct window window = {.work = work, .number = work->start / work->segment_bytes};
-    window.offset = (uint32_t)(work->start % work->segment_bytes);
+    struct ahead ahead = {.work = work, .number = work->start / work->segment_bytes};
+    ahead.offset = (uint32_t)(work->start % work->segment_bytes);
     uint64_t left = work->durable_position - work->start;
-    window.bytes_max = work->segment_bytes - window.offset;
-    if (left < window.bytes_max)
-        window.bytes_max = (uint32_t)left;
+    ahead.bytes_max = work->segment_bytes - ahead.offset;
+    if (left < ahead.bytes_max)
+        ahead.bytes_max = (uint32_t)left;
 
     char name[SEGMENT_NAME_BYTES];
-    segment_print_name(name, NAME_SEGMENT, window.number);
+    segment_print_name(name, NAME_SEGMENT, ahead.number);
     work->status =
-        image_open(work->disk, window.number, DISK_OPEN_READ, &window.file, &work->failure);
+        segment_open(work->disk, ahead.number, DISK_OPEN_READ, &ahead.file, &work->failure);
     if (work->status != STATUS_OK)
         return;
-    work->status = window_fill(&window, name);
-    (void)work->disk->close(work->disk->context, window.file);
+    work->status = ahead_fill(&ahead, name);
+    (void)work->disk->close(work->disk->context, ahead.file);
     if (work->status == STATUS_OK && work->position - work->start >= work->bytes)
         work->status = failure_set(&work->failure, STATUS_CORRUPT, name, 0,
                                    "a record is shorter than it was written");
     if (work->status == STATUS_OK)
         return;
-    failure_set_offset(&work->failure, window.offset);
+    failure_set_offset(&work->failure, ahead.offset);
     free(work->at);
     work->at = NULL;
 }

@@ -24,61 +24,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/store/cache.h"
-#include "broker/store/commit.h"
 #include "broker/store/failure.h"
-#include "broker/store/fetch.h"
-#include "broker/store/homes.h"
+#include "broker/store/journal_state.h"
 #include "broker/store/recovery.h"
-#include "broker/store/space.h"
 #include "broker/plant.h"
 #include "protocol/wire.h"
 
 #define MARK_IDLE_MS 100u
-
-struct journal {
-    const struct disk *disk;
-    errand_post_fn post;
-    void *post_context;
-    uint32_t segment_bytes;
-
-    /* Being filled. */
-    struct batch *batch;
-    struct chunk *chunk;
-    unsigned char *write_at; /* where the next record's header goes */
-    size_t room_bytes;       /* left for the batch from there on */
-    uint64_t write_position; /* of write_at; without a batch, where the last one ended */
-    uint64_t write_segment;
-    uint64_t segment_end; /* position */
-    size_t open_bytes;    /* of the open record, 0: none is open */
-
-    /* On the way to disk. */
-    struct batch *sealed; /* oldest first */
-    struct batch **sealed_end;
-    struct batch *unused; /* for reuse */
-    struct commit commit;
-    bool is_committing;
-    uint64_t next_sequence;
-    uint64_t durable_position;
-    uint64_t durable_oldest; /* oldest kept segment, as the disk knows it */
-    uint64_t sealed_oldest;  /* the same in the newest sealed batch */
-    uint64_t pending_bytes;
-    uint64_t commit_ms; /* when the last commit came back */
-    bool is_mark_due;   /* the last batch has no successor yet */
-
-    struct segment_file *segment; /* the files that can be written, oldest first */
-    struct segment_file *segment_newest;
-    struct space space;
-    struct homes homes;
-    struct cache cache;
-    struct fetch fetch;
-    uint64_t now_ms;
-    uint64_t batch_count;
-    uint64_t byte_count;
-    struct journal_recovery recovery;
-    struct journal_failure failure;
-    bool is_failed;
-};
 
 static void journal_start(struct journal *journal, struct recovered *recovered,
                           const struct journal_options *options)
@@ -100,6 +52,8 @@ static void journal_start(struct journal *journal, struct recovered *recovered,
     space_init(&journal->space, journal->disk, recovered, options->spare_count);
     cache_init(&journal->cache, options->cache_bytes_max);
     fetch_init(&journal->fetch, journal->disk, journal->segment_bytes);
+    oldest_init(&journal->oldest, journal->disk, journal->segment_bytes);
+    copy_init(&journal->copy, journal->disk, journal->segment_bytes);
     commit_init(&journal->commit, journal->disk);
 }
 
@@ -120,8 +74,7 @@ enum status journal_open(struct journal **journal, const struct disk *disk,
     opened->sealed_end = &opened->sealed;
     struct recovery_input input = {.disk = disk,
                                    .options = options,
-                                   .on_record = reader->on_record,
-                                   .argument = reader->argument,
+                                   .reader = reader,
                                    .homes = &opened->homes,
                                    .failure = failure};
     struct recovered recovered;
@@ -133,6 +86,19 @@ enum status journal_open(struct journal **journal, const struct disk *disk,
     homes_deinit(&opened->homes);
     free(opened);
     *journal = NULL;
+    return status;
+}
+
+enum status journal_check(const struct disk *disk, const struct journal_options *options,
+                          const struct journal_reader *reader, struct journal_recovery *seen,
+                          struct journal_failure *failure)
+{
+    *failure = (struct journal_failure){.text = ""};
+    struct recovery_input input = {
+        .disk = disk, .options = options, .reader = reader, .failure = failure, .is_check = true};
+    struct recovered recovered;
+    enum status status = recovery_run(&recovered, &input);
+    *seen = recovered.seen;
     return status;
 }
 
@@ -150,6 +116,12 @@ static struct batch *batch_new(struct journal *journal)
     return batch;
 }
 
+/* Lets go of segments without homes, unless somebody reads them all; returns the oldest kept. */
+static uint64_t trim(struct journal *journal, uint64_t last)
+{
+    return journal->hold_count > 0 ? journal->homes.first : homes_trim(&journal->homes, last);
+}
+
 /* The batch being filled gets its end and waits for its turn. */
 static void seal(struct journal *journal, uint32_t flags)
 {
@@ -160,7 +132,7 @@ static void seal(struct journal *journal, uint32_t flags)
     batch->header.sequence = journal->next_sequence++;
     batch->header.now_ms = journal->now_ms;
     batch->header.flags = flags;
-    batch->header.oldest_kept = homes_trim(&journal->homes, batch->segment);
+    batch->header.oldest_kept = trim(journal, batch->segment);
     journal->sealed_oldest = batch->header.oldest_kept;
     batch->total_bytes = (uint32_t)batch_total_bytes(batch->header.payload_bytes);
     batch->next = NULL;
@@ -283,7 +255,7 @@ static struct batch *next_batch(struct journal *journal)
         seal(journal, 0);
     if (journal->sealed == NULL) {
         bool is_idle = journal->is_mark_due && journal->now_ms - journal->commit_ms >= MARK_IDLE_MS;
-        uint64_t oldest = homes_trim(&journal->homes, journal->write_segment);
+        uint64_t oldest = trim(journal, journal->write_segment);
         if (is_idle || oldest > journal->sealed_oldest)
             append_mark(journal, BATCH_MARK);
     }
@@ -324,7 +296,7 @@ static struct errand *space_errand(struct journal *journal)
                       journal->now_ms);
 }
 
-static void post(struct journal *journal, struct errand *errand)
+void journal_post(struct journal *journal, struct errand *errand)
 {
     if (errand != NULL)
         journal->post(journal->post_context, errand);
@@ -337,9 +309,9 @@ void journal_round(struct journal *journal, uint64_t now_ms)
     cache_evict(&journal->cache, journal->durable_position, journal->chunk);
     if (journal->is_failed)
         return;
-    post(journal, commit_next(journal));
-    post(journal, space_errand(journal));
-    post(journal, fetch_next(&journal->fetch, journal->durable_position));
+    journal_post(journal, commit_next(journal));
+    journal_post(journal, space_errand(journal));
+    journal_post(journal, fetch_next(&journal->fetch, journal->durable_position));
 }
 
 static enum status fail(struct journal *journal, uint64_t segment, int error, const char *text)
@@ -389,24 +361,13 @@ static enum status take_back_space(struct journal *journal)
     return STATUS_OK;
 }
 
-static enum status take_back_fetch(struct journal *journal)
-{
-    enum status status = fetch_take_back(&journal->fetch, &journal->cache, &journal->homes);
-    if (status != STATUS_OK) {
-        journal->is_failed = true;
-        journal->failure = journal->fetch.work.failure;
-    }
-    return status;
-}
-
 enum status journal_on_errand(struct journal *journal, struct errand *errand)
 {
     if (errand == &journal->commit.errand)
         return take_back_commit(journal);
     if (errand == &journal->space.work.errand)
         return take_back_space(journal);
-    assert(errand == &journal->fetch.work.errand);
-    return take_back_fetch(journal);
+    return journal_on_read(journal, errand);
 }
 
 const struct journal_failure *journal_failure(const struct journal *journal)
@@ -427,53 +388,6 @@ uint64_t journal_end_position(const struct journal *journal)
 uint64_t journal_pending_bytes(const struct journal *journal)
 {
     return journal->pending_bytes;
-}
-
-void journal_home_state(struct journal *journal, uint64_t position, uint32_t count, uint64_t weight,
-                        uint64_t bytes)
-{
-    homes_state(&journal->homes, position, count, weight, bytes);
-}
-
-void journal_home_remove(struct journal *journal, uint64_t position, uint32_t count,
-                         uint64_t weight)
-{
-    homes_remove(&journal->homes, position, count, weight);
-}
-
-struct journal_space journal_space(struct journal *journal)
-{
-    struct homes *homes = &journal->homes;
-    return (struct journal_space){
-        .used_bytes = (journal->write_segment - homes->first + 1) * journal->segment_bytes,
-        .live_bytes = homes_live_bytes(homes),
-        .oldest_used_bytes = journal->segment_bytes,
-        .oldest_live_bytes = homes_oldest_live_bytes(homes),
-        .is_full = journal->space.is_full,
-    };
-}
-
-const unsigned char *journal_peek(struct journal *journal, uint64_t position, size_t *bytes)
-{
-    return cache_peek(&journal->cache, position, bytes);
-}
-
-enum status journal_fetch(struct journal *journal, uint64_t record_position, uint64_t position,
-                          journal_fetch_fn on_fetch, void *argument)
-{
-    assert(record_position < journal->durable_position && position >= record_position);
-    struct fetch_request *request = malloc(sizeof *request);
-    if (request == NULL)
-        return STATUS_NO_MEMORY;
-    *request = (struct fetch_request){.record_position = record_position,
-                                      .position = position,
-                                      .on_fetch = on_fetch,
-                                      .argument = argument};
-    homes_pin(&journal->homes, record_position);
-    TAILQ_INSERT_TAIL(&journal->fetch.waiting, request, link);
-    if (!journal->is_failed)
-        post(journal, fetch_next(&journal->fetch, journal->durable_position));
-    return STATUS_OK;
 }
 
 static enum status run_errand(struct journal *journal, struct errand *errand)
@@ -504,7 +418,8 @@ static enum status write_all(struct journal *journal)
 
 enum status journal_stop(struct journal *journal, uint64_t now_ms)
 {
-    assert(!journal->is_committing && !journal->space.is_out && !journal->fetch.is_out);
+    assert(!journal->is_committing && !journal->space.is_out && !journal->fetch.is_out &&
+           !journal->oldest.is_out && !journal->copy.is_out);
     assert(journal->open_bytes == 0);
     if (journal->is_failed)
         return STATUS_IO_ERROR;
@@ -547,18 +462,7 @@ void journal_free(struct journal *journal)
     homes_deinit(&journal->homes);
     cache_deinit(&journal->cache);
     fetch_deinit(&journal->fetch);
+    oldest_deinit(&journal->oldest);
+    copy_deinit(&journal->copy);
     free(journal);
-}
-
-struct journal_figures journal_figures(const struct journal *journal)
-{
-    uint64_t count = journal->space.files_last - journal->space.files_first + 1;
-    return (struct journal_figures){
-        .segment_count = count,
-        .spare_count = journal->space.count,
-        .live_bytes = count * journal->segment_bytes,
-        .batch_count = journal->batch_count,
-        .byte_count = journal->byte_count,
-        .cached_bytes = journal->cache.appended_bytes + journal->cache.window_bytes,
-    };
 }

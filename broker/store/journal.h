@@ -47,10 +47,14 @@ struct journal_failure {
 typedef enum status (*journal_record_fn)(void *argument, uint64_t position, const unsigned char *at,
                                          uint32_t bytes, uint64_t now_ms);
 
+/* How far recovery is, every 16 MiB or so. */
+typedef void (*journal_progress_fn)(void *argument, uint64_t done_bytes, uint64_t all_bytes);
+
 /* Whoever recovery tells. */
 struct journal_reader {
     journal_record_fn on_record;
     void *argument;
+    journal_progress_fn on_progress; /* may be NULL */
 };
 
 /* Reads the directory, gives every record to on_record, cuts a torn tail, rewrites and syncs the
@@ -79,6 +83,13 @@ struct journal_recovery {
     bool was_clean;    /* the last stop was clean, or the directory is new */
 };
 struct journal_recovery journal_recovery(const struct journal *journal);
+
+/* The same checks as journal_open and the same records for on_record, but nothing on disk is
+ * changed and nothing stays open. `seen` is filled as far as it went, on failure too; a new
+ * directory has no record. on_record may not speak of homes. Statuses as journal_open. */
+enum status journal_check(const struct disk *disk, const struct journal_options *options,
+                          const struct journal_reader *reader, struct journal_recovery *seen,
+                          struct journal_failure *failure);
 
 enum journal_urgency {
     JOURNAL_FRESH,  /* new messages and definitions: refused while the disk is full */
@@ -164,6 +175,45 @@ typedef void (*journal_fetch_fn)(void *argument, uint64_t position, enum status 
  * STATUS_NO_MEMORY: nothing was started. */
 enum status journal_fetch(struct journal *journal, uint64_t record_position, uint64_t position,
                           journal_fetch_fn on_fetch, void *argument);
+
+/* A record of the oldest segment. */
+struct journal_found {
+    uint64_t position;
+    const unsigned char *at;
+    uint32_t bytes;
+};
+
+/* The next record of the oldest segment that is kept, so that what lives there can be stated again
+ * and the segment be freed. The walk begins anew when another segment becomes the oldest. `at`
+ * holds until the next call, journal_round or journal_on_errand.
+ *
+ * STATUS_MORE: it is being read; call again after a later journal_on_errand. STATUS_NOT_FOUND: the
+ * segment was walked to its end, or it is still appended to or not durable as a whole. Rot that is
+ * found on the way makes journal_on_errand fail. */
+enum status journal_oldest_next(struct journal *journal, struct journal_found *found);
+
+/* Begins again at the segment's start. */
+void journal_oldest_rewind(struct journal *journal);
+
+/* From now on no segment is freed, until journal_release was called as often. Returns the position
+ * of the first byte of the oldest segment that is kept. */
+uint64_t journal_hold(struct journal *journal);
+void journal_release(struct journal *journal);
+
+#define JOURNAL_COPY_BYTES_MAX (1u << 20)
+
+/* The bytes that were asked for; `at` holds during the call and is NULL unless status is STATUS_OK
+ * (STATUS_IO_ERROR, STATUS_CORRUPT, STATUS_NO_MEMORY: only the copy failed). */
+typedef void (*journal_copy_fn)(void *argument, const unsigned char *at, uint32_t bytes,
+                                enum status status);
+
+/* Reads bytes of a segment as they are on disk, headers and all: `position` is segment number *
+ * segment size + offset. They must be of one segment, which is held, not beyond
+ * journal_durable_position, and at most JOURNAL_COPY_BYTES_MAX. `on_copy` is called from a later
+ * journal_on_errand, in the order of the requests; journal_free forgets those that wait.
+ * STATUS_NO_MEMORY: nothing was started. */
+enum status journal_copy(struct journal *journal, uint64_t position, uint32_t bytes,
+                         journal_copy_fn on_copy, void *argument);
 
 /* Stops in good order: everything closed is written and synced, the end is marked as clean. Only
  * after all errands came back. Runs its disk work itself. */

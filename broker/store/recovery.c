@@ -17,8 +17,10 @@
  *   2. the used part of the last segment is written again and synced, because after a failed sync
  * the system shows bytes that the disk may not have (after a clean stop only its last batch, which
  * is all that can be in that state);
- *   3. segments prepared ahead become spares again, newest first, losing their salts;
- *   4. leftovers of a trim go, oldest first: only now is the batch that allows it surely on disk.
+ *   3. the directory is synced: whoever was killed before may have left a name that is not on disk,
+ * and two of them at once could come back as a gap;
+ *   4. segments prepared ahead become spares again, newest first, losing their salts;
+ *   5. leftovers of a trim go, oldest first: only now is the batch that allows it surely on disk.
  */
 #include "broker/store/recovery.h"
 
@@ -34,20 +36,25 @@
 #include "broker/plant.h"
 #include "protocol/wire.h"
 
+/* What is in memory of a segment: enough that the calls do not count. */
+#define WINDOW_BYTES (4u << 20)
+#define PROGRESS_BYTES (16u << 20)
+
 struct recovery {
     const struct recovery_input *input;
     const struct disk *disk;
     struct journal_failure *failure;
     struct recovered *out;
     struct directory directory;
-    struct image image;
+    struct window window;
     uint64_t first; /* oldest and newest segment file */
     uint64_t newest;
     uint64_t last; /* segment with the last batch */
     uint64_t kept; /* oldest segment that is part of the journal */
     uint32_t end;  /* offset behind the last batch */
     uint32_t last_offset;
-    uint64_t sequence; /* of the next batch */
+    uint64_t sequence;   /* of the next batch */
+    uint64_t said_bytes; /* of the replay, when somebody was told last */
     struct batch_header last_header;
     uint32_t ahead_count; /* headers found in segments behind the last one */
     uint64_t ahead_segment;
@@ -71,60 +78,78 @@ static enum status fail_at(struct recovery *recovery, uint64_t segment, uint32_t
     return status;
 }
 
-static enum status check_header(struct recovery *recovery, const struct directory_entry *entry,
-                                uint32_t *segment_bytes)
+/* The file is of another size than the ones before it. */
+static enum status fail_size(struct recovery *recovery, const struct directory_entry *entry,
+                             const char *name)
+{
+    uint32_t segment_bytes = recovery->window.segment_bytes;
+    uint64_t first = entry->number * segment_bytes;
+    uint64_t cut = entry->bytes < segment_bytes ? entry->bytes : 0;
+    (void)failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
+                      "the segment is %" PRIu64 " bytes long, others are %" PRIu32
+                      ": positions %" PRIu64 " to %" PRIu64 " are affected",
+                      entry->bytes, segment_bytes, first + cut, first + segment_bytes);
+    failure_set_offset(recovery->failure, cut);
+    return STATUS_CORRUPT;
+}
+
+static enum status check_header(struct recovery *recovery, const struct directory_entry *entry)
 {
     char name[SEGMENT_NAME_BYTES];
     segment_print_name(name, NAME_SEGMENT, entry->number);
-    unsigned char page[SEGMENT_HEADER_BYTES];
-    int file;
-    enum status status =
-        image_open(recovery->disk, entry->number, DISK_OPEN_READ, &file, recovery->failure);
-    if (status != STATUS_OK)
+    uint32_t *segment_bytes = &recovery->window.segment_bytes;
+    if (entry->bytes < SEGMENT_BYTES_MIN || entry->bytes > UINT32_MAX ||
+        entry->bytes % SEGMENT_HEADER_BYTES != 0) {
+        int file;
+        enum status status =
+            segment_open(recovery->disk, entry->number, DISK_OPEN_READ, &file, recovery->failure);
+        if (status != STATUS_OK)
+            return status;
+        (void)recovery->disk->close(recovery->disk->context, file);
+        status = failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
+                             "the segment is cut or was never whole: it has %" PRIu64 " bytes",
+                             entry->bytes);
+        failure_set_offset(recovery->failure, entry->bytes);
         return status;
-    int error = disk_read_all(recovery->disk, file, page, sizeof page, 0);
-    (void)recovery->disk->close(recovery->disk->context, file);
-    bool is_size_possible = entry->bytes >= SEGMENT_BYTES_MIN && entry->bytes <= UINT32_MAX &&
-                            entry->bytes % SEGMENT_HEADER_BYTES == 0;
-    if (error == -ENODATA || (error == 0 && !is_size_possible))
-        return failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
-                           "the segment is cut or was never whole: it has %" PRIu64 " bytes",
-                           entry->bytes);
-    if (error != 0)
-        return failure_set(recovery->failure, STATUS_IO_ERROR, name, error,
-                           "cannot read the segment's header");
+    }
     if (*segment_bytes == 0)
         *segment_bytes = (uint32_t)entry->bytes;
     else if (*segment_bytes != entry->bytes)
-        return failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
-                           "the segment is %" PRIu64 " bytes long, others are %" PRIu32,
-                           entry->bytes, *segment_bytes);
-    struct segment_header header;
-    return image_check_header(page, entry->number, *segment_bytes, &header, recovery->failure);
+        return fail_size(recovery, entry, name);
+    return window_open(&recovery->window, entry->number);
+}
+
+/* `entry` is the first one behind a gap that begins with segment `expected`. */
+static enum status fail_missing(struct recovery *recovery, const struct directory_entry *entry,
+                                uint64_t expected)
+{
+    char name[SEGMENT_NAME_BYTES];
+    segment_print_name(name, NAME_SEGMENT, expected);
+    uint32_t segment_bytes = recovery->window.segment_bytes;
+    return failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
+                       "the segment is missing, older and newer ones are there: positions %" PRIu64
+                       " to %" PRIu64 " are affected",
+                       expected * segment_bytes, entry->number * segment_bytes);
 }
 
 static enum status check_files(struct recovery *recovery)
 {
     const struct directory_entries *segments = &recovery->directory.segments;
-    uint32_t segment_bytes = 0;
+    window_init(&recovery->window, recovery->disk, 0, WINDOW_BYTES, recovery->failure);
     for (size_t i = 0; i < segments->count; i++) {
         uint64_t expected = segments->entry[0].number + i;
-        char name[SEGMENT_NAME_BYTES];
-        segment_print_name(name, NAME_SEGMENT, expected);
         if (segments->entry[i].number != expected)
-            return failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
-                               "the segment is missing: older and newer ones are there");
-        enum status status = check_header(recovery, &segments->entry[i], &segment_bytes);
+            return fail_missing(recovery, &segments->entry[i], expected);
+        enum status status = check_header(recovery, &segments->entry[i]);
         if (status != STATUS_OK)
             return status;
     }
+    uint32_t segment_bytes = recovery->window.segment_bytes;
     assert(segment_bytes >= SEGMENT_BYTES_MIN);
     recovery->out->segment_bytes = segment_bytes;
     recovery->first = segments->entry[0].number;
     recovery->newest = segments->entry[segments->count - 1].number;
-    recovery->image.segment_bytes = segment_bytes;
-    recovery->image.at = malloc(segment_bytes);
-    return recovery->image.at != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    return STATUS_OK;
 }
 
 /* Counts the batch headers in a segment without a first batch. */
@@ -132,9 +157,9 @@ static void count_headers(struct recovery *recovery)
 {
     struct batch_header header;
     uint32_t offset = SEGMENT_HEADER_BYTES;
-    while ((offset = walk_find_header(&recovery->image, offset, &header)) != 0) {
+    while ((offset = walk_find_header(&recovery->window, offset, &header)) != 0) {
         recovery->ahead_count++;
-        recovery->ahead_segment = recovery->image.number;
+        recovery->ahead_segment = recovery->window.number;
         recovery->ahead_offset = offset;
         recovery->ahead_header = header;
         offset += BATCH_ALIGN;
@@ -145,14 +170,16 @@ static void count_headers(struct recovery *recovery)
 static enum status judge_tail(struct recovery *recovery)
 {
     struct batch_header header;
-    uint32_t offset = walk_find_header(&recovery->image, recovery->end, &header);
+    uint32_t offset = walk_find_header(&recovery->window, recovery->end, &header);
     if (offset == recovery->end && offset != 0 && header.sequence == recovery->sequence) {
         recovery->is_torn_here = true;
         uint64_t total = batch_total_bytes(header.payload_bytes);
         uint64_t left = recovery->out->segment_bytes - recovery->end;
         recovery->out->seen.cut_bytes = total < left ? total : left;
-        offset = walk_find_header(&recovery->image, recovery->end + BATCH_ALIGN, &header);
+        offset = walk_find_header(&recovery->window, recovery->end + BATCH_ALIGN, &header);
     }
+    if (recovery->window.status != STATUS_OK)
+        return recovery->window.status;
     if (offset != 0 && !planted(PLANT_CUT_IN_THE_MIDDLE))
         return fail_at(recovery, recovery->last, recovery->end,
                        "a batch does not verify, but a later one behind it is there");
@@ -171,18 +198,21 @@ static enum status find_last(struct recovery *recovery)
 {
     struct walk walk;
     for (uint64_t number = recovery->newest;; number--) {
-        enum status status =
-            image_load(&recovery->image, recovery->disk, number, recovery->failure);
+        enum status status = window_open(&recovery->window, number);
         if (status != STATUS_OK)
             return status;
-        walk_start(&walk, &recovery->image, 0);
+        walk_start(&walk, &recovery->window, 0);
         recovery->last = number;
         if (walk_next(&walk) || number == recovery->first)
             break;
         count_headers(recovery);
+        if (recovery->window.status != STATUS_OK)
+            return recovery->window.status;
     }
     while (walk_next(&walk))
         continue;
+    if (recovery->window.status != STATUS_OK)
+        return recovery->window.status;
     recovery->end = walk.offset;
     recovery->last_offset = walk.last_offset;
     recovery->last_header = walk.last;
@@ -207,12 +237,13 @@ static enum status replay_batch(struct recovery *recovery, const struct walk *wa
         seen->newest_ms = walk->last.now_ms;
     uint32_t offset = walk->last_offset + BATCH_HEADER_BYTES;
     for (uint32_t i = 0; i < walk->last.record_count; i++) {
-        const unsigned char *record = recovery->image.at + offset;
+        const unsigned char *record = walk->at + (offset - walk->last_offset);
         uint32_t bytes = wire_load_u32(record);
         uint64_t position =
-            recovery->image.number * recovery->out->segment_bytes + offset + RECORD_HEADER_BYTES;
-        enum status status = input->on_record(
-            input->argument, position, record + RECORD_HEADER_BYTES, bytes, walk->last.now_ms);
+            recovery->window.number * recovery->out->segment_bytes + offset + RECORD_HEADER_BYTES;
+        enum status status =
+            input->reader->on_record(input->reader->argument, position,
+                                     record + RECORD_HEADER_BYTES, bytes, walk->last.now_ms);
         if (status != STATUS_OK)
             return status;
         seen->record_count++;
@@ -227,11 +258,13 @@ static enum status replay_batch(struct recovery *recovery, const struct walk *wa
  * that fails, this tells whose fault it was. */
 static enum status fail_between(struct recovery *recovery, uint32_t end_before, uint64_t expected)
 {
-    uint64_t number = recovery->image.number;
-    struct batch_place place = {recovery->image.salt, number, SEGMENT_HEADER_BYTES};
+    uint64_t number = recovery->window.number;
+    struct batch_place place = {recovery->window.salt, number, SEGMENT_HEADER_BYTES};
     struct batch_header header;
-    if (number > recovery->kept && expected != 0 &&
-        batch_header_decode(recovery->image.at + SEGMENT_HEADER_BYTES, &place, &header) &&
+    const unsigned char *at = window_at(&recovery->window, SEGMENT_HEADER_BYTES, BATCH_ALIGN);
+    if (at == NULL)
+        return recovery->window.status;
+    if (number > recovery->kept && expected != 0 && batch_header_decode(at, &place, &header) &&
         header.sequence != expected)
         return fail_at(recovery, number - 1, end_before,
                        "batches are missing or do not verify, later segments go on");
@@ -239,22 +272,43 @@ static enum status fail_between(struct recovery *recovery, uint32_t end_before, 
                    "the segment's first batch does not verify, later ones are there");
 }
 
+/* Tells how far the replay is, now and then. */
+static void say_progress(struct recovery *recovery, uint64_t number, uint32_t offset)
+{
+    const struct recovery_input *input = recovery->input;
+    uint64_t done = (number - recovery->kept) * recovery->out->segment_bytes + offset;
+    if (input->reader->on_progress == NULL || done - recovery->said_bytes < PROGRESS_BYTES)
+        return;
+    recovery->said_bytes = done;
+    input->reader->on_progress(input->reader->argument, done,
+                               (recovery->last - recovery->kept) * recovery->out->segment_bytes +
+                                   recovery->end);
+}
+
+static enum status replay_segment(struct recovery *recovery, struct walk *walk)
+{
+    while (walk_next(walk)) {
+        enum status status = replay_batch(recovery, walk);
+        if (status != STATUS_OK)
+            return status;
+        say_progress(recovery, recovery->window.number, walk->offset);
+    }
+    return recovery->window.status;
+}
+
 static enum status replay(struct recovery *recovery)
 {
     struct walk walk = {0};
     for (uint64_t number = recovery->kept; number <= recovery->last; number++) {
-        enum status status =
-            image_load(&recovery->image, recovery->disk, number, recovery->failure);
+        enum status status = window_open(&recovery->window, number);
         if (status != STATUS_OK)
             return status;
         uint32_t end_before = walk.offset;
         uint64_t expected = walk.sequence;
-        walk_start(&walk, &recovery->image, expected);
-        while (walk_next(&walk)) {
-            status = replay_batch(recovery, &walk);
-            if (status != STATUS_OK)
-                return status;
-        }
+        walk_start(&walk, &recovery->window, expected);
+        status = replay_segment(recovery, &walk);
+        if (status != STATUS_OK)
+            return status;
         if (walk.last_offset == 0 && recovery->last_offset != 0)
             return fail_between(recovery, end_before, expected);
     }
@@ -321,8 +375,16 @@ static int rewrite_tail(struct recovery *recovery, int file)
     uint32_t from = recovery->out->seen.was_clean ? recovery->last_offset : 0;
     if (planted(PLANT_NO_TAIL_REWRITE))
         from = recovery->end;
-    int error = disk_write_all(disk, file, recovery->image.at + from, recovery->end - from, from);
-    return error != 0 ? error : disk->sync(disk->context, file);
+    while (from < recovery->end) {
+        uint32_t left = recovery->end - from;
+        uint32_t bytes = left < WINDOW_BYTES ? left : WINDOW_BYTES;
+        const unsigned char *at = window_at(&recovery->window, from, bytes);
+        int error = at == NULL ? -EIO : disk_write_all(disk, file, at, bytes, from);
+        if (error != 0)
+            return error;
+        from += bytes;
+    }
+    return disk->sync(disk->context, file);
 }
 
 static enum status repair(struct recovery *recovery, struct segment_file *segment)
@@ -332,18 +394,18 @@ static enum status repair(struct recovery *recovery, struct segment_file *segmen
     if (status != STATUS_OK)
         return status;
     int file;
-    status = image_open(disk, recovery->last, DISK_OPEN_WRITE, &file, recovery->failure);
+    status = segment_open(disk, recovery->last, DISK_OPEN_WRITE, &file, recovery->failure);
     if (status != STATUS_OK)
         return status;
     segment->file = file;
     segment->number = recovery->last;
     for (size_t i = 0; i < SALT_BYTES; i++)
-        segment->salt[i] = recovery->image.salt[i];
+        segment->salt[i] = recovery->window.salt[i];
     int error = rewrite_tail(recovery, file);
-    for (uint64_t n = recovery->newest; n > recovery->last && error == 0; n--)
-        error = put_away(recovery, n);
     if (error == 0)
         error = disk->sync_directory(disk->context);
+    for (uint64_t n = recovery->newest; n > recovery->last && error == 0; n--)
+        error = put_away(recovery, n);
     for (uint64_t n = recovery->first; n < recovery->kept && error == 0; n++)
         error = put_away(recovery, n);
     if (error == 0)
@@ -362,8 +424,11 @@ static enum status open_existing(struct recovery *recovery, struct segment_file 
         status = find_last(recovery);
     if (status != STATUS_OK)
         return status;
-    homes_init(recovery->input->homes, out->segment_bytes, recovery->kept);
-    status = homes_reserve(recovery->input->homes, recovery->last);
+    struct homes *homes = recovery->input->homes;
+    if (homes != NULL) {
+        homes_init(homes, out->segment_bytes, recovery->kept);
+        status = homes_reserve(homes, recovery->last);
+    }
     if (status == STATUS_OK)
         status = replay(recovery);
     if (status != STATUS_OK)
@@ -371,7 +436,8 @@ static enum status open_existing(struct recovery *recovery, struct segment_file 
     out->seen.was_clean = recovery->last_offset != 0 &&
                           (recovery->last_header.flags & BATCH_CLEAN) != 0 &&
                           out->seen.cut_bytes == 0;
-    status = repair(recovery, segment);
+    if (!recovery->input->is_check)
+        status = repair(recovery, segment);
     out->end_offset = recovery->end;
     out->next_sequence = recovery->sequence;
     out->first_segment = recovery->kept;
@@ -409,6 +475,26 @@ static enum status open_new(struct recovery *recovery, struct segment_file *segm
     return STATUS_OK;
 }
 
+/* Gives back what an attempt that ended has. */
+static void drop(struct recovery *recovery, struct segment_file *segment)
+{
+    if (segment != NULL && segment->file >= 0)
+        (void)recovery->disk->close(recovery->disk->context, segment->file);
+    free(segment);
+    free(recovery->out->spares);
+    *recovery->out = (struct recovered){.seen = recovery->out->seen};
+}
+
+static enum status open_found(struct recovery *recovery, struct segment_file *segment)
+{
+    if (recovery->directory.segments.count > 0)
+        return open_existing(recovery, segment);
+    if (!recovery->input->is_check)
+        return open_new(recovery, segment);
+    recovery->out->seen.was_clean = true;
+    return STATUS_OK;
+}
+
 enum status recovery_run(struct recovered *recovered, const struct recovery_input *input)
 {
     *recovered = (struct recovered){0};
@@ -421,22 +507,16 @@ enum status recovery_run(struct recovered *recovered, const struct recovery_inpu
     if (segment != NULL)
         segment->file = -1;
     if (status == STATUS_OK)
-        status = recovery.directory.segments.count > 0 ? open_existing(&recovery, segment)
-                                                       : open_new(&recovery, segment);
+        status = open_found(&recovery, segment);
     directory_deinit(&recovery.directory);
-    free(recovery.image.at);
-    if (status == STATUS_OK) {
+    window_deinit(&recovery.window);
+    recovered->seen.segment_bytes = recovered->segment_bytes;
+    recovered->seen.first_position = recovered->first_segment * (uint64_t)recovered->segment_bytes;
+    if (status == STATUS_OK && !input->is_check) {
         recovered->segment = segment;
-        recovered->seen.segment_bytes = recovered->segment_bytes;
-        recovered->seen.first_position =
-            recovered->first_segment * (uint64_t)recovered->segment_bytes;
         return STATUS_OK;
     }
-    if (segment != NULL && segment->file >= 0)
-        (void)input->disk->close(input->disk->context, segment->file);
-    free(segment);
-    free(recovered->spares);
-    *recovered = (struct recovered){0};
+    drop(&recovery, segment);
     if (status == STATUS_NO_MEMORY)
         return failure_set(input->failure, status, "", 0, "out of memory");
     return status;

@@ -9,10 +9,10 @@
 struct recovery_input {
     const struct disk *disk;
     const struct journal_options *options;
-    journal_record_fn on_record;
-    void *argument;
-    struct homes *homes; /* initialised by recovery before the first record */
+    const struct journal_reader *reader;
+    struct homes *homes; /* initialised by recovery before the first record; NULL for a check */
     struct journal_failure *failure;
+    bool is_check; /* only looks: nothing on disk is changed, `recovered` has nothing but `seen` */
 };
 
 /* Where appending goes on. */

@@ -57,7 +57,8 @@ static enum status open_journal(struct disk_sim *sim, struct seen *seen, struct 
     *seen = (struct seen){0};
     errand_line_init(line);
     return journal_open(&seen->journal, disk_sim_disk(sim), &options,
-                        &(struct journal_reader){on_record, seen}, &failure);
+                        &(struct journal_reader){.on_record = on_record, .argument = seen},
+                        &failure);
 }
 
 static void append_one(struct seen *seen, struct errand_line *line)

@@ -151,8 +151,9 @@ enum status world_start(struct world *world, struct counters *counters)
                                       .post_context = &world->line};
     world->replayed = 0;
     world->is_found = false;
-    enum status status = journal_open(&world->journal, disk_sim_disk(world->sim), &options,
-                                      &(struct journal_reader){on_record, world}, &world->failure);
+    enum status status = journal_open(
+        &world->journal, disk_sim_disk(world->sim), &options,
+        &(struct journal_reader){.on_record = on_record, .argument = world}, &world->failure);
     if (status == STATUS_OK)
         accept_recovery(world, counters);
     return status;

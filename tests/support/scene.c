@@ -60,7 +60,8 @@ bool scene_start(struct scene *scene)
     core_count_homes(scene->core, &scene->journal);
     enum status status =
         journal_open(&scene->journal, disk_sim_disk(scene->sim), &scene->options,
-                     &(struct journal_reader){core_on_record, scene->core}, &scene->failure);
+                     &(struct journal_reader){.on_record = core_on_record, .argument = scene->core},
+                     &scene->failure);
     if (status == STATUS_OK) {
         uint64_t newest_ms = journal_recovery(scene->journal).newest_ms;
         if (scene->now_ms < newest_ms)

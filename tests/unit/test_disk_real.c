@@ -167,7 +167,8 @@ static struct journal *open_journal(struct errand_line *line, enum status expect
     bytes_found = 0;
     errand_line_init(line);
     ck_assert_int_eq(
-        journal_open(&journal, disk, &options, &(struct journal_reader){on_record, NULL}, &failure),
+        journal_open(&journal, disk, &options,
+                     &(struct journal_reader){.on_record = on_record, .argument = NULL}, &failure),
         expected);
     return journal;
 }

@@ -51,7 +51,7 @@ static enum status reopen(uint64_t cache_bytes_max)
                                       .post = errand_line_post,
                                       .post_context = &f.line};
     return journal_open(&f.journal, disk_sim_disk(f.sim), &options,
-                        &(struct journal_reader){on_record, &f}, &f.failure);
+                        &(struct journal_reader){.on_record = on_record, .argument = &f}, &f.failure);
 }
 
 static void setup(void)
@@ -513,7 +513,7 @@ START_TEST(test_opening_fails_at_every_call)
                                           .post = errand_line_post,
                                           .post_context = &f.line};
         enum status status = journal_open(&f.journal, disk_sim_disk(f.sim), &options,
-                                          &(struct journal_reader){on_record, &f}, &f.failure);
+                                          &(struct journal_reader){.on_record = on_record, .argument = &f}, &f.failure);
         has_failed = disk_sim_has_failed(f.sim);
         if (status == STATUS_OK)
             continue; /* a call whose failure does no harm */
@@ -538,7 +538,7 @@ START_TEST(test_another_segment_size_keeps_the_old)
                                       .post_context = &f.line};
     f.count = 0;
     ck_assert_int_eq(journal_open(&f.journal, disk_sim_disk(f.sim), &options,
-                                  &(struct journal_reader){on_record, &f}, &f.failure),
+                                  &(struct journal_reader){.on_record = on_record, .argument = &f}, &f.failure),
                      STATUS_OK);
     ck_assert_uint_eq(f.count, 1);
     ck_assert_uint_eq(journal_recovery(f.journal).segment_bytes, SEGMENT_BYTES);
