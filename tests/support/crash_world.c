@@ -370,6 +370,8 @@ static uint64_t ask_limit(struct load *load)
 static void judge_definitions(struct load *load)
 {
     uint64_t limit = ask_limit(load);
+    if (load->scene->has_failed)
+        return; /* it crashed before it could answer */
     if (limit != load->limit_sure && (load->keeper_tag == 0 || limit != load->limit_tried))
         load_violate(load, "D11: a queue has other settings than were confirmed");
     load->limit_sure = load->limit_tried = (uint32_t)limit;
