@@ -9,9 +9,7 @@
 #include "broker/clock.h"
 #include "broker/notify.h"
 
-/* Records between two looks at the clock. */
-#define RECOVERY_LOOK_COUNT 4096
-#define RECOVERY_SAY_MS 2000
+#define RECOVERY_SAY_MS 1000
 /* Asked for at every progress line, so that only standing still is punished. */
 #define RECOVERY_EXTEND_MS 30000
 
@@ -20,19 +18,21 @@ struct progress {
     struct core *core;
     struct clock clock;
     uint64_t record_count;
-    uint64_t byte_count;
+    uint64_t start_ms;
     uint64_t said_ms;
 };
 
-static void progress_say(struct progress *progress)
+static void on_progress(void *argument, uint64_t done_bytes, uint64_t all_bytes)
 {
+    struct progress *progress = argument;
     uint64_t now_ms = clock_now_ms(&progress->clock);
     if (now_ms < progress->said_ms + RECOVERY_SAY_MS)
         return;
     char status[128];
     progress->said_ms = now_ms;
-    (void)snprintf(status, sizeof status, "recovering: %" PRIu64 " records, %" PRIu64 " MiB",
-                   progress->record_count, progress->byte_count >> 20);
+    (void)snprintf(status, sizeof status,
+                   "recovering: %" PRIu64 " %% of %" PRIu64 " MiB, %" PRIu64 " records",
+                   done_bytes * 100 / all_bytes, all_bytes >> 20, progress->record_count);
     log_write(progress->log, LOG_LEVEL_INFO, "journal", "%s", status);
     (void)notify_status(status);
     (void)notify_extend_timeout(RECOVERY_EXTEND_MS);
@@ -42,18 +42,22 @@ static enum status on_record(void *argument, uint64_t position, const unsigned c
                              uint32_t bytes, uint64_t now_ms)
 {
     struct progress *progress = argument;
-    progress->byte_count += bytes;
-    if (++progress->record_count % RECOVERY_LOOK_COUNT == 0)
-        progress_say(progress);
+    progress->record_count++;
     return core_on_record(progress->core, position, at, bytes, now_ms);
 }
 
-static void log_recovered(struct log *log, const char *directory, const struct journal *journal)
+static void log_recovered(const struct progress *progress, const char *directory,
+                          const struct journal *journal)
 {
+    struct log *log = progress->log;
     struct journal_recovery found = journal_recovery(journal);
+    uint64_t taken_ms = clock_now_ms(&progress->clock) - progress->start_ms;
+    uint64_t per_second = found.record_count * 1000 / (taken_ms > 0 ? taken_ms : 1);
     log_write(log, LOG_LEVEL_NOTICE, "journal",
-              "%s: %" PRIu64 " records in %" PRIu64 " bytes, the last stop was %s", directory,
-              found.record_count, found.byte_count, found.was_clean ? "clean" : "not clean");
+              "%s: %" PRIu64 " records in %" PRIu64 " bytes, the last stop was %s; read in %" PRIu64
+              " ms, %" PRIu64 " records/s",
+              directory, found.record_count, found.byte_count,
+              found.was_clean ? "clean" : "not clean", taken_ms, per_second);
     if (found.cut_bytes > 0)
         log_write(log, LOG_LEVEL_WARNING, "journal",
                   "%s: cut a torn tail of %" PRIu64 " bytes, none of which was ever confirmed",
@@ -74,19 +78,22 @@ enum status startup_recover(const struct startup *startup, struct disk **disk,
     }
     struct progress progress = {.log = startup->log, .core = startup->core};
     clock_start(&progress.clock, 0);
-    progress.said_ms = clock_now_ms(&progress.clock);
+    progress.start_ms = clock_now_ms(&progress.clock);
+    progress.said_ms = progress.start_ms;
     struct journal_failure failure;
     memset(&failure, 0, sizeof failure);
     core_count_homes(startup->core, journal);
-    status = journal_open(journal, opened, &startup->journal_options,
-                          &(struct journal_reader){.on_record = on_record, .argument = &progress},
-                          &failure);
+    status =
+        journal_open(journal, opened, &startup->journal_options,
+                     &(struct journal_reader){
+                         .on_record = on_record, .argument = &progress, .on_progress = on_progress},
+                     &failure);
     if (status != STATUS_OK) {
         startup_log_failure(startup->log, startup->directory, &failure);
         disk_real_free(opened);
         return status;
     }
-    log_recovered(startup->log, startup->directory, *journal);
+    log_recovered(&progress, startup->directory, *journal);
     *disk = opened;
     return STATUS_OK;
 }
