@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -30,9 +31,32 @@ struct daemon {
     char log[600];
     char socket[620];
     char url[640];
+    char trace[600];
+    const char *trace_options; /* of strace; NULL: without */
+    uint64_t file_bytes_max;   /* 0: no limit */
     bool is_temporary;
     pid_t pid;
+    pid_t tracer; /* attached; 0: none */
 };
+
+enum { WORDS_MAX = 40 };
+
+/* The command line of strace with the options, cut at their spaces in `copy`; returns how many. */
+static int trace_words(const struct daemon *daemon, const char *options, char *copy,
+                       const char **word)
+{
+    int count = 0;
+    word[count++] = "strace";
+    word[count++] = "-f";
+    word[count++] = "-y";
+    word[count++] = "-o";
+    word[count++] = daemon->trace;
+    strcpy(copy, options);
+    for (char *at = strtok(copy, " "); at != NULL && count < WORDS_MAX; at = strtok(NULL, " "))
+        word[count++] = at;
+    word[count] = NULL;
+    return count;
+}
 
 static void die(const char *what, const char *about)
 {
@@ -93,6 +117,24 @@ static void clear_environment(void)
     unsetenv("JOURNAL_STREAM");
 }
 
+/* In the child: becomes heraldd, with a strace beside it if that was asked for. */
+static void become(const struct daemon *daemon, const char *program)
+{
+    char copy[1024];
+    const char *word[WORDS_MAX + 8];
+    int count = 0;
+    if (daemon->trace_options != NULL && strlen(daemon->trace_options) < sizeof(copy)) {
+        count = trace_words(daemon, daemon->trace_options, copy, word);
+        /* The tracer is the child of the traced, whose parent stays the test. */
+        word[count++] = "-D";
+        word[count++] = "-qq";
+    }
+    const char *const own[] = {program, "--dev", daemon->data, "-c", daemon->config, NULL};
+    memcpy(word + count, own, sizeof(own));
+    /* execvp promises to leave the words as they are. */
+    execvp(word[0], (char **)(uintptr_t)word);
+}
+
 /* Returns the read end of its standard output. */
 static int spawn(struct daemon *daemon)
 {
@@ -109,7 +151,10 @@ static int spawn(struct daemon *daemon)
         dup2(out[1], STDOUT_FILENO);
         dup2(log, STDERR_FILENO);
         clear_environment();
-        execl(program, "heraldd", "--dev", daemon->data, "-c", daemon->config, (char *)NULL);
+        const struct rlimit limit = {daemon->file_bytes_max, daemon->file_bytes_max};
+        if (daemon->file_bytes_max != 0)
+            setrlimit(RLIMIT_FSIZE, &limit);
+        become(daemon, program);
         perror(program);
         _exit(127);
     }
@@ -127,8 +172,8 @@ static void copy_log_to_stderr(const struct daemon *daemon)
         fclose(file);
 }
 
-/* The export line is printed once it serves. */
-static void wait_until_ready(const struct daemon *daemon, int out)
+/* The export line is printed once it serves. False: its output ended before. */
+static bool wait_until_ready(const struct daemon *daemon, int out)
 {
     char text[1024] = "";
     size_t used = 0;
@@ -139,6 +184,8 @@ static void wait_until_ready(const struct daemon *daemon, int out)
         ssize_t bytes = 0;
         if (now_ms < end_ms && poll(&file, 1, (int)(end_ms - now_ms)) == 1)
             bytes = read(out, text + used, sizeof(text) - 1 - used);
+        if (bytes == 0 && now_ms < end_ms)
+            return false;
         if (bytes <= 0) {
             copy_log_to_stderr(daemon);
             die("heraldd did not become ready in", daemon->directory);
@@ -146,6 +193,7 @@ static void wait_until_ready(const struct daemon *daemon, int out)
         used += (size_t)bytes;
         text[used] = '\0';
     }
+    return true;
 }
 
 static struct daemon *make(const char *directory, const char *extra)
@@ -162,6 +210,7 @@ static struct daemon *make(const char *directory, const char *extra)
     snprintf(daemon->data, sizeof(daemon->data), "%s/data", daemon->directory);
     snprintf(daemon->config, sizeof(daemon->config), "%s/herald.conf", daemon->directory);
     snprintf(daemon->log, sizeof(daemon->log), "%s/log", daemon->directory);
+    snprintf(daemon->trace, sizeof(daemon->trace), "%s/strace", daemon->directory);
     snprintf(daemon->socket, sizeof(daemon->socket), "%s/herald.sock", daemon->data);
     snprintf(daemon->url, sizeof(daemon->url), "unix:%s", daemon->socket);
     configure(daemon, extra);
@@ -196,6 +245,7 @@ void daemon_free(struct daemon *daemon)
         return;
     if (daemon->pid > 0)
         daemon_kill9(daemon);
+    daemon_detach(daemon);
     if (daemon->is_temporary)
         nftw(daemon->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     free(daemon);
@@ -296,8 +346,108 @@ void daemon_kill9(struct daemon *daemon)
 void daemon_restart(struct daemon *daemon)
 {
     int out = spawn(daemon);
-    wait_until_ready(daemon, out);
+    if (!wait_until_ready(daemon, out)) {
+        copy_log_to_stderr(daemon);
+        die("heraldd did not become ready in", daemon->directory);
+    }
     close(out);
+}
+
+bool daemon_try_restart(struct daemon *daemon, int *code)
+{
+    int out = spawn(daemon);
+    bool is_ready = wait_until_ready(daemon, out);
+    close(out);
+    if (!is_ready)
+        *code = daemon_wait(daemon);
+    return is_ready;
+}
+
+void daemon_trace(struct daemon *daemon, const char *options)
+{
+    daemon->trace_options = options;
+}
+
+/* In the child: becomes a strace of the daemon that tells `out` when it has begun. */
+static void become_tracer(const struct daemon *daemon, const char *options, int out)
+{
+    char copy[1024];
+    char number[16];
+    const char *word[WORDS_MAX + 8];
+    int count = trace_words(daemon, options, copy, word);
+    snprintf(number, sizeof(number), "%d", daemon->pid);
+    word[count++] = "-p";
+    word[count++] = number;
+    word[count] = NULL;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(out, STDERR_FILENO);
+    execvp(word[0], (char **)(uintptr_t)word);
+}
+
+void daemon_attach(struct daemon *daemon, const char *options)
+{
+    int out[2];
+    char text[256];
+    if (pipe2(out, O_CLOEXEC) != 0 || strlen(options) >= 1024)
+        die("pipe", "");
+    daemon->tracer = fork();
+    if (daemon->tracer < 0)
+        die("fork", "");
+    if (daemon->tracer == 0) {
+        become_tracer(daemon, options, out[1]);
+        _exit(127);
+    }
+    close(out[1]);
+    /* "strace: Process 123 attached", or why not: then the daemon is not there any more. */
+    ssize_t bytes = read(out[0], text, sizeof(text) - 1);
+    if (bytes <= 0)
+        die("strace cannot be run in", daemon->directory);
+    close(out[0]);
+}
+
+void daemon_detach(struct daemon *daemon)
+{
+    if (daemon->tracer == 0)
+        return;
+    kill(daemon->tracer, SIGINT);
+    while (waitpid(daemon->tracer, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    daemon->tracer = 0;
+}
+
+const char *daemon_trace_path(const struct daemon *daemon)
+{
+    return daemon->trace;
+}
+
+/* False: the trace does not tell yet how the process ended. */
+static bool read_last_call(const struct daemon *daemon, char *line, size_t room)
+{
+    char text[4096];
+    bool has_ended = false;
+    FILE *file = fopen(daemon->trace, "r");
+    line[0] = '\0';
+    while (file != NULL && fgets(text, sizeof(text), file) != NULL) {
+        has_ended |= strstr(text, " +++ ") != NULL;
+        if (strstr(text, " +++ ") == NULL && strchr(text, '(') != NULL)
+            snprintf(line, room, "%s", text);
+    }
+    if (file != NULL)
+        fclose(file);
+    return has_ended;
+}
+
+void daemon_last_call(const struct daemon *daemon, char *line, size_t room)
+{
+    /* A tracer that stands beside the daemon writes its last line after the daemon's end. */
+    uint64_t end_ms = machine_ms() + 1000;
+    while (!read_last_call(daemon, line, room) && machine_ms() < end_ms)
+        usleep(1000);
+}
+
+void daemon_limit_files(struct daemon *daemon, uint64_t bytes)
+{
+    daemon->file_bytes_max = bytes;
 }
 
 void daemon_configure(const struct daemon *daemon, const char *extra)

@@ -9,6 +9,7 @@
 #define HERALD_DAEMON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -50,6 +51,29 @@ void daemon_kill9(struct daemon *daemon);
 
 /* Starts it again on the same data. It must not be running. */
 void daemon_restart(struct daemon *daemon);
+
+/* The same for starts that may fail: false when it ended before it was ready, and then *code is
+ * what daemon_wait would return. */
+bool daemon_try_restart(struct daemon *daemon, int *code);
+
+/* Further starts run under strace with these options, separated by spaces (all threads, without
+ * its own remarks, descriptors as paths); NULL: no longer. */
+void daemon_trace(struct daemon *daemon, const char *options);
+
+/* Puts the running daemon under strace with these options, and returns once that is so. Counts of
+ * calls begin here. Ended by daemon_detach, also when the daemon has ended. */
+void daemon_attach(struct daemon *daemon, const char *options);
+void daemon_detach(struct daemon *daemon);
+
+/* What strace wrote since the last start or attach that was traced; lives with the daemon. */
+const char *daemon_trace_path(const struct daemon *daemon);
+
+/* The last line that it wrote about a call, which after a kill is the one that was hit; "" if there
+ * is none. */
+void daemon_last_call(const struct daemon *daemon, char *line, size_t room);
+
+/* No file of further starts grows beyond this many bytes; 0: as the system has it. */
+void daemon_limit_files(struct daemon *daemon, uint64_t bytes);
 
 /* Replaces the extra lines of configuration; takes effect by SIGHUP or a restart. */
 void daemon_configure(const struct daemon *daemon, const char *extra);

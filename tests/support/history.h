@@ -1,13 +1,16 @@
 /* What clients of a broker saw, and whether a broker that keeps its promises can have shown it.
  *
- * Clients note events as they happen; any number of threads may note. A message is named by its
- * index, its publisher and its place among the publisher's messages. The outcome of a message that
- * was neither confirmed nor refused is open: it may be there or not.
+ * Clients note events as they happen; any number of threads may note, each its own in order. A
+ * message is named by its index, its publisher and its place among the publisher's messages. It
+ * goes to one queue or, by an exchange, to several, and has a life of its own in each of them. The
+ * outcome of a message that was neither confirmed nor refused is open: it may be there or not.
  *
- * Found are: a confirmed message that never came or that nobody settled (loss), one that nobody
- * sent (phantom), one that came again unflagged, one that came after its settlement was confirmed
- * (resurrection), one of a publisher before its predecessor (order), one with two owners at a time,
- * two answers for one message, and an answer for what was never sent.
+ * Found are: a confirmed message that never came or that nobody settled in one of its queues
+ * (loss), one that nobody sent or not to this queue (phantom), one that came again unflagged, one
+ * that came after its settlement was confirmed (resurrection), one of a publisher before its
+ * predecessor or a first delivery behind a later one of its queue (order), one with two owners at a
+ * time, two answers for one message, an answer for what was never sent, a confirm before that of an
+ * earlier message of the publisher, and a message that came to some of its queues only.
  */
 #ifndef HERALD_TEST_HISTORY_H
 #define HERALD_TEST_HISTORY_H
@@ -26,10 +29,14 @@ enum history_kind {
     HISTORY_SETTLED_SURE, /* confirmed */
 };
 
+enum { HISTORY_QUEUES_MAX = 4, HISTORY_PEERS_MAX = 256 };
+
 struct history_event {
     enum history_kind kind;
     uint32_t message;
-    uint32_t publisher; /* SENT: who; DELIVERED: the consumer */
+    uint32_t publisher; /* SENT: who; DELIVERED: the consumer; below HISTORY_PEERS_MAX */
+    uint8_t queues;     /* SENT: one bit for each queue it goes to; 0 means queue 0 */
+    uint8_t queue;      /* DELIVERED, GIVEN_BACK, SETTLED...: below HISTORY_QUEUES_MAX */
     uint32_t start;     /* DELIVERED, GIVEN_BACK, SETTLED...: number of the broker's start */
     uint64_t number;    /* DELIVERED: the broker's number of the message */
     bool is_redelivered;
@@ -63,6 +70,8 @@ struct history_findings {
     uint64_t doubly_owned;
     uint64_t answered_twice;
     uint64_t answered_unsent;
+    uint64_t confirmed_early; /* before an earlier message of the publisher */
+    uint64_t torn_apart;      /* came to some of its queues only */
 };
 
 /* Judges all events, of which none may follow any more: everything that was there was delivered. */
