@@ -16,6 +16,7 @@ REPLAYS      := $(patsubst tests/fuzz/fuzz_%.c,$(OBJ)/tests/fuzz/replay_%,$(FUZZ
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(OBJ)/tests/fuzz/%,$(FUZZ_TARGETS))
 SCRIPTS      := $(wildcard tests/e2e/*.sh)
 PROGRAMS     := $(call pick,$(TESTS))
+PLANTS       := $(call pick,tests/plants/plants.sh)
 # Crash and simulation runs look for faults of order, not of memory, and are long: once is enough.
 ASAN_TESTS   := $(call pick,$(patsubst %.c,$(BUILD)/asan/%,$(filter tests/unit/% tests/vectors/% tests/scenario/%,$(TEST_SRC))))
 ASAN_REPLAYS := $(call pick,$(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/asan/tests/fuzz/replay_%,$(FUZZ_TARGETS)))
@@ -41,9 +42,10 @@ test: deps
 test-run:
 	@$(MAKE) --no-print-directory -j2 FLAVOUR=release test-build
 	@$(MAKE) --no-print-directory -j2 FLAVOUR=asan asan-build
+	@$(if $(PLANTS),$(MAKE) --no-print-directory -j2 FLAVOUR=plant plants-build)
 	@OBJ=$(BUILD)/release BUILD=$(BUILD) T='$(T)' tests/run \
 	    -j2 $(PROGRAMS:$(OBJ)/%=$(BUILD)/release/%) \
-	    -j1 $(call pick,$(SCRIPTS)) \
+	    -j1 $(call pick,$(SCRIPTS)) $(if $(PLANTS),"$(PLANTS) $(BUILD)/plant/tests") \
 	    CK_FORK=no UBSAN_OPTIONS=print_stacktrace=1 -j2 $(ASAN_TESTS) \
 	    $(foreach replay,$(ASAN_REPLAYS),"$(replay) tests/seeds/$(patsubst replay_%,%,$(notdir $(replay)))") \
 	    -j1 tests/tidy "$(BUILD)/release/tests/docs/protocol_tables --check protocol/PROTOCOL.md" \
@@ -90,12 +92,48 @@ SEED    ?= 1
 sim: $(CRASHES)
 	$(OBJ)/tests/crash/crash_broker --seed $(SEED)
 
-# Until it is stopped or something is found.
+# Until it is stopped, or for SECONDS; ever new seeds. What it prints of a violation plays it again.
+SECONDS ?= 0
 .PHONY: crash
 crash: $(CRASHES)
-	@seed=$$(date +%s); while true; do \
-	    for program in $(CRASHES); do $$program --seed $$seed --seconds 60 || exit 1; done; \
-	    seed=$$((seed + 1)); done
+	@seed=$$(date +%s); end=$$((seed + $(SECONDS))); turn=60; \
+	[ $(SECONDS) -eq 0 ] || [ $(SECONDS) -gt 240 ] || turn=$$(($(SECONDS) / 2)); \
+	while [ $(SECONDS) -eq 0 ] || [ $$(date +%s) -lt $$end ]; do \
+	    for program in $(filter %/crash_journal %/crash_broker,$(CRASHES)); do \
+	        $$program --seed $$seed --seconds $$turn || exit 1; done; \
+	    $(OBJ)/tests/crash/crash_flip --seed $$seed || exit 1; seed=$$((seed + 1)); done
+
+# The broker's objects with an allocator that runs out of memory when it is told to.
+$(OBJ)/libscarce.a: $(OBJ)/libbroker.a $(OBJ)/libprotocol.a
+	@rm -rf $(OBJ)/scarce && mkdir -p $(OBJ)/scarce
+	$(Q)cd $(OBJ)/scarce && for archive in $(abspath $^); do $(AR) x $$archive; done
+	$(Q)for object in $(OBJ)/scarce/*.o; do objcopy --redefine-sym malloc=scarce_malloc \
+	    --redefine-sym calloc=scarce_calloc --redefine-sym realloc=scarce_realloc \
+	    --redefine-sym free=scarce_free $$object || exit 1; done
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $(OBJ)/scarce/*.o
+SCARCE_TESTS := $(patsubst %.c,$(OBJ)/%,$(wildcard tests/crash/alloc_*.c))
+$(SCARCE_TESTS): $(OBJ)/libscarce.a
+$(SCARCE_TESTS): TEST_LIBS := $(OBJ)/libsupport.a $(OBJ)/libscarce.a
+
+# --- planted bugs -------------------------------------------------------------------------------------------
+
+# With FLAVOUR=plant: the broker with the bugs of broker/plants.def in it, the environment says which.
+ifeq ($(FLAVOUR),plant)
+CPPFLAGS += -DHERALD_PLANTS
+$(OBJ)/libbroker.a: $(OBJ)/tests/plants/plant.o
+endif
+PLANT_PROGRAMS := crash/crash_journal crash/crash_broker crash/crash_flip unit/test_disk_real \
+    unit/test_connection unit/test_net \
+    scenario/02-consume-order-and-return scenario/08-limits-and-pieces
+
+.PHONY: plants-build
+plants-build: $(PLANT_PROGRAMS:%=$(OBJ)/tests/%)
+
+.PHONY: plants
+plants:
+	@$(MAKE) --no-print-directory -j2 FLAVOUR=plant plants-build
+	@tests/plants/plants.sh $(BUILD)/plant/tests
 
 # --- documents made from tables ----------------------------------------------------------------------------
 
@@ -114,7 +152,8 @@ help:
 	@echo 'make tidy       sizes, floors, words, headers'
 	@echo 'make fuzz       F=stream S=60: a fuzzer for so many seconds (clang)'
 	@echo 'make sim        SEED=1: the whole broker through simulated crashes, from one seed'
-	@echo 'make crash      the same and the journal alone, with ever new seeds until stopped'
+	@echo 'make crash      the same and the journal alone, with ever new seeds until stopped; SECONDS=60'
+	@echo 'make plants     plants bugs, one at a time, and expects the suite to find each'
 	@echo 'make bench      figures, beside what the machine does without a broker'
 	@echo 'make docs       writes the parts of the documents that come from tables'
 	@echo 'make deps       installs the packages that are missing (Debian)'

@@ -39,7 +39,7 @@ struct daemon {
     pid_t tracer; /* attached; 0: none */
 };
 
-enum { WORDS_MAX = 40 };
+enum { WORDS_MAX = 40, TRACE_OPTIONS_BYTES = 1024 };
 
 /* The command line of strace with the options, cut at their spaces in `copy`; returns how many. */
 static int trace_words(const struct daemon *daemon, const char *options, char *copy,
@@ -51,7 +51,7 @@ static int trace_words(const struct daemon *daemon, const char *options, char *c
     word[count++] = "-y";
     word[count++] = "-o";
     word[count++] = daemon->trace;
-    strcpy(copy, options);
+    snprintf(copy, TRACE_OPTIONS_BYTES, "%s", options);
     for (char *at = strtok(copy, " "); at != NULL && count < WORDS_MAX; at = strtok(NULL, " "))
         word[count++] = at;
     word[count] = NULL;
@@ -120,7 +120,7 @@ static void clear_environment(void)
 /* In the child: becomes heraldd, with a strace beside it if that was asked for. */
 static void become(const struct daemon *daemon, const char *program)
 {
-    char copy[1024];
+    char copy[TRACE_OPTIONS_BYTES];
     const char *word[WORDS_MAX + 8];
     int count = 0;
     if (daemon->trace_options != NULL && strlen(daemon->trace_options) < sizeof(copy)) {
@@ -371,7 +371,7 @@ void daemon_trace(struct daemon *daemon, const char *options)
 /* In the child: becomes a strace of the daemon that tells `out` when it has begun. */
 static void become_tracer(const struct daemon *daemon, const char *options, int out)
 {
-    char copy[1024];
+    char copy[TRACE_OPTIONS_BYTES];
     char number[16];
     const char *word[WORDS_MAX + 8];
     int count = trace_words(daemon, options, copy, word);
@@ -388,7 +388,7 @@ void daemon_attach(struct daemon *daemon, const char *options)
 {
     int out[2];
     char text[256];
-    if (pipe2(out, O_CLOEXEC) != 0 || strlen(options) >= 1024)
+    if (pipe2(out, O_CLOEXEC) != 0 || strlen(options) >= TRACE_OPTIONS_BYTES)
         die("pipe", "");
     daemon->tracer = fork();
     if (daemon->tracer < 0)
