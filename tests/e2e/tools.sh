@@ -1,0 +1,200 @@
+#!/bin/bash
+# heraldd --verify, --dump and --repair on the data of a real daemon, whole and damaged.
+set -u
+
+here=$(cd "$(dirname "$0")/../.." && pwd)
+build=${BUILD:-build}
+[[ $build == /* ]] || build=$here/$build
+herald=$build/herald
+heraldd=$build/heraldd
+work=$(mktemp -d "${TMPDIR:-/tmp}/herald-tools.XXXXXX")
+data=$work/data
+first=$data/segment-0000000000000001
+export HERALD_URL=unix:$data/herald.sock
+broker_pid=
+passed=0
+failed=0
+
+finish() {
+    [ -z "$broker_pid" ] || kill -KILL "$broker_pid" 2>/dev/null
+    wait 2>/dev/null
+    chmod -R u+w "$work" 2>/dev/null
+    rm -rf "$work"
+}
+trap finish EXIT
+
+result() { # CONDITION NAME
+    if (($1)); then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL %s\n' "$2"
+        printf '  said: %s\n' "$(head -c 800 "$work/out" "$work/err" 2>/dev/null)"
+    fi
+}
+
+# code EXPECTED NAME COMMAND...: runs it and looks at the exit code; leaves out and err behind.
+code() {
+    local expected=$1 name=$2 got
+    shift 2
+    timeout 60 "$@" >"$work/out" 2>"$work/err" </dev/null
+    got=$?
+    result $((got == expected)) "$name: exit code $got, expected $expected"
+}
+
+says() { # NAME FILE REGEX
+    grep -qE -- "$3" "$work/$2"
+    result $(($? == 0)) "$1: no '$3'"
+}
+
+same() { # NAME EXPECTED GOT
+    [[ $2 == "$3" ]]
+    result $(($? == 0)) "$1: '$3', expected '$2'"
+}
+
+start() {
+    "$heraldd" --dev "$data" >"$work/broker.log" 2>&1 &
+    broker_pid=$!
+    for _ in $(seq 200); do
+        "$herald" queue list >/dev/null 2>&1 && return
+        sleep 0.05
+    done
+    result 0 "the daemon does not serve: $(tail -n 3 "$work/broker.log")"
+}
+
+stop() { # SIGNAL
+    kill "-$1" "$broker_pid"
+    wait "$broker_pid" 2>/dev/null
+    broker_pid=
+}
+
+sums() { # of everything in a directory, with names, modes and times
+    (cd "$1" && find . -type f -printf '%p %m %s %T@\n' | sort && find . -type f -exec sha256sum {} + |
+        sort)
+}
+
+# position PATTERN: of the first record in the dump that holds it, as an offset in its segment
+record_offset() {
+    "$heraldd" --dump "$data" | grep -m1 -- "$1" | sed 's/.*"record":\([0-9]*\).*/\1/' |
+        awk '{ print $1 % (64 * 1024 * 1024) }'
+}
+
+spoil() { # FILE OFFSET
+    printf '\377' | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# --- what is refused -----------------------------------------------------------------------------
+
+code 2 "verify without a directory" "$heraldd" --verify
+code 2 "two tools" "$heraldd" --verify "$data" --dump "$data"
+code 2 "verify with a configuration" "$heraldd" -c /x --verify "$data"
+code 2 "verify with --dev" "$heraldd" --verify "$data" --dev "$data"
+code 2 "yes without repair" "$heraldd" --verify "$data" --yes
+for tool in --verify --dump --repair; do
+    code 74 "$tool of nothing" "$heraldd" $tool "$work/nowhere"
+    says "$tool of nothing" err 'nowhere: .*No such file'
+    mkdir "$work/empty"
+    code 74 "$tool of an empty directory" "$heraldd" $tool "$work/empty"
+    says "$tool of an empty directory" err 'no journal here'
+    same "$tool leaves an empty directory empty" "" "$(ls -A "$work/empty")"
+    rmdir "$work/empty"
+done
+
+# --- a whole journal -----------------------------------------------------------------------------
+
+start
+"$herald" queue create work
+"$herald" queue create other
+"$herald" exchange create events
+"$herald" bind other events '#'
+seq 1 500 | "$herald" send work --lines -
+printf 'caf\303\251 \377' | "$herald" send work -
+"$herald" send work 'with a header' --header shape=round
+"$herald" publish events order.placed 'an event'
+"$herald" work work --count 10 >/dev/null
+for tool in --verify --dump --repair; do
+    code 74 "$tool while a daemon serves" "$heraldd" $tool "$data"
+    says "$tool while a daemon serves" err 'uses the data directory'
+done
+stop TERM
+before=$(sums "$data")
+code 0 "verify" "$heraldd" --verify "$data"
+says verify out 'the journal is whole'
+says verify out 'stopped +cleanly'
+says verify out 'queues +2$'
+says verify out 'waiting +493 messages'
+same "verify keeps to 80 columns" "" "$(grep -E '^.{81}' "$work/out" | grep -v "$data")"
+code 0 "repair of a whole journal" "$heraldd" --repair "$data" --yes
+says "repair of a whole journal" out 'nothing to repair'
+code 0 "dump" "$heraldd" --dump "$data"
+same "dump: messages" 503 "$(grep -c '"operation":"MESSAGE"' "$work/out")"
+same "dump: one object a line" "" "$(grep -vE '^\{"position":[0-9]+,"record":[0-9]+,"segment":"segment-[0-9a-f]{16}",.*\}$' "$work/out")"
+says "dump: a name" out '"operation":"QUEUE","queue":1,"name":"work"'
+says "dump: a body that is no text" out '"body_base64":"Y2Fmw6kg/w=="'
+says "dump: headers" out '"headers":\{"shape":"round"\},"body":"with a header"'
+says "dump: an event" out '"exchange":"events","key":"order.placed"'
+says "dump: a settlement" out '"operation":"SETTLE","queue":1,"first":1'
+"$heraldd" --dump "$data" 2>"$work/err" | head -n 1 >/dev/null
+same "dump | head" "0 0" "${PIPESTATUS[*]}"
+same "dump | head says nothing" "" "$(cat "$work/err")"
+code 74 "dump to a full disk" bash -c '"$0" --dump "$1" >/dev/full' "$heraldd" "$data"
+ln -s "$data" "$work/link"
+code 0 "verify by a symbolic link" "$heraldd" --verify "$work/link"
+chmod a-w "$data" "$data"/*
+code 0 "verify of a read-only directory" "$heraldd" --verify "$data"
+chmod u+w "$data" "$data"/*
+same "nothing was changed" "$before" "$(sums "$data")"
+
+# --- damage --------------------------------------------------------------------------------------
+
+settled=$(record_offset '"operation":"SETTLE"')
+defined=$(record_offset '"name":"other"')
+spoil "$first" $((settled + 9))
+before=$(sums "$data")
+code 65 "a start" "$heraldd" --dev "$data"
+code 65 "verify of a damaged journal" "$heraldd" --verify "$data"
+says "verify of a damaged journal" out 'the journal is damaged'
+says "verify of a damaged journal" out "segment-0000000000000001 at offset $((settled - 8))$"
+says "verify of a damaged journal" out 'behind it [1-9][0-9]* records verify'
+code 65 "dump of a damaged journal" "$heraldd" --dump "$data"
+says "dump of a damaged journal" err "segment-0000000000000001: at offset $((settled - 8)): "
+says "dump of a damaged journal" out '"operation":"MESSAGE"'
+code 65 "repair without consent" "$heraldd" --repair "$data"
+says "repair without consent" out 'Nothing was changed'
+says "repair without consent" out "kept whole as"
+same "nothing was changed by all that" "$before" "$(sums "$data")"
+spoil "$first" $((defined + 9))
+before=$(sums "$data")
+code 0 "repair" "$heraldd" --repair "$work/link" --yes
+says "repair" out '1 queues and 0 exchanges whose definition is lost'
+damaged=$(echo "$data".damaged-*)
+same "the original is kept" "$before" "$(sums "$damaged")"
+result $(($(find "$work" -name '*.repaired-*' | wc -l) == 0)) "something is left over"
+code 0 "verify of what was repaired" "$heraldd" --verify "$data"
+start
+code 0 "the queue without a name" "$herald" work recovered-2 --count 1
+says "the queue without a name" out '^an event$'
+code 0 "the other messages" "$herald" -o jsonl work work --count 502
+# The settlement of some of the first is lost: they come back, and are said to.
+same "they are all there" 502 "$(grep -c '"redelivered":true' "$work/out")"
+says "the last one" out '"body":"with a header"'
+stop KILL
+code 0 "verify after a kill" "$heraldd" --verify "$data"
+says "verify after a kill" out 'not cleanly'
+
+# --- a missing segment, and no room --------------------------------------------------------------
+
+mkdir "$work/lost"
+cp "$data"/lock "$work/lost/"
+cp "$data"/segment-0000000000000002 "$work/lost/"
+code 65 "verify without the first segment" "$heraldd" --verify "$work/lost"
+says "verify without the first segment" out 'the segment is missing'
+mkdir "$work/cut"
+cp "$first" "$work/cut/"
+truncate -s 8192 "$work/cut/segment-0000000000000001"
+code 65 "verify of a cut segment" "$heraldd" --verify "$work/cut"
+code 65 "a pipe for a segment" bash -c 'rm "$1"/segment-*; mkfifo "$1/segment-0000000000000001"
+    "$0" --verify "$1"' "$heraldd" "$work/cut"
+
+echo "$passed passed, $failed failed"
+((failed == 0))
