@@ -21,7 +21,9 @@ static void start(struct world *world, struct counters *counters)
     if (status == STATUS_OK)
         return;
     if (status != STATUS_NO_MEMORY || !scarce_has_failed())
-        world_violate(world, "a start failed for something else than lack of memory");
+        world_violate(world, world->failure.text[0] != '\0'
+                                 ? world->failure.text
+                                 : "a start failed for something else than lack of memory");
     disk_sim_kill(world->sim);
     scarce_end();
     world_recover(world, counters);

@@ -2,6 +2,7 @@
 #include "tests/support/scarce.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static struct {
     uint64_t left; /* allocations that still work; UINT64_MAX: all */
@@ -66,6 +67,18 @@ void *scarce_realloc(void *block, size_t bytes)
     void *grown = runs_out() ? NULL : realloc(block, bytes);
     scarce.block_count += grown != NULL && block == NULL;
     return grown;
+}
+
+char *scarce_strdup(const char *text)
+{
+    return scarce_strndup(text, strlen(text));
+}
+
+char *scarce_strndup(const char *text, size_t bytes_max)
+{
+    char *copy = runs_out() ? NULL : strndup(text, bytes_max);
+    scarce.block_count += copy != NULL;
+    return copy;
 }
 
 void scarce_free(void *block)

@@ -24,6 +24,8 @@ uint64_t scarce_block_count(void);
 void *scarce_malloc(size_t bytes);
 void *scarce_calloc(size_t count, size_t bytes);
 void *scarce_realloc(void *block, size_t bytes);
+char *scarce_strdup(const char *text);
+char *scarce_strndup(const char *text, size_t bytes_max);
 void scarce_free(void *block);
 
 #endif
