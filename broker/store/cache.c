@@ -49,6 +49,16 @@ static size_t index_above(const struct cache *cache, uint64_t position)
     return low;
 }
 
+/* The chunk that holds a position, without looking at it. */
+static struct chunk *locate(const struct cache *cache, uint64_t position)
+{
+    size_t index = index_above(cache, position);
+    if (index == 0)
+        return NULL;
+    struct chunk *chunk = cache->sorted[index - 1].chunk;
+    return position - chunk->position < chunk->used_bytes ? chunk : NULL;
+}
+
 static int reserve(struct cache *cache)
 {
     if (cache->count < cache->capacity)
@@ -109,7 +119,7 @@ struct chunk *cache_append_chunk(struct cache *cache, uint64_t position, size_t 
 void cache_add_window_take(struct cache *cache, uint64_t position, unsigned char *at, size_t bytes)
 {
     struct chunk *chunk = NULL;
-    if (cache_find(cache, position) != NULL || reserve(cache) != 0)
+    if (locate(cache, position) != NULL || reserve(cache) != 0)
         goto drop;
     chunk = calloc(1, sizeof *chunk);
     if (chunk == NULL)
@@ -132,16 +142,54 @@ drop:
     free(at);
 }
 
+/* Somebody looks at a window, or it goes. */
+static void end_freshness(struct cache *cache, struct chunk *chunk)
+{
+    if (chunk->is_fresh)
+        cache->fresh_bytes -= chunk->capacity_bytes;
+    chunk->is_fresh = false;
+}
+
+void cache_mark_fresh(struct cache *cache, uint64_t position)
+{
+    struct chunk *chunk = locate(cache, position);
+    if (chunk == NULL || chunk->kind != CHUNK_WINDOW || chunk->is_fresh)
+        return;
+    chunk->is_fresh = true;
+    cache->fresh_bytes += chunk->capacity_bytes;
+    if (cache->last == chunk)
+        cache->last = NULL;
+}
+
+enum cache_window_state cache_window_state(const struct cache *cache, uint64_t position)
+{
+    const struct chunk *chunk = locate(cache, position);
+    if (chunk == NULL)
+        return CACHE_WINDOW_NONE;
+    return chunk->is_fresh ? CACHE_WINDOW_FRESH : CACHE_WINDOW_USED;
+}
+
+void cache_leave_window(struct cache *cache, uint64_t position)
+{
+    struct chunk *chunk = locate(cache, position);
+    if (chunk == NULL || chunk->kind != CHUNK_WINDOW)
+        return;
+    chunk->is_left = true;
+    TAILQ_REMOVE(&cache->windows, chunk, link);
+    TAILQ_INSERT_HEAD(&cache->windows, chunk, link);
+    if (cache->last == chunk)
+        cache->last = NULL;
+}
+
 struct chunk *cache_find(struct cache *cache, uint64_t position)
 {
-    size_t index = index_above(cache, position);
-    if (index == 0)
-        return NULL;
-    struct chunk *chunk = cache->sorted[index - 1].chunk;
-    if (position - chunk->position >= chunk->used_bytes)
+    struct chunk *chunk = locate(cache, position);
+    if (chunk == NULL)
         return NULL;
     cache->last = chunk;
     if (chunk->kind == CHUNK_WINDOW) {
+        end_freshness(cache, chunk);
+        chunk->is_left = false;
         chunk->round = cache->round;
         TAILQ_REMOVE(&cache->windows, chunk, link);
         TAILQ_INSERT_TAIL(&cache->windows, chunk, link);
@@ -181,6 +229,7 @@ static void drop_window(struct cache *cache, struct chunk *chunk)
     TAILQ_REMOVE(&cache->windows, chunk, link);
     assert(TAILQ_FIRST(&cache->windows) != chunk);
     cache->window_bytes -= chunk->capacity_bytes;
+    end_freshness(cache, chunk);
     free(chunk->at);
     free(chunk);
 }
@@ -192,6 +241,10 @@ void cache_evict(struct cache *cache, uint64_t durable_position, const struct ch
      */
     while (cache->window_bytes > cache->bytes_max / 2 &&
            (chunk = TAILQ_FIRST(&cache->windows)) != NULL && chunk->round + 1 < cache->round)
+        drop_window(cache, chunk);
+    while (cache->appended_bytes + cache->window_bytes > cache->bytes_max &&
+           (chunk = TAILQ_FIRST(&cache->windows)) != NULL && chunk->is_left &&
+           chunk->round + 1 < cache->round)
         drop_window(cache, chunk);
     while (cache->appended_bytes + cache->window_bytes > cache->bytes_max &&
            (chunk = TAILQ_FIRST(&cache->appended)) != NULL && chunk != filling &&

@@ -7,6 +7,7 @@
 #ifndef HERALD_CACHE_H
 #define HERALD_CACHE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -23,6 +24,8 @@ struct chunk {
     size_t capacity_bytes;
     uint64_t round; /* windows: when last looked at */
     enum chunk_kind kind;
+    bool is_fresh; /* windows: read ahead and not looked at yet */
+    bool is_left;  /* windows: its reader has gone on */
 };
 
 TAILQ_HEAD(chunk_list, chunk);
@@ -44,6 +47,7 @@ struct cache {
     size_t pool_count;
     uint64_t appended_bytes;
     uint64_t window_bytes;
+    uint64_t fresh_bytes; /* of windows that nobody looked at yet */
     uint64_t bytes_max;
     uint64_t round;
 };
@@ -57,6 +61,18 @@ struct chunk *cache_append_chunk(struct cache *cache, uint64_t position, size_t 
 /* Takes over verified bytes read from disk (from malloc; gone on failure too), cut where what is
  * there already begins. Nothing happens when their beginning is there already. */
 void cache_add_window_take(struct cache *cache, uint64_t position, unsigned char *at, size_t bytes);
+
+/* Marks the window that begins here as read ahead: nobody waits for it. */
+void cache_mark_fresh(struct cache *cache, uint64_t position);
+
+/* What holds a position: nothing; a window that was read ahead and not looked at since; anything
+ * else. Asking is no look. */
+enum cache_window_state { CACHE_WINDOW_NONE, CACHE_WINDOW_FRESH, CACHE_WINDOW_USED };
+enum cache_window_state cache_window_state(const struct cache *cache, uint64_t position);
+
+/* Its reader has left the window that holds a position: it goes before all others, unless somebody
+ * looks at it again. */
+void cache_leave_window(struct cache *cache, uint64_t position);
 
 /* The chunk that holds a position, or NULL. */
 struct chunk *cache_find(struct cache *cache, uint64_t position);

@@ -17,7 +17,7 @@
 #include "broker/store/window.h"
 #include "protocol/wire.h"
 
-struct ahead {
+struct reading {
     struct fetch_work *work;
     uint64_t number;
     uint32_t offset;    /* in the file, of at[0] */
@@ -28,48 +28,48 @@ struct ahead {
 };
 
 /* The first read's size, and a second one's if the record is longer. */
-static int ahead_read(struct ahead *ahead, uint32_t bytes)
+static int reading_fill(struct reading *reading, uint32_t bytes)
 {
-    if (bytes > ahead->bytes_max)
-        bytes = ahead->bytes_max;
-    struct fetch_work *work = ahead->work;
+    if (bytes > reading->bytes_max)
+        bytes = reading->bytes_max;
+    struct fetch_work *work = reading->work;
     unsigned char *at = realloc(work->at, bytes);
     if (at == NULL)
         return -ENOMEM;
     work->at = at;
-    int error = disk_read_all(work->disk, ahead->file, at + ahead->bytes, bytes - ahead->bytes,
-                              ahead->offset + ahead->bytes);
+    int error = disk_read_all(work->disk, reading->file, at + reading->bytes,
+                              bytes - reading->bytes, reading->offset + reading->bytes);
     if (error == 0)
-        ahead->bytes = bytes;
+        reading->bytes = bytes;
     return error;
 }
 
 /* Where the batch header behind a batch's last record ends, or 0 when none stands there. */
-static uint32_t skip_header(const struct ahead *ahead, uint32_t at)
+static uint32_t skip_header(const struct reading *reading, uint32_t at)
 {
-    uint32_t offset = (ahead->offset + at + BATCH_ALIGN - 1) / BATCH_ALIGN * BATCH_ALIGN;
-    uint32_t start = offset - ahead->offset;
-    if (start > ahead->bytes || ahead->bytes - start < BATCH_HEADER_BYTES)
+    uint32_t offset = (reading->offset + at + BATCH_ALIGN - 1) / BATCH_ALIGN * BATCH_ALIGN;
+    uint32_t start = offset - reading->offset;
+    if (start > reading->bytes || reading->bytes - start < BATCH_HEADER_BYTES)
         return 0;
-    struct batch_place place = {ahead->salt, ahead->number, offset};
+    struct batch_place place = {reading->salt, reading->number, offset};
     struct batch_header header;
-    if (!batch_header_decode(ahead->work->at + start, &place, &header))
+    if (!batch_header_decode(reading->work->at + start, &place, &header))
         return 0;
     return start + BATCH_HEADER_BYTES;
 }
 
 /* How much of the window verifies, the first record included. */
-static uint32_t verified_bytes(const struct ahead *ahead, uint32_t first)
+static uint32_t verified_bytes(const struct reading *reading, uint32_t first)
 {
     uint32_t verified = first;
-    for (uint32_t at = first; at < ahead->bytes;) {
-        uint32_t length = record_check(ahead->work->at + at, ahead->bytes - at);
+    for (uint32_t at = first; at < reading->bytes;) {
+        uint32_t length = record_check(reading->work->at + at, reading->bytes - at);
         if (length > 0) {
             at += RECORD_HEADER_BYTES + length;
             verified = at;
             continue;
         }
-        uint32_t behind = skip_header(ahead, at);
+        uint32_t behind = skip_header(reading, at);
         if (behind <= at)
             break;
         at = behind;
@@ -77,66 +77,87 @@ static uint32_t verified_bytes(const struct ahead *ahead, uint32_t first)
     return verified;
 }
 
-static enum status ahead_fill(struct ahead *ahead, const char *name)
+static enum status fail_read(struct reading *reading, const char *name, int error)
 {
-    struct fetch_work *work = ahead->work;
+    if (error == -ENOMEM)
+        return STATUS_NO_MEMORY;
+    return failure_set(&reading->work->failure, STATUS_IO_ERROR, name, error,
+                       "cannot read a record");
+}
+
+/* Reads the salt and the beginning of the window. */
+static enum status read_window(struct reading *reading, const char *name)
+{
+    struct fetch_work *work = reading->work;
     unsigned char page[SEGMENT_HEADER_BYTES];
     struct segment_header header;
-    int error = disk_read_all(work->disk, ahead->file, page, sizeof page, 0);
+    int error = disk_read_all(work->disk, reading->file, page, sizeof page, 0);
     if (error == 0)
-        error = ahead_read(ahead, FETCH_BYTES);
-    if (error == -ENOMEM)
-        return STATUS_NO_MEMORY;
+        error = reading_fill(reading, work->window_bytes);
     if (error != 0)
-        return failure_set(&work->failure, STATUS_IO_ERROR, name, error, "cannot read a record");
+        return fail_read(reading, name, error);
     enum status status =
-        segment_check_header(page, ahead->number, work->segment_bytes, &header, &work->failure);
-    if (status != STATUS_OK)
-        return status;
-    memcpy(ahead->salt, header.salt, SALT_BYTES);
+        segment_check_header(page, reading->number, work->segment_bytes, &header, &work->failure);
+    if (status == STATUS_OK)
+        memcpy(reading->salt, header.salt, SALT_BYTES);
+    return status;
+}
 
+/* The record that is wanted must be there. */
+static enum status read_wanted(struct reading *reading, const char *name)
+{
+    struct fetch_work *work = reading->work;
     uint32_t length = wire_load_u32(work->at);
-    if (length == 0 || length > ahead->bytes_max - RECORD_HEADER_BYTES)
+    if (length == 0 || length > reading->bytes_max - RECORD_HEADER_BYTES)
         return failure_set(&work->failure, STATUS_CORRUPT, name, 0,
                            "no record stands where one was written");
-    if (length > ahead->bytes - RECORD_HEADER_BYTES)
-        error = ahead_read(ahead, RECORD_HEADER_BYTES + length);
-    if (error == -ENOMEM)
-        return STATUS_NO_MEMORY;
-    if (error != 0)
-        return failure_set(&work->failure, STATUS_IO_ERROR, name, error, "cannot read a record");
-    if (record_check(work->at, ahead->bytes) == 0)
+    if (length > reading->bytes - RECORD_HEADER_BYTES) {
+        int error = reading_fill(reading, RECORD_HEADER_BYTES + length);
+        if (error != 0)
+            return fail_read(reading, name, error);
+    }
+    if (record_check(work->at, reading->bytes) == 0)
         return failure_set(&work->failure, STATUS_CORRUPT, name, 0,
                            "a record does not verify any more");
-    work->bytes = verified_bytes(ahead, RECORD_HEADER_BYTES + length);
+    work->bytes = verified_bytes(reading, RECORD_HEADER_BYTES + length);
+    if (work->position - work->start >= work->bytes)
+        return failure_set(&work->failure, STATUS_CORRUPT, name, 0,
+                           "a record is shorter than it was written");
     return STATUS_OK;
+}
+
+static enum status read_records(struct reading *reading, const char *name)
+{
+    enum status status = read_window(reading, name);
+    if (status == STATUS_OK && reading->work->position == 0)
+        reading->work->bytes = verified_bytes(reading, 0);
+    else if (status == STATUS_OK)
+        status = read_wanted(reading, name);
+    return status;
 }
 
 static void run(struct errand *errand)
 {
     struct fetch_work *work = (struct fetch_work *)errand;
-    work->start = work->record_position - RECORD_HEADER_BYTES;
-    struct ahead ahead = {.work = work, .number = work->start / work->segment_bytes};
-    ahead.offset = (uint32_t)(work->start % work->segment_bytes);
+    struct reading reading = {.work = work, .number = work->start / work->segment_bytes};
+    reading.offset = (uint32_t)(work->start % work->segment_bytes);
     uint64_t left = work->durable_position - work->start;
-    ahead.bytes_max = work->segment_bytes - ahead.offset;
-    if (left < ahead.bytes_max)
-        ahead.bytes_max = (uint32_t)left;
+    reading.bytes_max = work->segment_bytes - reading.offset;
+    if (left < reading.bytes_max)
+        reading.bytes_max = (uint32_t)left;
 
     char name[SEGMENT_NAME_BYTES];
-    segment_print_name(name, NAME_SEGMENT, ahead.number);
+    segment_print_name(name, NAME_SEGMENT, reading.number);
+    work->bytes = 0;
     work->status =
-        segment_open(work->disk, ahead.number, DISK_OPEN_READ, &ahead.file, &work->failure);
+        segment_open(work->disk, reading.number, DISK_OPEN_READ, &reading.file, &work->failure);
     if (work->status != STATUS_OK)
         return;
-    work->status = ahead_fill(&ahead, name);
-    (void)work->disk->close(work->disk->context, ahead.file);
-    if (work->status == STATUS_OK && work->position - work->start >= work->bytes)
-        work->status = failure_set(&work->failure, STATUS_CORRUPT, name, 0,
-                                   "a record is shorter than it was written");
+    work->status = read_records(&reading, name);
+    (void)work->disk->close(work->disk->context, reading.file);
     if (work->status == STATUS_OK)
         return;
-    failure_set_offset(&work->failure, ahead.offset);
+    failure_set_offset(&work->failure, reading.offset);
     free(work->at);
     work->at = NULL;
 }
@@ -148,6 +169,7 @@ void fetch_init(struct fetch *fetch, const struct disk *disk, uint32_t segment_b
                                       .disk = disk,
                                       .segment_bytes = segment_bytes};
     TAILQ_INIT(&fetch->waiting);
+    ahead_init(&fetch->ahead, segment_bytes);
 }
 
 void fetch_deinit(struct fetch *fetch)
@@ -160,16 +182,34 @@ void fetch_deinit(struct fetch *fetch)
     free(fetch->work.at);
 }
 
-struct errand *fetch_next(struct fetch *fetch, uint64_t durable_position)
+struct errand *fetch_next(struct fetch *fetch, struct cache *cache, struct homes *homes,
+                          uint64_t durable_position)
 {
-    const struct fetch_request *request = TAILQ_FIRST(&fetch->waiting);
-    if (fetch->is_out || request == NULL)
+    if (fetch->is_out)
         return NULL;
-    fetch->work.record_position = request->record_position;
-    fetch->work.position = request->position;
-    fetch->work.durable_position = durable_position;
+    struct fetch_work *work = &fetch->work;
+    const struct fetch_request *request = TAILQ_FIRST(&fetch->waiting);
+    fetch->stream = NULL;
+    if (request != NULL) {
+        work->position = request->position;
+        work->start = request->record_position - RECORD_HEADER_BYTES;
+        work->window_bytes = ahead_bytes(&fetch->ahead, work->start);
+    } else {
+        fetch->stream = ahead_choose(&fetch->ahead, cache, durable_position);
+        if (fetch->stream == NULL)
+            return NULL;
+        work->position = 0;
+        work->start = fetch->stream->next;
+        work->window_bytes = fetch->stream->bytes;
+        if (!homes_may_pin(homes, work->start)) {
+            fetch->stream->is_in_order = false;
+            return NULL;
+        }
+        homes_pin(homes, work->start);
+    }
+    work->durable_position = durable_position;
     fetch->is_out = true;
-    return &fetch->work.errand;
+    return &work->errand;
 }
 
 static void answer(struct fetch_list *list, struct homes *homes, enum status status)
@@ -201,6 +241,23 @@ static void take_ready(struct fetch *fetch, struct cache *cache, struct fetch_li
     }
 }
 
+/* The window that was read goes into the cache. */
+static void note_window(struct fetch *fetch, struct cache *cache, unsigned char *at)
+{
+    const struct fetch_work *work = &fetch->work;
+    if (work->bytes > 0)
+        cache_add_window_take(cache, work->start, at, work->bytes);
+    else
+        free(at);
+    if (fetch->stream == NULL) {
+        ahead_note(&fetch->ahead, cache, work->start, work->start + work->bytes);
+        return;
+    }
+    if (work->bytes > 0)
+        cache_mark_fresh(cache, work->start);
+    ahead_go_on(&fetch->ahead, fetch->stream, cache, (uint32_t)work->bytes);
+}
+
 enum status fetch_take_back(struct fetch *fetch, struct cache *cache, struct homes *homes)
 {
     struct fetch_work *work = &fetch->work;
@@ -209,14 +266,18 @@ enum status fetch_take_back(struct fetch *fetch, struct cache *cache, struct hom
     struct fetch_list ready = TAILQ_HEAD_INITIALIZER(ready);
     unsigned char *at = work->at;
     work->at = NULL;
+    if (fetch->stream != NULL)
+        homes_unpin(homes, work->start);
     if (work->status == STATUS_NO_MEMORY)
         return STATUS_OK; /* the requests stay and are tried again */
     if (work->status == STATUS_OK) {
-        cache_add_window_take(cache, work->start, at, work->bytes);
+        note_window(fetch, cache, at);
         take_ready(fetch, cache, &ready);
         answer(&ready, homes, STATUS_OK);
         return STATUS_OK;
     }
+    if (fetch->stream != NULL)
+        return work->status;
     move_request(fetch, TAILQ_FIRST(&fetch->waiting), &ready);
     answer(&ready, homes, work->status);
     return work->status;

@@ -95,6 +95,12 @@ void homes_remove(struct homes *homes, uint64_t position, uint32_t count, uint64
     segment->weight -= weight;
 }
 
+bool homes_may_pin(const struct homes *homes, uint64_t position)
+{
+    uint64_t number = number_of(homes, position);
+    return number >= homes->first && number < homes->end;
+}
+
 void homes_pin(struct homes *homes, uint64_t position)
 {
     homes_state(homes, position, 1, 0, 0);

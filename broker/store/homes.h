@@ -46,7 +46,8 @@ void homes_state(struct homes *homes, uint64_t position, uint32_t count, uint64_
                  uint64_t bytes);
 void homes_remove(struct homes *homes, uint64_t position, uint32_t count, uint64_t weight);
 
-/* Keeps the segment of a position without stating anything there. */
+/* Keeps the segment of a position without stating anything there; it must be kept now. */
+bool homes_may_pin(const struct homes *homes, uint64_t position);
 void homes_pin(struct homes *homes, uint64_t position);
 void homes_unpin(struct homes *homes, uint64_t position);
 

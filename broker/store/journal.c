@@ -311,7 +311,8 @@ void journal_round(struct journal *journal, uint64_t now_ms)
         return;
     journal_post(journal, commit_next(journal));
     journal_post(journal, space_errand(journal));
-    journal_post(journal, fetch_next(&journal->fetch, journal->durable_position));
+    journal_post(journal, fetch_next(&journal->fetch, &journal->cache, &journal->homes,
+                                     journal->durable_position));
 }
 
 static enum status fail(struct journal *journal, uint64_t segment, int error, const char *text)

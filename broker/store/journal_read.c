@@ -48,8 +48,10 @@ enum status journal_fetch(struct journal *journal, uint64_t record_position, uin
                                       .argument = argument};
     homes_pin(&journal->homes, record_position);
     TAILQ_INSERT_TAIL(&journal->fetch.waiting, request, link);
-    if (!journal->is_failed)
-        journal_post(journal, fetch_next(&journal->fetch, journal->durable_position));
+    /* Without memory it waits for the next round. */
+    if (!journal->is_failed && journal->fetch.work.status == STATUS_OK)
+        journal_post(journal, fetch_next(&journal->fetch, &journal->cache, &journal->homes,
+                                         journal->durable_position));
     return STATUS_OK;
 }
 
@@ -106,8 +108,13 @@ static enum status take_back_fetch(struct journal *journal)
     if (status != STATUS_OK) {
         journal->is_failed = true;
         journal->failure = journal->fetch.work.failure;
+        return status;
     }
-    return status;
+    /* Without memory it waits for the next round. */
+    if (!journal->is_failed && journal->fetch.work.status == STATUS_OK)
+        journal_post(journal, fetch_next(&journal->fetch, &journal->cache, &journal->homes,
+                                         journal->durable_position));
+    return STATUS_OK;
 }
 
 static enum status take_back_oldest(struct journal *journal)

@@ -226,6 +226,45 @@ START_TEST(test_held_segments_are_copied_and_not_freed)
 }
 END_TEST
 
+static void on_fetch(void *argument, uint64_t position, enum status status)
+{
+    (void)argument;
+    (void)position;
+    ck_assert_int_eq(status, STATUS_OK);
+}
+
+/* Who reads in order asks a few times, over the ends of segments, and memory stays bounded. */
+START_TEST(test_reading_in_order_is_read_ahead)
+{
+    fill(5);
+    journal_free(f.journal);
+    f.journal = NULL;
+    disk_sim_kill(f.sim);
+    struct journal_options with = options();
+    with.cache_bytes_max = 8 << 20;
+    ck_assert_int_eq(journal_open(&f.journal, disk_sim_disk(f.sim), &with, &reader, &f.failure),
+                     STATUS_OK);
+    uint64_t asked = 0;
+    for (uint64_t i = 0; i < f.appended; i++) {
+        size_t bytes;
+        const unsigned char *at = journal_peek(f.journal, f.positions[i], &bytes);
+        while (at == NULL) {
+            asked++;
+            ck_assert_int_eq(
+                journal_fetch(f.journal, f.positions[i], f.positions[i], on_fetch, NULL),
+                STATUS_OK);
+            settle();
+            at = journal_peek(f.journal, f.positions[i], &bytes);
+        }
+        ck_assert_uint_eq(at[0], (unsigned char)i);
+        if (i % 20 == 0)
+            settle();
+        ck_assert_uint_le(journal_figures(f.journal).cached_bytes, 12 << 20);
+    }
+    ck_assert_uint_le(asked, 4);
+}
+END_TEST
+
 START_TEST(test_check_reads_and_changes_nothing)
 {
     fill(3);
@@ -270,6 +309,7 @@ int main(void)
     tcase_add_test(tcase, test_oldest_changes_under_way);
     tcase_add_test(tcase, test_rot_in_the_oldest_ends_it);
     tcase_add_test(tcase, test_held_segments_are_copied_and_not_freed);
+    tcase_add_test(tcase, test_reading_in_order_is_read_ahead);
     tcase_add_test(tcase, test_check_reads_and_changes_nothing);
     tcase_add_test(tcase, test_check_of_a_new_directory);
     suite_add_tcase(suite, tcase);
