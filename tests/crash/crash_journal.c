@@ -9,7 +9,7 @@
  * back what was promised. That is a case. In one of eight branches every operation of the recovery
  * is cut off in the same way, three deep; in one of four work goes on and ends once more. In every
  * third life an operation fails, once or for good, the process is restarted and works on, with
- * branches all the way; the sweep at the end has every operation of a short life fail in turn.
+ * branches all the way; the sweep, first of all, has every operation of every kind fail in turn.
  *
  * `--seed S --life L --branch B`, as a violation prints it, plays one case again.
  *
@@ -43,6 +43,7 @@ struct tree {
         size_t durable_count;
     } limb[DEPTH_MAX + 1];
     unsigned depth;
+    uint64_t odds; /* of a branch of the life, one in so many */
 };
 
 static void report(struct tree *tree, const struct world *world, const char *loss)
@@ -126,7 +127,7 @@ static void on_operation(void *argument)
         return;
     }
     for (unsigned loss = 0; loss < LOSS_COUNT; loss++) {
-        if (chance_below(&limb->chance, 4) != 0)
+        if (chance_below(&limb->chance, tree->odds) != 0)
             continue;
         tree->branch++;
         if (tree->run->branch == UINT64_MAX || tree->run->branch == tree->branch)
@@ -162,27 +163,31 @@ static void first_life(struct world *world, bool has_fault, struct counters *cou
     world_die(world, counters);
 }
 
-/* Every operation of a short life fails in turn. False: it got through without meeting the fault.
- */
-static bool sweep_life(struct world *world, uint64_t number, struct counters *counters)
+/* Every operation of every kind fails in a short life of its own, once and for good. */
+enum { SWEEP_KINDS = 8, SWEEP_TURN = 2 * SWEEP_KINDS };
+
+static void sweep_life(struct world *world, uint64_t number, struct counters *counters)
 {
-    static const int errors[] = {EIO, ENOSPC};
-    disk_sim_fail_at(world->sim, number / 4, DISK_SIM_ANY,
-                     number % 2 == 0 ? DISK_SIM_ONCE : DISK_SIM_FOREVER, errors[number / 2 % 2]);
+    static const int errors[] = {EIO, ENOSPC, EIO, EMFILE};
+    uint64_t operation = number / SWEEP_TURN;
+    unsigned kind = number % SWEEP_KINDS == SWEEP_KINDS - 1 ? (unsigned)DISK_SIM_ANY
+                                                            : 1u << number % SWEEP_KINDS;
+    disk_sim_fail_at(world->sim, operation, kind,
+                     number / SWEEP_KINDS % 2 == 0 ? DISK_SIM_ONCE : DISK_SIM_FOREVER,
+                     errors[operation % 4]);
     if (world_start(world, counters) == STATUS_OK)
         (void)world_live(world, 14, counters);
     world_die(world, counters);
-    return disk_sim_has_failed(world->sim);
 }
 
-/* False: the sweep is at its end. */
+/* True when a fault was met. */
 static bool run_life(struct tree *tree, uint64_t life)
 {
     struct limb *limb = &tree->limb[0];
     struct world *world = &limb->world;
     struct counters *counters = tree->counters;
     bool is_sweep = life >= first_sweep;
-    bool goes_on = true;
+    bool has_failed = false;
     tree->life = life;
     tree->branch = 0;
     *world = (struct world){.chance = {tree->run->seed * 1000003 + (is_sweep ? 0 : life)},
@@ -193,12 +198,13 @@ static bool run_life(struct tree *tree, uint64_t life)
         disk_sim_short_writes(world->sim, 1 + chance_below(&world->chance, 5));
     if (chance_below(&world->chance, 8) == 0)
         disk_sim_set_room(world->sim, (5 + chance_below(&world->chance, 4)) * SEGMENT_BYTES);
-    if (!is_sweep)
-        listen(tree);
+    listen(tree);
+    tree->odds = is_sweep ? 64 : 4;
     if (is_sweep)
-        goes_on = sweep_life(world, life - first_sweep, counters);
+        sweep_life(world, life - first_sweep, counters);
     else
         first_life(world, life % 3 == 2, counters);
+    has_failed = disk_sim_has_failed(world->sim);
     if (world->violation == NULL && (is_sweep || life % 3 == 2)) {
         restart_faulty(world, counters);
     } else if (world->violation == NULL) {
@@ -214,15 +220,20 @@ static bool run_life(struct tree *tree, uint64_t life)
     disk_sim_free(world->sim);
     counters->cases++;
     counters->forged += world->forged_count;
-    return goes_on;
+    return has_failed;
 }
 
+/* On to the operation that none of its lives reaches. */
 static uint64_t sweep(struct tree *tree)
 {
-    uint64_t life = first_sweep;
-    while (run_life(tree, life))
-        life++;
-    return life - first_sweep;
+    uint64_t fault_count = 0;
+    uint64_t before = UINT64_MAX;
+    for (uint64_t life = first_sweep; before != fault_count; life += SWEEP_TURN) {
+        before = fault_count;
+        for (uint64_t i = 0; i < SWEEP_TURN; i++)
+            fault_count += run_life(tree, life + i);
+    }
+    return fault_count;
 }
 
 int main(int count, char **word)

@@ -183,7 +183,7 @@ bool world_append(struct world *world, enum record_kind kind, size_t settles, ui
     unsigned char *at = journal_open_record(world->journal, room, urgency, &record->position);
     if (at == NULL)
         return false;
-    if (kind == RECORD_SEND && chance_below(&world->chance, 8) == 0)
+    if (kind == RECORD_SEND && chance_below(&world->chance, 2) == 0)
         forge(world, record);
     fill(oracle, record, at);
     journal_close_record(world->journal, bytes);
