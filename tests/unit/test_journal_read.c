@@ -1,4 +1,4 @@
-/* The journal's readers: the oldest segment for restating, copies for a backup, a check. */
+/* The journal's readers: copies for a backup, reading in order, a check. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,29 +104,6 @@ static void fill(uint64_t segments)
     settle();
 }
 
-/* Walks the oldest segment: its records in order, then the end. */
-static void walk_oldest(uint64_t from, uint64_t segment)
-{
-    struct journal_found found;
-    for (;;) {
-        enum status status = journal_oldest_next(f.journal, &found);
-        if (status == STATUS_MORE) {
-            ck_assert_int_eq(errand_line_run_one(&f.line, f.journal, ERRAND_BACKGROUND), STATUS_OK);
-            continue;
-        }
-        if (status == STATUS_NOT_FOUND)
-            break;
-        ck_assert_int_eq(status, STATUS_OK);
-        ck_assert_uint_eq(found.position, f.positions[from]);
-        ck_assert_uint_eq(found.at[0], (unsigned char)from);
-        ck_assert_uint_eq(found.at[found.bytes - 1], (unsigned char)from);
-        from++;
-    }
-    ck_assert_uint_eq(f.positions[from - 1] / SEGMENT_BYTES, segment);
-    ck_assert_uint_eq(f.positions[from] / SEGMENT_BYTES, segment + 1);
-    ck_assert_int_eq(journal_oldest_next(f.journal, &found), STATUS_NOT_FOUND);
-}
-
 /* Everything of a segment loses its home. */
 static uint64_t end_segment(uint64_t from)
 {
@@ -137,61 +114,6 @@ static uint64_t end_segment(uint64_t from)
     }
     return from;
 }
-
-START_TEST(test_oldest_is_walked_record_by_record)
-{
-    fill(3);
-    walk_oldest(0, 1);
-    journal_oldest_rewind(f.journal);
-    walk_oldest(0, 1);
-    uint64_t second = end_segment(0);
-    settle();
-    walk_oldest(second, 2);
-    struct journal_found found;
-    (void)end_segment(second);
-    settle();
-    ck_assert_int_eq(journal_oldest_next(f.journal, &found), STATUS_NOT_FOUND);
-}
-END_TEST
-
-/* A rewind, or the end of the segment, while a piece is under way. */
-START_TEST(test_oldest_changes_under_way)
-{
-    fill(3);
-    struct journal_found found;
-    ck_assert_int_eq(journal_oldest_next(f.journal, &found), STATUS_MORE);
-    journal_oldest_rewind(f.journal);
-    ck_assert_int_eq(journal_oldest_next(f.journal, &found), STATUS_MORE);
-    walk_oldest(0, 1);
-    journal_oldest_rewind(f.journal);
-    ck_assert_int_eq(journal_oldest_next(f.journal, &found), STATUS_MORE);
-    uint64_t second = end_segment(0);
-    journal_round(f.journal, 1);
-    settle();
-    walk_oldest(second, 2);
-}
-END_TEST
-
-START_TEST(test_rot_in_the_oldest_ends_it)
-{
-    fill(2);
-    uint64_t offset = f.positions[50] % SEGMENT_BYTES;
-    disk_sim_calm(f.sim);
-    disk_sim_flip(f.sim, "segment-0000000000000001", offset, 1);
-    struct journal_found found;
-    enum status status = STATUS_OK;
-    while (status == STATUS_OK) {
-        enum status next = journal_oldest_next(f.journal, &found);
-        ck_assert(next == STATUS_OK || next == STATUS_MORE);
-        if (next == STATUS_MORE)
-            status = errand_line_run_one(&f.line, f.journal, ERRAND_BACKGROUND);
-    }
-    ck_assert_int_eq(status, STATUS_CORRUPT);
-    ck_assert_str_eq(journal_failure(f.journal)->file, "segment-0000000000000001");
-    ck_assert_uint_le(journal_failure(f.journal)->offset, offset);
-    ck_assert_uint_gt(journal_failure(f.journal)->offset, 0);
-}
-END_TEST
 
 static void on_copy(void *argument, const unsigned char *at, uint32_t bytes, enum status status)
 {
@@ -305,9 +227,6 @@ int main(void)
     Suite *suite = suite_create("journal_read");
     TCase *tcase = tcase_create("readers");
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, test_oldest_is_walked_record_by_record);
-    tcase_add_test(tcase, test_oldest_changes_under_way);
-    tcase_add_test(tcase, test_rot_in_the_oldest_ends_it);
     tcase_add_test(tcase, test_held_segments_are_copied_and_not_freed);
     tcase_add_test(tcase, test_reading_in_order_is_read_ahead);
     tcase_add_test(tcase, test_check_reads_and_changes_nothing);
