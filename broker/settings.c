@@ -37,6 +37,7 @@ struct core_limits settings_core_limits(const struct config *config)
         .credit_messages = narrow(config->limits_credit_messages),
         .credit_bytes = narrow(config->limits_credit_bytes),
         .pending_bytes_max = config->limits_pending_bytes_max,
+        .restate_bytes_per_second = config->journal_restate_bytes_per_second,
         .heartbeat_ms = narrow(config->timeouts_heartbeat),
         .queue_prefetch_messages = narrow(config->queue_prefetch_messages),
         .event_prefetch_messages = narrow(config->event_prefetch_messages),

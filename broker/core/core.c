@@ -15,8 +15,9 @@
 #include "broker/core/pump.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
-#include "broker/plant.h"
+#include "broker/core/restate.h"
 #include "broker/core/state.h"
+#include "broker/plant.h"
 
 enum {
     /* Numbers given since the last record are not known after a crash: a start leaves out so many,
@@ -74,6 +75,7 @@ void core_free(struct core *core)
     for (unsigned i = 0; i < core->spare_count; i++)
         buffer_deinit(&core->spares[i]);
     free(core->routed);
+    restate_deinit(&core->restate);
     free(core);
 }
 
@@ -241,6 +243,7 @@ void core_end_of_round(struct core *core)
 {
     core->has_more = false;
     measure_rate(core);
+    restate_run(core);
     pump_prepare(core);
     recorder_close(core);
     journal_round(core->journal, core->now_ms);

@@ -41,6 +41,7 @@ struct core_limits {
     uint32_t credit_messages;
     uint32_t credit_bytes;
     uint64_t pending_bytes_max;
+    uint64_t restate_bytes_per_second;
     uint32_t heartbeat_ms;
     uint32_t queue_prefetch_messages;
     uint32_t event_prefetch_messages;

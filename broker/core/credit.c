@@ -3,6 +3,7 @@
 
 #include "broker/core/line.h"
 #include "broker/core/output.h"
+#include "broker/core/restate.h"
 #include "broker/core/state.h"
 
 /* The credit of a peer that was let in waits in the line, behind the word that it was. */
@@ -56,7 +57,8 @@ enum status credit_charge_message(struct peer *peer, const struct frame *frame, 
 
 static bool is_overloaded(const struct core *core)
 {
-    return journal_pending_bytes(core->journal) > core->limits.pending_bytes_max;
+    return journal_pending_bytes(core->journal) > core->limits.pending_bytes_max ||
+           restate_is_pressed(core);
 }
 
 void credit_run(struct core *core)

@@ -16,6 +16,7 @@
 #include "broker/core/index.h"
 #include "broker/core/message.h"
 #include "broker/core/peer.h"
+#include "broker/core/restate.h"
 #include "broker/core/wheel.h"
 #include "protocol/frame.h"
 #include "protocol/stream.h"
@@ -282,6 +283,7 @@ struct core {
     struct journal *journal;
     struct journal *const *opening; /* the one that recovery is reading */
     struct recorder recorder;
+    struct restate restate;
     uint64_t now_ms;
     uint64_t durable_position;
     uint32_t start_number;

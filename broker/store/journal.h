@@ -152,9 +152,11 @@ void journal_home_remove(struct journal *journal, uint64_t position, uint32_t co
 struct journal_space {
     uint64_t used_bytes; /* of all segments that are kept */
     uint64_t live_bytes; /* estimated from the weights of the homes */
-    uint64_t oldest_used_bytes;
+    uint64_t segment_bytes;
     uint64_t oldest_live_bytes;
+    uint64_t oldest_end_position; /* where the oldest segment ends */
     bool is_full;
+    bool is_held; /* nothing is freed now, see journal_hold */
 };
 struct journal_space journal_space(struct journal *journal);
 
@@ -194,6 +196,10 @@ enum status journal_oldest_next(struct journal *journal, struct journal_found *f
 
 /* Begins again at the segment's start. */
 void journal_oldest_rewind(struct journal *journal);
+
+/* The record that was given last is the next one again. Nothing of the journal was called in between.
+ */
+void journal_oldest_again(struct journal *journal);
 
 /* From now on no segment is freed, until journal_release was called as often. Returns the position
  * of the first byte of the oldest segment that is kept. */

@@ -24,9 +24,11 @@ struct journal_space journal_space(struct journal *journal)
     return (struct journal_space){
         .used_bytes = (journal->write_segment - homes->first + 1) * journal->segment_bytes,
         .live_bytes = homes_live_bytes(homes),
-        .oldest_used_bytes = journal->segment_bytes,
+        .segment_bytes = journal->segment_bytes,
         .oldest_live_bytes = homes_oldest_live_bytes(homes),
+        .oldest_end_position = (homes->first + 1) * journal->segment_bytes,
         .is_full = journal->space.is_full,
+        .is_held = journal->hold_count > 0,
     };
 }
 
@@ -73,6 +75,11 @@ enum status journal_oldest_next(struct journal *journal, struct journal_found *f
 void journal_oldest_rewind(struct journal *journal)
 {
     oldest_begin(&journal->oldest, journal->homes.first);
+}
+
+void journal_oldest_again(struct journal *journal)
+{
+    oldest_again(&journal->oldest);
 }
 
 uint64_t journal_hold(struct journal *journal)

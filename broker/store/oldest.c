@@ -165,7 +165,15 @@ enum status oldest_next(struct oldest *oldest, struct homes *homes, struct journ
     };
     oldest->record += RECORD_HEADER_BYTES + bytes;
     oldest->left_count--;
+    oldest->given_bytes = RECORD_HEADER_BYTES + bytes;
     return STATUS_OK;
+}
+
+void oldest_again(struct oldest *oldest)
+{
+    oldest->record -= oldest->given_bytes;
+    oldest->left_count++;
+    oldest->given_bytes = 0;
 }
 
 enum status oldest_take_back(struct oldest *oldest, struct homes *homes)

@@ -24,9 +24,10 @@ struct oldest {
     struct window piece; /* that is walked */
     uint64_t number;     /* of the segment that is walked, 0: none yet */
     uint32_t piece_end;
-    uint32_t batch_end;  /* of the batch that is walked */
-    uint32_t record;     /* offset of the next record's header */
-    uint32_t left_count; /* records left in the batch */
+    uint32_t batch_end;   /* of the batch that is walked */
+    uint32_t record;      /* offset of the next record's header */
+    uint32_t left_count;  /* records left in the batch */
+    uint32_t given_bytes; /* of the record that was given last */
     bool is_out;
     bool is_stale;  /* what is out is not wanted any more */
     bool is_ready;  /* what came back waits for being walked */
@@ -44,6 +45,9 @@ enum status oldest_next(struct oldest *oldest, struct homes *homes, struct journ
                         struct errand **errand);
 
 /* STATUS_OK, or the failure that ends the journal: oldest->work.failure says why. */
+/* The record that was given last is the next one again. */
+void oldest_again(struct oldest *oldest);
+
 enum status oldest_take_back(struct oldest *oldest, struct homes *homes);
 
 #endif

@@ -44,6 +44,19 @@ enum status record_next(struct wire_reader *r, struct operation *operation)
     return r->failed ? STATUS_CORRUPT : STATUS_OK;
 }
 
+void record_put(struct wire_writer *w, const struct operation *operation)
+{
+    switch (operation->type) {
+#define OPERATION(NAME, name, type, urgency, text)                                                 \
+    case OPERATION_##NAME:                                                                         \
+        record_put_##name(w, &operation->as.name);                                                 \
+        break;
+#include "broker/store/records.def"
+    case OPERATION_TYPE_COUNT:
+        break;
+    }
+}
+
 const char *record_operation_name(unsigned type)
 {
     static const char *const names[OPERATION_TYPE_COUNT] = {

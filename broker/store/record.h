@@ -34,6 +34,9 @@ enum status record_next(struct wire_reader *r, struct operation *operation);
 /* "MESSAGE", or "UNKNOWN". Static storage. */
 const char *record_operation_name(unsigned type);
 
+/* Encodes whatever the operation is. */
+void record_put(struct wire_writer *w, const struct operation *operation);
+
 /* Encoders and decoders of one type each; size_ counts the type's byte too. */
 #define OPERATION(NAME, name, type, urgency, text)                                                 \
     size_t record_size_##name(const struct operation_##name *fields);                              \

@@ -37,6 +37,7 @@ struct core_limits scene_limits(void)
         .credit_messages = 1000,
         .credit_bytes = 1 << 20,
         .pending_bytes_max = 1 << 20,
+        .restate_bytes_per_second = 1 << 20,
         .heartbeat_ms = 20000,
         .queue_prefetch_messages = 1,
         .event_prefetch_messages = 256,

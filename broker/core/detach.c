@@ -1,0 +1,90 @@
+/* Detaching volatile queues from segments that have to go.
+ *
+ * Their messages are never stated again, so in such a queue positions grow with numbers: what lies
+ * in old segments stands in front.
+ */
+#include "broker/core/detach.h"
+
+#include "broker/core/apply.h"
+#include "broker/core/consumer.h"
+#include "broker/core/queue.h"
+#include "broker/core/state.h"
+
+static void on_fetch(void *argument, uint64_t position, enum status status)
+{
+    struct queue *queue = argument;
+    (void)position;
+    (void)status; /* a failure ends the process */
+    queue_unref(queue->core, queue);
+}
+
+static void fetch(struct core *core, struct queue *queue, uint64_t word)
+{
+    if (journal_fetch(core->journal, place_record_position(word), place_position(word), on_fetch,
+                      queue) == STATUS_OK)
+        queue_ref(queue);
+}
+
+static void drop(struct core *core, struct queue *queue, struct index_at at)
+{
+    core->counters.messages_dropped++;
+    if (queue->kind == QUEUE_LIVE) {
+        queue->missed++;
+        core->counters.events_missed++;
+    }
+    place_remove(core, queue, at);
+}
+
+/* False: the bytes are not in memory. */
+static bool detach_place(struct core *core, struct queue *queue, struct index_at at)
+{
+    uint64_t word = at.found->word;
+    struct operation_message operation;
+    if (queue_read(core, word, &operation) != STATUS_OK) {
+        fetch(core, queue, word);
+        return false;
+    }
+    struct message *message = message_new(core, &operation);
+    if (message == NULL) {
+        /* One that is out stays where it is until it is settled. */
+        if (place_is_ready(word))
+            drop(core, queue, at);
+        return true;
+    }
+    uint32_t size = at.found->size;
+    at.found->word = (word & PLACE_FLAGS) | place_word_transient(message);
+    queue->transient_count++;
+    home_remove_place(core, place_position(word), size);
+    return true;
+}
+
+static void detach_queue(struct core *core, struct queue *queue, uint64_t end_position)
+{
+    struct index_at at = index_find_from(&queue->index, 0);
+    while (at.found != NULL) {
+        struct index_at next = index_next(&queue->index, at);
+        uint64_t word = at.found->word;
+        if ((word & PLACE_TRANSIENT) == 0) {
+            if (place_position(word) >= end_position || !detach_place(core, queue, at))
+                return;
+        }
+        at = next;
+    }
+}
+
+void detach_volatile_queues(struct core *core, uint64_t end_position)
+{
+    struct queue *queue;
+    struct queue *next_queue;
+    HASH_ITER (by_number, core->queues_by_number, queue, next_queue)
+        if (queue->kind == QUEUE_TRANSIENT)
+            detach_queue(core, queue, end_position);
+    struct peer *peer;
+    TAILQ_FOREACH (peer, &core->peers, link) {
+        struct consumer *consumer;
+        struct consumer *next;
+        HASH_ITER (hh, peer->consumers, consumer, next)
+            if (consumer->queue->kind == QUEUE_LIVE)
+                detach_queue(core, consumer->queue, end_position);
+    }
+}

@@ -1,0 +1,350 @@
+/* Restating: what lives in the oldest segment is stated again at the end, so that it can be freed.
+ *
+ *             journal larger than `begin`                 nothing is at home there any more
+ *   (nothing) ----------------------------> walking the oldest segment ------------> the next one
+ *
+ * The records of the oldest segment are read once, in order. An operation that is the home of its
+ * object is appended again, as the object is now: a message with the queues that still hold it, a
+ * client with what it is answered. It is applied like in recovery, which moves the home. Everything
+ * else is dead and stays behind. The journal frees the segment when the copies are on disk.
+ *
+ * How much: `begin` is one and a half times what lives and two segments, `end` is twice what lives
+ * and four segments. Below `begin` nothing is done. Between them the pace grows from the rate of
+ * the option, and once what others append, to four times that. From `end` on publishers get no
+ * credit.
+ *
+ * A message in a transient queue or behind a live subscription may rest on the journal without
+ * being durable there. Such a queue gets a copy in memory when the segment has to go.
+ */
+#include "broker/core/restate.h"
+
+#include <stdlib.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/client.h"
+#include "broker/core/detach.h"
+#include "broker/core/exchange.h"
+#include "broker/core/kept.h"
+#include "broker/core/queue.h"
+#include "broker/core/recorder.h"
+#include "broker/core/state.h"
+#include "broker/store/record.h"
+
+enum {
+    /* What one round looks at and states at most: well below a millisecond. */
+    ROUND_RECORDS = 2048,
+    ROUND_BYTES = 256 << 10,
+    /* Copies that are not on disk yet: more would only wait in memory. */
+    PENDING_BYTES_MAX = 4 << 20,
+    BEGIN_SEGMENTS = 2,
+    END_SEGMENTS = 4,
+    PACE_MAX = 4,
+    DETACH_INTERVAL_MS = 100,
+};
+
+void restate_deinit(struct restate *restate)
+{
+    free(restate->numbers);
+}
+
+bool restate_is_pressed(const struct core *core)
+{
+    return core->restate.is_pressed;
+}
+
+/* --- the pace -----------------------------------------------------------------------------------
+ */
+
+/* Whether there is something to do; fills up what may be stated. */
+static bool fill_budget(struct core *core)
+{
+    struct restate *restate = &core->restate;
+    struct journal_space space = journal_space(core->journal);
+    uint64_t begin = space.live_bytes + space.live_bytes / 2 + BEGIN_SEGMENTS * space.segment_bytes;
+    uint64_t end = 2 * space.live_bytes + END_SEGMENTS * space.segment_bytes;
+    uint64_t position = journal_end_position(core->journal);
+    uint64_t appended = position - restate->end_position;
+    uint64_t elapsed = core->now_ms - restate->filled_ms;
+    restate->end_position = position;
+    restate->filled_ms = core->now_ms;
+    restate->is_pressed = space.used_bytes > end && !space.is_held;
+    if (space.used_bytes <= begin || space.is_held) {
+        restate->budget_bytes = 0;
+        return false;
+    }
+    uint64_t above = space.used_bytes - begin;
+    uint64_t range = end - begin;
+    if (restate->is_pressed || space.is_full)
+        above = range;
+    uint64_t rate = core->limits.restate_bytes_per_second;
+    restate->budget_bytes += appended + appended * (PACE_MAX - 1) * above / range +
+                             rate * (elapsed < 1000 ? elapsed : 1000) / 1000;
+    if (restate->is_pressed || space.is_full || restate->budget_bytes > rate)
+        restate->budget_bytes = rate > ROUND_BYTES ? rate : ROUND_BYTES;
+    return true;
+}
+
+static void spend(struct restate *restate, uint64_t bytes)
+{
+    restate->budget_bytes -= bytes < restate->budget_bytes ? bytes : restate->budget_bytes;
+}
+
+/* --- what lives ---------------------------------------------------------------------------------
+ */
+
+static const struct home *home_of_place(const struct core *core, const struct operation *operation)
+{
+    const struct queue *queue = queue_find_number(core, operation->as.mark.queue);
+    if (queue == NULL)
+        return NULL;
+    if (operation->type == OPERATION_QUEUE)
+        return &queue->home;
+    if (operation->type == OPERATION_MARK)
+        return &queue->mark_home;
+    if (operation->type == OPERATION_PARK) {
+        const struct parked *parked = kept_find_parked(queue, operation->as.park.number);
+        return parked != NULL ? &parked->home : NULL;
+    }
+    const struct attempted *attempted = kept_find_attempted(queue, operation->as.attempt.number);
+    return attempted != NULL ? &attempted->home : NULL;
+}
+
+static const struct home *home_of_binding(const struct core *core,
+                                          const struct operation_binding *operation)
+{
+    const struct exchange *exchange = exchange_find_number(core, operation->exchange);
+    const struct queue *queue = queue_find_number(core, operation->queue);
+    if (exchange == NULL || queue == NULL)
+        return NULL;
+    const struct binding *binding = exchange_find_binding(exchange, queue, operation->pattern);
+    return binding != NULL ? &binding->home : NULL;
+}
+
+static const struct home *home_of_client(const struct core *core, const struct operation *operation)
+{
+    const struct client *client = client_find_number(core, operation->as.client.client);
+    if (client == NULL)
+        return NULL;
+    if (operation->type == OPERATION_CLIENT)
+        return &client->home;
+    if (operation->type == OPERATION_ANSWERED)
+        return &client->answered_home;
+    const struct refusal *refusal = client_find_refusal(client, operation->as.refused.tag, NULL);
+    return refusal != NULL ? &refusal->home : NULL;
+}
+
+/* Where the object that the operation states is at home; NULL: it is gone, or the operation states
+ * nothing that lasts. */
+static const struct home *home_of(const struct core *core, const struct operation *operation)
+{
+    const struct exchange *exchange;
+    switch (operation->type) {
+    case OPERATION_START:
+        return &core->start_home;
+    case OPERATION_QUEUE:
+    case OPERATION_MARK:
+    case OPERATION_PARK:
+    case OPERATION_ATTEMPT:
+        return home_of_place(core, operation);
+    case OPERATION_EXCHANGE:
+        exchange = exchange_find_number(core, operation->as.exchange.exchange);
+        return exchange != NULL ? &exchange->home : NULL;
+    case OPERATION_BINDING:
+        return home_of_binding(core, &operation->as.binding);
+    case OPERATION_CLIENT:
+    case OPERATION_ANSWERED:
+    case OPERATION_REFUSED:
+        return home_of_client(core, operation);
+    case OPERATION_MESSAGE: /* has a home in each of its queues */
+    case OPERATION_SETTLE:
+    case OPERATION_QUEUE_GONE:
+    case OPERATION_EXCHANGE_GONE:
+    case OPERATION_UNBINDING:
+    case OPERATION_SEEN:
+    case OPERATION_CLIENT_GONE:
+    case OPERATION_TYPE_COUNT:
+        break;
+    }
+    return NULL;
+}
+
+/* STATUS_OK: the queue holds the message, and from here; STATUS_NOT_FOUND; STATUS_MORE: its page of
+ * the index is being read. */
+static enum status queue_holds(struct queue *queue, uint64_t number, uint64_t position)
+{
+    const struct parked *parked = kept_find_parked(queue, number);
+    if (parked != NULL)
+        return place_position(parked->word) == position ? STATUS_OK : STATUS_NOT_FOUND;
+    struct index_at at = index_find(&queue->index, number);
+    if (at.found == NULL || (at.found->word & PLACE_TRANSIENT) != 0 ||
+        place_position(at.found->word) != position)
+        return STATUS_NOT_FOUND;
+    return STATUS_OK;
+}
+
+static bool reserve_numbers(struct restate *restate, uint32_t bytes)
+{
+    if (bytes <= restate->numbers_room)
+        return true;
+    unsigned char *numbers = realloc(restate->numbers, bytes);
+    if (numbers == NULL)
+        return false;
+    restate->numbers = numbers;
+    restate->numbers_room = bytes;
+    return true;
+}
+
+/* Leaves only the queues that still hold the message. */
+static enum status narrow_queues(struct core *core, struct operation_message *operation,
+                                 uint64_t position)
+{
+    struct restate *restate = &core->restate;
+    if (!reserve_numbers(restate, operation->queues.bytes))
+        return STATUS_NO_MEMORY;
+    uint32_t bytes = 0;
+    for (uint32_t i = 0; i + 4 <= operation->queues.bytes; i += 4) {
+        uint32_t number = wire_load_u32(operation->queues.at + i);
+        struct queue *queue = queue_find_number(core, number);
+        enum status status =
+            queue != NULL ? queue_holds(queue, operation->number, position) : STATUS_NOT_FOUND;
+        if (status == STATUS_OK) {
+            wire_store_u32(restate->numbers + bytes, number);
+            bytes += 4;
+        } else if (status != STATUS_NOT_FOUND) {
+            return status;
+        }
+    }
+    operation->queues = wire_bytes_of(restate->numbers, bytes);
+    return STATUS_OK;
+}
+
+/* --- stating it again ---------------------------------------------------------------------------
+ */
+
+/* One operation of a record, as it was found. */
+struct found_operation {
+    struct operation operation;
+    uint64_t position;
+    const unsigned char *at;
+    uint32_t bytes;
+};
+
+static enum status append_message(struct core *core, struct found_operation *found)
+{
+    struct operation_message *message = &found->operation.as.message;
+    enum status status = narrow_queues(core, message, found->position);
+    if (status != STATUS_OK || message->queues.bytes == 0)
+        return status;
+    size_t bytes = record_size_message(message);
+    struct wire_writer w;
+    status = recorder_begin(core, NULL, bytes, JOURNAL_URGENT, &w);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t word = place_word_durable(recorder_position(core, &w), recorder_back(core, &w));
+    record_put_message(&w, message);
+    recorder_end(core, &w);
+    core->counters.messages_restated++;
+    core->counters.bytes_restated += bytes;
+    spend(&core->restate, bytes);
+    return apply_message(core, message, word);
+}
+
+/* What has changed since without being stated whole. */
+static void bring_up_to_date(const struct core *core, struct operation *operation)
+{
+    if (operation->type == OPERATION_START) {
+        operation->as.start.next_message = core->next_message;
+        operation->as.start.next_queue = core->next_queue;
+        operation->as.start.next_exchange = core->next_exchange;
+        operation->as.start.next_client = core->next_client;
+    } else if (operation->type == OPERATION_CLIENT) {
+        operation->as.client.answered =
+            client_find_number(core, operation->as.client.client)->answered;
+    }
+}
+
+static enum status append_again(struct core *core, struct found_operation *found)
+{
+    const struct home *home = home_of(core, &found->operation);
+    if (home == NULL || home->position != found->position)
+        return STATUS_OK;
+    struct wire_writer w;
+    enum status status = recorder_begin(core, NULL, found->bytes, JOURNAL_URGENT, &w);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t position = recorder_position(core, &w);
+    uint32_t back = recorder_back(core, &w);
+    bring_up_to_date(core, &found->operation);
+    record_put(&w, &found->operation);
+    recorder_end(core, &w);
+    core->counters.bytes_restated += found->bytes;
+    spend(&core->restate, found->bytes);
+    return apply_operation(core, &found->operation, position, back);
+}
+
+/* STATUS_OK: all that lives in the record was stated again. Otherwise what was done is done, and
+ * the rest is found when the record is looked at again. */
+static enum status restate_record(struct core *core, const struct journal_found *record)
+{
+    struct wire_reader r = wire_reader_of(record->at, record->bytes);
+    for (;;) {
+        struct found_operation found = {.at = r.at};
+        found.position = record->position + (uint64_t)(r.at - record->at);
+        enum status status = record_next(&r, &found.operation);
+        if (status != STATUS_OK)
+            return status == STATUS_MORE ? STATUS_OK : status;
+        found.bytes = (uint32_t)(r.at - found.at);
+        status = found.operation.type == OPERATION_MESSAGE ? append_message(core, &found)
+                                                           : append_again(core, &found);
+        if (status != STATUS_OK)
+            return status;
+    }
+}
+
+/* --- a round ------------------------------------------------------------------------------------
+ */
+
+/* All that is durable has left the segment: what volatile queues still have there comes into
+ * memory.
+ */
+static void detach(struct core *core)
+{
+    struct restate *restate = &core->restate;
+    if (core->now_ms - restate->detached_ms < DETACH_INTERVAL_MS)
+        return;
+    restate->detached_ms = core->now_ms;
+    detach_volatile_queues(core, journal_space(core->journal).oldest_end_position);
+}
+
+static void walk(struct core *core)
+{
+    uint64_t before = core->counters.bytes_restated;
+    for (uint32_t i = 0; i < ROUND_RECORDS; i++) {
+        if (core->restate.budget_bytes == 0)
+            return;
+        struct journal_found found;
+        enum status status = journal_oldest_next(core->journal, &found);
+        if (status == STATUS_NOT_FOUND)
+            detach(core);
+        if (status != STATUS_OK)
+            return;
+        if (restate_record(core, &found) != STATUS_OK) {
+            /* A page is being read, or there is no room: a later round goes on. */
+            journal_oldest_again(core->journal);
+            return;
+        }
+        if (core->counters.bytes_restated - before >= ROUND_BYTES)
+            break;
+    }
+    core->has_more = true;
+}
+
+void restate_run(struct core *core)
+{
+    if (core->is_draining || !fill_budget(core) ||
+        journal_pending_bytes(core->journal) > PENDING_BYTES_MAX)
+        return;
+    walk(core);
+    recorder_close(core);
+    core->restate.end_position = journal_end_position(core->journal);
+}
