@@ -57,7 +57,7 @@ static const struct aim aims[PHASES] = {
     [ROTATION] = {"rotation", {"renameat", "fsync"}, 2, 4},
     [RESTATING] = {"restating", {"pread64"}, 1, 4},
     [RECOVERY] = {"recovery", {"pread64", "pwrite64", "fdatasync", "pread64", "fsync"}, 5, 2},
-    [SHUTDOWN] = {"shutdown", {"pwrite64", "fdatasync", "fsync", "renameat"}, 4, 3},
+    [SHUTDOWN] = {"shutdown", {"pwrite64", "fdatasync"}, 2, 2},
     [ANY] = {"any time", {""}, 0, 0},
 };
 
