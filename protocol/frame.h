@@ -27,7 +27,7 @@ extern const unsigned char frame_magic[FRAME_MAGIC_BYTES];
 enum frame_type {
 #define FRAME(NAME, name, type, sender, phase, line, flag_mask, text) FRAME_##NAME = type,
 #include "protocol/frames.def"
-    FRAME_TYPE_COUNT = 0x51,
+    FRAME_TYPE_COUNT = 0x55,
 };
 
 enum frame_sender {
@@ -79,6 +79,11 @@ enum frame_fail_class {
     FAIL_RETRYABLE = 0,
     FAIL_PERMANENT = 1,
     FAIL_BUSY = 2,
+};
+
+/* What a backup may hold. */
+enum frame_backup_content {
+    BACKUP_JOURNAL = 1,
 };
 
 /* Subjects of a query, and what `name` and `key` mean to them. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/backup.h"
 #include "broker/core/call.h"
 #include "broker/core/client.h"
 #include "broker/core/consumer.h"
@@ -258,6 +259,7 @@ void core_end_of_round(struct core *core)
         pump_run(core);
     core->has_more |= queue_work_off(core);
     credit_run(core);
+    backup_run(core);
     if (core->recorder.is_open) {
         recorder_close(core);
         journal_round(core->journal, core->now_ms);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/core/assembly.h"
+#include "broker/core/backup.h"
 #include "broker/core/call.h"
 #include "broker/core/client.h"
 #include "broker/core/consumer.h"
@@ -60,6 +61,7 @@ void peer_free(struct peer *peer)
     struct core *core = peer->core;
     recorder_close(core);
     peer->state = PEER_CLOSING;
+    backup_end_peer(peer);
     call_end_peer(peer);
     consumer_end_peer(peer, peer->has_left ? PEER_LEFT : PEER_LOST);
     end_exclusive_queues(peer);
@@ -150,6 +152,7 @@ void peer_sent(struct peer *peer, size_t bytes)
     size_t left = buffer_bytes(&peer->output);
     if (left == 0)
         output_rest(peer);
+    backup_on_sent(peer);
     if (peer->is_full && left < peer->core->limits.unsent_bytes_max / 2) {
         peer->is_full = false;
         consumer_update_all(peer);

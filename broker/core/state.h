@@ -260,6 +260,17 @@ struct call {
     uint64_t number; /* of its message */
 };
 
+/* The one copy that may be under way; see backup.c. */
+struct backup {
+    struct peer *peer; /* NULL: none, or a read is out for a peer that has gone */
+    uint64_t tag;
+    uint64_t next; /* position of what is read next */
+    uint64_t end;
+    uint32_t segment_bytes;
+    bool is_held;
+    bool is_reading;
+};
+
 /* The open record; see recorder.c. */
 struct recorder {
     struct peer *peer; /* whose frames it holds; NULL: the broker's own */
@@ -323,6 +334,7 @@ struct core {
     uint32_t peer_count;
     uint32_t unauthenticated_count;
     struct wheel wheel;
+    struct backup backup;
 
     uint64_t rate_at_ms;       /* when rate_number was taken */
     uint64_t rate_number;      /* next_message then */

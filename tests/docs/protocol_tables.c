@@ -57,7 +57,7 @@ static const char *line_word(enum frame_line line)
     case FRAME_LINE_CALL:
         return "tagged: OUTCOME";
     case FRAME_LINE_QUERY:
-        return "tagged: ROWs or REFUSE";
+        return "tagged: ROWs, a copy or REFUSE";
     case FRAME_LINE_ANSWER:
         break;
     }

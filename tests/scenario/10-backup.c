@@ -1,0 +1,255 @@
+/* A backup is a data directory of one moment, made while everything goes on: what was confirmed
+ * before it is in it, and it costs the broker nothing that outlasts it. */
+#include <stdio.h>
+
+#include "broker/core/state.h"
+#include "tests/support/check_main.h"
+#include "tests/support/lines.h"
+
+static struct scene *scene;
+static struct scene *other; /* the broker that is started from the copy */
+static struct actor *alice;
+static struct actor *bob;
+static struct actor *carol;
+
+static void set_up(void)
+{
+    scene = scene_new(10);
+    other = NULL;
+    alice = enter_as(scene, "");
+    bob = enter_as(scene, "");
+    carol = enter_as(scene, "");
+    do_queue(alice, "q");
+}
+
+static void tear_down(void)
+{
+    if (other != NULL)
+        scene_free(other);
+    scene_free(scene);
+}
+
+static uint64_t say_backup(struct actor *actor, uint8_t content)
+{
+    struct frame frame = {.header.type = FRAME_BACKUP, .as.backup.content = content};
+    return actor_say(actor, &frame);
+}
+
+/* The files as they come out of the pieces. */
+struct copy {
+    struct frame_backup_begin begin;
+    uint64_t next;
+    unsigned char *bytes; /* whole segments from the first on */
+};
+
+static void copy_begin(struct copy *copy, const struct frame_backup_begin *begin)
+{
+    copy->begin = *begin;
+    copy->next = begin->first;
+    uint64_t segments = (begin->end - begin->first - 1) / begin->segment_bytes + 1;
+    copy->bytes = calloc(segments, begin->segment_bytes);
+    ck_assert_ptr_nonnull(copy->bytes);
+}
+
+static void copy_add(struct copy *copy, const struct frame_backup_piece *piece)
+{
+    ck_assert_uint_eq(piece->position, copy->next);
+    ck_assert_uint_gt(piece->bytes.bytes, 0);
+    ck_assert_uint_le(piece->bytes.bytes, copy->begin.end - copy->next);
+    memcpy(copy->bytes + (copy->next - copy->begin.first), piece->bytes.at, piece->bytes.bytes);
+    copy->next += piece->bytes.bytes;
+    ck_assert_uint_eq((copy->next - 1) / copy->begin.segment_bytes,
+                      piece->position / copy->begin.segment_bytes);
+}
+
+/* Takes what has come of a copy; true at its end. */
+static bool copy_hear(struct copy *copy, struct actor *actor, uint64_t tag)
+{
+    struct frame frame;
+    while (actor_next(actor, &frame)) {
+        if (frame.header.type == FRAME_HEARTBEAT)
+            continue;
+        ck_assert_uint_eq(frame.header.tag, tag);
+        ck_assert_uint_le(frame.header.length, SCENE_FRAME_BYTES_MAX);
+        if (frame.header.type == FRAME_BACKUP_BEGIN) {
+            copy_begin(copy, &frame.as.backup_begin);
+        } else if (frame.header.type == FRAME_BACKUP_PIECE) {
+            copy_add(copy, &frame.as.backup_piece);
+        } else {
+            ck_assert_uint_eq(frame.header.type, FRAME_BACKUP_END);
+            ck_assert_uint_eq(frame.as.backup_end.end, copy->begin.end);
+            ck_assert_uint_eq(copy->next, copy->begin.end);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Starts a broker on nothing but the copy. */
+static void start_from(struct copy *copy)
+{
+    other = scene_new_sized(11, &scene->limits, copy->begin.segment_bytes);
+    scene_die(other);
+    disk_sim_free(other->sim);
+    other->sim = disk_sim_new(12);
+    for (uint64_t at = copy->begin.first; at < copy->begin.end; at += copy->begin.segment_bytes) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "segment-%016llx",
+                       (unsigned long long)(at / copy->begin.segment_bytes));
+        disk_sim_put(other->sim, name, copy->bytes + (at - copy->begin.first),
+                     copy->begin.segment_bytes);
+    }
+    free(copy->bytes);
+    ck_assert_msg(scene_start(other), "%s: %s", other->failure.file, other->failure.text);
+}
+
+static void fill(unsigned count)
+{
+    static unsigned char body[8 << 10];
+    for (unsigned i = 0; i < count; i++)
+        say_send_bytes(alice, "q", body, sizeof body);
+    hear_out(alice);
+}
+
+/* Begins a new start, so that nothing but the queue rests on what was written so far. */
+static void come_again(void)
+{
+    scene_restart(scene);
+    ck_assert(actor_enter(alice));
+    ck_assert(actor_enter(bob));
+    ck_assert(actor_enter(carol));
+}
+
+static void settle_all(void)
+{
+    struct frame frame;
+    uint64_t last = 0;
+    say_consume(bob, 1, "q", 10000);
+    while (actor_next(bob, &frame))
+        last = frame.header.type == FRAME_DELIVER ? frame.as.deliver.delivery : last;
+    ck_assert_uint_gt(last, 0);
+    hear_confirm(bob, say_done(bob, 1, last));
+    ck_assert_uint_eq(ask_queue(bob, "q", "messages"), 0);
+    hear_confirm(alice, say_queue_delete(alice, "q", 0));
+    hear_gone(bob, 1, STATUS_NO_QUEUE);
+}
+
+static void let_time_pass(void)
+{
+    for (int i = 0; i < 20; i++)
+        scene_advance_ms(scene, 100);
+}
+
+START_TEST(test_a_copy_holds_what_was_confirmed)
+{
+    fill(100);
+    do_send(alice, "q", "the last one");
+    struct copy copy = {0};
+    uint64_t tag = say_backup(carol, BACKUP_JOURNAL);
+    ck_assert(copy_hear(&copy, carol, tag));
+    ck_assert_uint_gt(copy.begin.end - copy.begin.first, SCENE_SEGMENT_BYTES);
+    start_from(&copy);
+    struct actor *dave = enter_as(other, "");
+    ck_assert_uint_eq(ask_queue(dave, "q", "messages"), 101);
+    do_send(dave, "q", "one more");
+    scene_restart(other);
+    ck_assert(actor_enter(dave));
+    ck_assert_uint_eq(ask_queue(dave, "q", "messages"), 102);
+}
+END_TEST
+
+/* Nothing that the copy needs goes away under it, and afterwards it does. */
+START_TEST(test_segments_are_held_and_then_freed)
+{
+    fill(100);
+    come_again();
+    carol->is_stalled = true;
+    struct copy copy = {0};
+    uint64_t tag = say_backup(carol, BACKUP_JOURNAL);
+    uint64_t before = ask_stat(alice, "journal_segments");
+    settle_all();
+    let_time_pass();
+    ck_assert_uint_ge(ask_stat(alice, "journal_segments"), before);
+    ck_assert_uint_le(actor_unsent(carol), scene->limits.unsent_bytes_max);
+    do_queue(alice, "made-meanwhile");
+    carol->is_stalled = false;
+    scene_settle(scene);
+    ck_assert(copy_hear(&copy, carol, tag));
+    let_time_pass();
+    ck_assert_uint_lt(ask_stat(alice, "journal_segments"), before);
+    start_from(&copy);
+    struct actor *dave = enter_as(other, "");
+    ck_assert_uint_eq(ask_queue(dave, "q", "messages"), 100);
+}
+END_TEST
+
+START_TEST(test_one_at_a_time)
+{
+    fill(100);
+    carol->is_stalled = true;
+    say_backup(carol, BACKUP_JOURNAL);
+    hear_refuse(bob, say_backup(bob, BACKUP_JOURNAL), STATUS_LIMIT);
+    actor_cut(carol);
+    scene_settle(scene);
+    struct copy copy = {0};
+    ck_assert(copy_hear(&copy, bob, say_backup(bob, BACKUP_JOURNAL)));
+    free(copy.bytes);
+}
+END_TEST
+
+START_TEST(test_a_peer_that_goes_lets_go)
+{
+    fill(100);
+    come_again();
+    carol->is_stalled = true;
+    say_backup(carol, BACKUP_JOURNAL);
+    uint64_t before = ask_stat(alice, "journal_segments");
+    settle_all();
+    actor_cut(carol);
+    let_time_pass();
+    ck_assert_uint_lt(ask_stat(alice, "journal_segments"), before);
+}
+END_TEST
+
+START_TEST(test_who_may_not_and_what_cannot_be)
+{
+    hear_refuse(carol, say_backup(carol, 2), STATUS_BAD_VALUE);
+    scene->core->is_anonymous_allowed = false;
+    hear_refuse(carol, say_backup(carol, BACKUP_JOURNAL), STATUS_DENIED);
+    scene->core->is_anonymous_allowed = true;
+    core_drain(scene->core, 1000);
+    scene_settle(scene);
+    hear_out(carol);
+    hear_refuse(carol, say_backup(carol, BACKUP_JOURNAL), STATUS_DRAINING);
+}
+END_TEST
+
+START_TEST(test_what_cannot_be_read_ends_the_copy_only)
+{
+    fill(100);
+    disk_sim_fail_at(scene->sim, disk_sim_operations(scene->sim), DISK_SIM_READ, DISK_SIM_ONCE, 5);
+    uint64_t tag = say_backup(carol, BACKUP_JOURNAL);
+    struct frame frame;
+    ck_assert(actor_next(carol, &frame));
+    ck_assert_uint_eq(frame.header.type, FRAME_BACKUP_BEGIN);
+    hear_refuse(carol, tag, STATUS_UNREADABLE);
+    struct copy copy = {0};
+    ck_assert(copy_hear(&copy, carol, say_backup(carol, BACKUP_JOURNAL)));
+    free(copy.bytes);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("backup");
+    TCase *tcase = tcase_create("backup");
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, test_a_copy_holds_what_was_confirmed);
+    tcase_add_test(tcase, test_segments_are_held_and_then_freed);
+    tcase_add_test(tcase, test_one_at_a_time);
+    tcase_add_test(tcase, test_a_peer_that_goes_lets_go);
+    tcase_add_test(tcase, test_who_may_not_and_what_cannot_be);
+    tcase_add_test(tcase, test_what_cannot_be_read_ends_the_copy_only);
+    suite_add_tcase(suite, tcase);
+    return check_main(suite);
+}
