@@ -205,15 +205,31 @@ static bool tell_row(struct herald_client *client, struct request *request, stru
     return true;
 }
 
+struct request *answer_find_request(struct herald_client *client, uint64_t tag)
+{
+    struct entry *entry = ring_find(&client->outbox.inflight, tag);
+    return entry != NULL && entry->kind == ENTRY_REQUEST ? entry->context : NULL;
+}
+
+void answer_finish_request(struct herald_client *client, uint64_t tag)
+{
+    struct entry *entry = ring_find(&client->outbox.inflight, tag);
+    struct request *request = entry->context;
+    entry->answered = true;
+    client->outbox.answers++;
+    outbox_trim(&client->outbox);
+    request_answer(client, request, STATUS_OK, (struct wire_bytes){0});
+    client_notify(client);
+}
+
 void answer_handle_row(struct herald_client *client, const struct frame_header *header,
                        struct wire_bytes fields)
 {
-    struct entry *entry = ring_find(&client->outbox.inflight, header->tag);
-    if (entry == NULL || entry->kind != ENTRY_REQUEST) {
+    struct request *request = answer_find_request(client, header->tag);
+    if (request == NULL) {
         session_lose(client, "the broker sent a row that nobody asked for", 0);
         return;
     }
-    struct request *request = entry->context;
     if (request->type != FRAME_QUERY || (fields.bytes > 0 && !tell_row(client, request, fields))) {
         session_lose(client, "the broker sent a malformed row", 0);
         return;
@@ -222,12 +238,7 @@ void answer_handle_row(struct herald_client *client, const struct frame_header *
         client_notify(client);
         return;
     }
-    entry = ring_find(&client->outbox.inflight, header->tag); /* the ring may have grown */
-    entry->answered = true;
-    client->outbox.answers++;
-    outbox_trim(&client->outbox);
-    request_answer(client, request, STATUS_OK, (struct wire_bytes){0});
-    client_notify(client);
+    answer_finish_request(client, header->tag);
 }
 
 /* --- outcomes -----------------------------------------------------------------------------------
@@ -307,7 +318,8 @@ static void lose_calls(struct herald_client *client)
 static bool is_lost_with_connection(const struct request *request)
 {
     return request->type == FRAME_CONSUME || request->type == FRAME_SUBSCRIBE ||
-           request->type == FRAME_CANCEL || request->type == FRAME_QUERY;
+           request->type == FRAME_CANCEL || request->type == FRAME_QUERY ||
+           request->type == FRAME_BACKUP;
 }
 
 /* The oldest request in flight that the next connection cannot answer, or NULL. */

@@ -260,6 +260,10 @@ void answer_handle_refuse(struct herald_client *client, uint64_t tag,
                           const struct frame_refuse *frame);
 void answer_handle_row(struct herald_client *client, const struct frame_header *header,
                        struct wire_bytes fields);
+/* The request in flight of this tag, or NULL; and its good end. */
+struct request *answer_find_request(struct herald_client *client, uint64_t tag);
+void answer_finish_request(struct herald_client *client, uint64_t tag);
+
 /* body: the whole body. */
 void answer_handle_outcome(struct herald_client *client, uint64_t tag,
                            const struct frame_outcome *frame, struct wire_bytes body);
@@ -282,6 +286,12 @@ void answer_end_calls(struct herald_client *client);
 /* Gives a call its outcome; frees it unless a thread waits for it. */
 void call_finish(struct herald_client *client, struct call *call,
                  const struct herald_outcome *outcome);
+
+/* --- backup.c -----------------------------------------------------------------------------------
+ */
+
+/* A frame of a copy: its begin, a piece or its end. */
+void backup_handle(struct herald_client *client, const struct frame *frame);
 
 /* --- consumer.c ---------------------------------------------------------------------------------
  */

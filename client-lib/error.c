@@ -22,6 +22,7 @@ static const char *const names[] = {
     [HERALD_ETOOLARGE] = "HERALD_ETOOLARGE",
     [HERALD_ENOMEMORY] = "HERALD_ENOMEMORY",
     [HERALD_EUNSUPPORTED] = "HERALD_EUNSUPPORTED",
+    [HERALD_ESTOPPED] = "HERALD_ESTOPPED",
 };
 
 const char *herald_status_name(enum herald_status status)

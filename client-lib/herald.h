@@ -64,7 +64,8 @@ enum herald_status {
     HERALD_EINVAL = 12,        /* an argument cannot be right */
     HERALD_ETOOLARGE = 13,     /* the message is larger than the broker takes */
     HERALD_ENOMEMORY = 14,
-    HERALD_EUNSUPPORTED = 15 /* known, but not in this version */
+    HERALD_EUNSUPPORTED = 15, /* known, but not in this version */
+    HERALD_ESTOPPED = 16      /* a callback of the program asked for the end */
 };
 
 /* "HERALD_ETIMEOUT", or "HERALD_UNKNOWN". Static storage. */
@@ -590,6 +591,40 @@ struct herald_query {
 /* Asks, and has on_row called for every row, over as many pages as there are. */
 HERALD_API enum herald_status herald_query(struct herald_client *client,
                                            const struct herald_query *query, int timeout_ms);
+
+/* --- backup -------------------------------------------------------------------------------------
+ */
+
+/* Bytes of the broker's journal, of one segment. The copy of segment N is a file of segment_bytes
+ * bytes named `segment-` and N as 16 hexadecimal digits; a position is N * segment_bytes + offset
+ * in the file. What stands behind `end` in the last file is zeros. */
+struct herald_backup_piece {
+    size_t size;
+    uint64_t segment_bytes; /* size of each file */
+    uint64_t first;         /* position where the copy begins: the start of a segment */
+    uint64_t end;           /* position behind its last byte */
+    uint64_t position;      /* of these bytes; they follow those of the call before */
+    const void *bytes;      /* they live until the function returns */
+    size_t byte_count;      /* 0 in the first call */
+};
+
+/* Called for every piece. A return value other than 0 stops the backup. */
+typedef int herald_backup_fn(const struct herald_backup_piece *piece, void *context);
+
+struct herald_backup {
+    size_t size;
+    herald_backup_fn *on_piece;
+    void *context;
+};
+
+/* Fetches a copy of all that is on the broker's disk now, everything confirmed so far included,
+ * while the broker goes on. Files made of it are a data directory to start a broker from; the copy
+ * is good only when HERALD_OK is returned.
+ * HERALD_EDENIED: not an administrator. HERALD_EREFUSED: another backup is under way, or the broker
+ * could not read. HERALD_ESTOPPED: on_piece said so. HERALD_ETIMEOUT: not all came in time. The
+ * last two drop the connection, which is made again. HERALD_ELOST: the connection was lost. */
+HERALD_API enum herald_status herald_backup(struct herald_client *client,
+                                            const struct herald_backup *backup, int timeout_ms);
 
 #ifdef __cplusplus
 }

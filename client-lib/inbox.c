@@ -158,6 +158,11 @@ static void handle_frame(struct herald_client *client, const struct frame *frame
     case FRAME_ROW:
         answer_handle_row(client, &frame->header, frame->as.row.fields);
         break;
+    case FRAME_BACKUP_BEGIN:
+    case FRAME_BACKUP_PIECE:
+    case FRAME_BACKUP_END:
+        backup_handle(client, frame);
+        break;
     case FRAME_CREDIT:
         client->outbox.credit_messages += frame->as.credit.messages;
         client->outbox.credit_bytes += frame->as.credit.bytes;

@@ -7,6 +7,8 @@
 
 #include <sys/queue.h>
 
+struct backup;
+
 struct request {
     TAILQ_ENTRY(request) link; /* in outbox.requests as long as it is unsent */
     unsigned char *frame;      /* encoded, without tag */
@@ -21,6 +23,7 @@ struct request {
     char text[256];
     struct herald_consumer *consumer; /* of CONSUME, SUBSCRIBE and CANCEL; else NULL */
     const struct herald_query *query; /* while waited for */
+    struct backup *backup;            /* likewise */
     uint64_t *row_number;             /* likewise: where the last row's "number" goes */
 };
 

@@ -33,6 +33,7 @@ int report_exit_code(enum herald_status status)
     case HERALD_ETOOLARGE:
     case HERALD_ENOMEMORY:
     case HERALD_EUNSUPPORTED:
+    case HERALD_ESTOPPED:
         return EXIT_FAILED;
     }
     return EXIT_FAILED;
