@@ -80,8 +80,8 @@ static bool is_whole(const struct repair *repair)
 static void say_added(const struct mend_report *report)
 {
     if (report->queue_count + report->exchange_count > 0)
-        printf("  - %" PRIu64 " queues and %" PRIu64 " exchanges whose definition is lost are\n"
-               "    called recovered-NUMBER, with default settings\n",
+        printf("  - queues (%" PRIu64 ") and exchanges (%" PRIu64 ") whose definition is lost:\n"
+               "    they are called recovered-NUMBER and have default settings\n",
                report->queue_count, report->exchange_count);
     if (report->client_count > 0)
         printf("  - %" PRIu64 " clients whose name is lost are forgotten\n", report->client_count);

@@ -133,7 +133,7 @@ void tool_print_census(FILE *out, const struct core_census *census)
     char size[TOOL_TEXT_BYTES];
     tool_print_size(census->waiting_bytes, size);
     fprintf(out, "  queues      %" PRIu64 "\n", census->queue_count);
-    fprintf(out, "  exchanges   %" PRIu64 ", with %" PRIu64 " bindings\n", census->exchange_count,
+    fprintf(out, "  exchanges   %" PRIu64 ", bindings %" PRIu64 "\n", census->exchange_count,
             census->binding_count);
     fprintf(out, "  clients     %" PRIu64 "\n", census->client_count);
     fprintf(out, "  waiting     %" PRIu64 " messages, %s\n", census->waiting_count, size);

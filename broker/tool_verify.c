@@ -58,10 +58,12 @@ static int say(const char *directory, const struct verify *verify)
         return EX_OK;
     printf("\nA daemon refuses this journal and changes nothing. Damaged:\n");
     tool_print_damage(stdout, &verify->damage, verify->record_count);
-    if (!core_census_is_whole(&verify->census))
-        printf("  %" PRIu64 " objects are named whose definition is nowhere, and\n"
-               "  %" PRIu64 " commands are parked whose message is nowhere\n",
-               verify->census.nameless_count, verify->census.bodiless_count);
+    if (verify->census.nameless_count > 0)
+        printf("  objects that are named and nowhere defined: %" PRIu64 "\n",
+               verify->census.nameless_count);
+    if (verify->census.bodiless_count > 0)
+        printf("  parked commands whose message is nowhere: %" PRIu64 "\n",
+               verify->census.bodiless_count);
     printf("\nheraldd --repair shows what would be lost by going on without that.\n");
     return EX_DATAERR;
 }

@@ -166,7 +166,7 @@ same "nothing was changed by all that" "$before" "$(sums "$data")"
 spoil "$first" $((defined + 9))
 before=$(sums "$data")
 code 0 "repair" "$heraldd" --repair "$work/link" --yes
-says "repair" out '1 queues and 0 exchanges whose definition is lost'
+says "repair" out 'queues \(1\) and exchanges \(0\) whose definition is lost'
 damaged=$(echo "$data".damaged-*)
 same "the original is kept" "$before" "$(sums "$damaged")"
 result $(($(find "$work" -name '*.repaired-*' | wc -l) == 0)) "something is left over"
