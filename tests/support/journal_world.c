@@ -115,10 +115,11 @@ static void accept_recovery(struct world *world, struct counters *counters)
 {
     struct oracle *oracle = &world->oracle;
     if (!world->is_found) {
-        /* Nothing is there: fine if nothing that is promised is still wanted. */
+        /* Everything up to where the journal goes on was freed: fine if nothing of it is wanted. */
+        uint64_t end = journal_end_position(world->journal);
         world->replayed = 0;
-        if (oracle->durable_count > 0)
-            world->replayed = oracle->durable_count;
+        while (world->replayed < oracle->count && oracle->record[world->replayed].position < end)
+            world->replayed++;
         oracle->first = world->replayed;
     }
     if (world->replayed < oracle->durable_count)
