@@ -15,7 +15,8 @@ FUZZ_TARGETS := $(filter tests/fuzz/fuzz_%.c,$(FUZZ_SRC))
 REPLAYS      := $(patsubst tests/fuzz/fuzz_%.c,$(OBJ)/tests/fuzz/replay_%,$(FUZZ_TARGETS))
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(OBJ)/tests/fuzz/%,$(FUZZ_TARGETS))
 SCRIPTS      := $(wildcard tests/e2e/*.sh)
-PROGRAMS     := $(call pick,$(TESTS))
+# Those that run short of memory are run by `make alloc`.
+PROGRAMS     := $(call pick,$(filter-out $(OBJ)/tests/crash/alloc_%,$(TESTS)))
 PLANTS       := $(call pick,tests/plants/plants.sh)
 # Crash and simulation runs look for faults of order, not of memory, and are long: once is enough.
 ASAN_TESTS   := $(call pick,$(patsubst %.c,$(BUILD)/asan/%,$(filter tests/unit/% tests/vectors/% tests/scenario/%,$(TEST_SRC))))
@@ -117,6 +118,10 @@ SCARCE_TESTS := $(patsubst %.c,$(OBJ)/%,$(wildcard tests/crash/alloc_*.c))
 $(SCARCE_TESTS): $(OBJ)/libscarce.a
 $(SCARCE_TESTS): TEST_LIBS := $(OBJ)/libsupport.a $(OBJ)/libscarce.a
 
+.PHONY: alloc
+alloc: $(SCARCE_TESTS)
+	@for program in $(SCARCE_TESTS); do $$program || exit 1; done
+
 # --- planted bugs -------------------------------------------------------------------------------------------
 
 # With FLAVOUR=plant: the broker with the bugs of broker/plants.def in it, the environment says which.
@@ -154,6 +159,7 @@ help:
 	@echo 'make fuzz       F=stream S=60: a fuzzer for so many seconds (clang)'
 	@echo 'make sim        SEED=1: the whole broker through simulated crashes, from one seed'
 	@echo 'make crash      the same and the journal alone, with ever new seeds until stopped; SECONDS=60'
+	@echo 'make alloc      the journal and the broker with every allocation failing in turn'
 	@echo 'make plants     plants bugs, one at a time, and expects the suite to find each'
 	@echo 'make bench      figures, beside what the machine does without a broker'
 	@echo 'make docs       writes the parts of the documents that come from tables'
