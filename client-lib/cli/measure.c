@@ -138,3 +138,20 @@ double measure_broker_memory(const struct measure *measure)
     unsigned long pages = strtoul(skip_words(text, 1), NULL, 10);
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
+
+double measure_broker_peak(const struct measure *measure)
+{
+    static const char name[] = "VmHWM:";
+    char path[64];
+    char line[256];
+    double kib = -1;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)measure->broker_pid);
+    FILE *file = measure->broker_pid != 0 ? fopen(path, "re") : NULL;
+    if (file == NULL)
+        return -1;
+    while (kib < 0 && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, name, sizeof name - 1) == 0)
+            kib = strtod(line + sizeof name - 1, NULL);
+    fclose(file);
+    return kib < 0 ? -1 : kib * 1024;
+}

@@ -29,6 +29,9 @@ double measure_stop(const struct measure *measure, struct figures *figures, int6
 /* Resident memory of the broker in bytes, -1 if it cannot be seen. */
 double measure_broker_memory(const struct measure *measure);
 
+/* The largest it has ever been. */
+double measure_broker_peak(const struct measure *measure);
+
 /* The path of the broker's unix socket, NULL when it is reached otherwise. Points into the
  * environment or the arguments. */
 const char *measure_socket_path(const struct arguments *arguments);
