@@ -34,8 +34,9 @@ static enum status print_operation(struct dump *dump, const struct inspect_recor
 {
     char segment[SEGMENT_NAME_BYTES];
     segment_print_name(segment, NAME_SEGMENT, record->segment);
+    uint64_t position = record->position + back;
     json_t *object = json_object();
-    json_object_set_new(object, "position", json_integer((json_int_t)(record->position + back)));
+    json_object_set_new(object, "position", json_integer((json_int_t)position));
     json_object_set_new(object, "record", json_integer((json_int_t)record->position));
     json_object_set_new(object, "segment", json_string(segment));
     json_object_set_new(object, "batch", json_integer((json_int_t)record->sequence));

@@ -226,7 +226,7 @@ static enum status find_size(struct inspect *inspect)
 static void find_last_here(struct inspect *inspect, uint64_t *oldest_kept)
 {
     uint32_t segment_bytes = inspect->summary->segment_bytes;
-    struct batch_header header;
+    struct batch_header header = {0};
     uint32_t offset = SEGMENT_HEADER_BYTES;
     while ((offset = find_header(inspect, offset, &header)) < segment_bytes) {
         inspect->last_segment = inspect->number;
@@ -415,7 +415,7 @@ static enum status read_segment(struct inspect *inspect, const struct directory_
     }
     if (entry->number < summary->kept_segment)
         return status;
-    struct batch_header header;
+    struct batch_header header = {0};
     uint32_t offset = SEGMENT_HEADER_BYTES;
     while (status == STATUS_OK &&
            (offset = find_header(inspect, offset, &header)) < summary->segment_bytes) {
