@@ -114,8 +114,10 @@ static void broker_fail(struct broker *broker, enum status status)
 {
     if (broker->state == BROKER_STOPPED)
         return;
-    startup_log_failure(broker->log, broker->config->data_directory,
-                        journal_failure(broker->journal));
+    const struct journal_failure *failure = core_failure(broker->core);
+    if (failure == NULL)
+        failure = journal_failure(broker->journal);
+    startup_log_failure(broker->log, broker->config->data_directory, failure);
     broker->exit_code = startup_exit_code(status);
     broker_enter(broker, BROKER_STOPPED);
 }

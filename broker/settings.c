@@ -32,6 +32,7 @@ struct core_limits settings_core_limits(const struct config *config)
         .calls_max = narrow(config->limits_calls_max),
         .refusals_max = narrow(config->limits_refusals_max),
         .transient_bytes_max = config->limits_transient_bytes_max,
+        .index_bytes_max = config->journal_index_bytes_max,
         .unsent_bytes_max = config->limits_unsent_bytes_max,
         .live_unsent_bytes_max = config->limits_live_unsent_bytes_max,
         .credit_messages = narrow(config->limits_credit_messages),

@@ -85,7 +85,8 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
 {
     uint32_t bytes = message_counted_bytes(&accept->message);
     bool is_transient_word = (word & PLACE_TRANSIENT) != 0;
-    if ((queue->kind != QUEUE_DURABLE || is_transient_word) && !queue_has_room(queue, bytes)) {
+    if ((queue->kind != QUEUE_DURABLE || is_transient_word) && !queue->is_paging &&
+        !queue_has_room(queue, bytes)) {
         core->counters.messages_dropped++;
         if (queue->kind == QUEUE_LIVE) {
             queue->missed++;

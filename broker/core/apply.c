@@ -59,12 +59,12 @@ static void parked_meet(struct core *core, struct parked *parked, const struct n
 }
 
 /* The place keeps its flags and gets the message's new position. */
-static void place_move(struct core *core, struct index_at at, const struct new_place *place)
+static void place_move(struct core *core, struct queue *queue, struct index_at at,
+                       const struct new_place *place)
 {
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
     home_remove_place(core, place_position(at.found->word), at.found->size);
-    at.found->word = (at.found->word & PLACE_FLAGS) | place->word;
-    at.found->size = place->size;
+    index_move(&queue->index, at, place->word, place->size);
 }
 
 static enum status message_into(struct core *core, struct queue *queue,
@@ -76,8 +76,10 @@ static enum status message_into(struct core *core, struct queue *queue,
         return STATUS_OK;
     }
     struct index_at at = index_find(&queue->index, place->number);
+    if (at.is_away)
+        return STATUS_MORE;
     if (at.found != NULL) {
-        place_move(core, at, place);
+        place_move(core, queue, at, place);
         return STATUS_OK;
     }
     if (index_reserve(&queue->index, place->number) != STATUS_OK)
@@ -129,17 +131,32 @@ void place_remove(struct core *core, struct queue *queue, struct index_at at)
     index_remove(&queue->index, at);
 }
 
+static bool is_within(const struct index *index, struct index_at at, uint64_t number)
+{
+    uint64_t first;
+    uint64_t last;
+    index_range(index, at, &first, &last);
+    return last <= number;
+}
+
 void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation)
 {
     struct index_at at = index_find_from(&queue->index, operation->first);
     uint64_t last = operation->last + planted(PLANT_SETTLE_OFF_BY_ONE);
-    while (at.found != NULL && index_number(&queue->index, at) <= last) {
+    bool has_buried = false;
+    while ((at.found != NULL && index_number(&queue->index, at) <= last) ||
+           (at.is_away && is_within(&queue->index, at, last))) {
         struct index_at next = index_next(&queue->index, at);
-        place_remove(core, queue, at);
+        if (at.found != NULL)
+            place_remove(core, queue, at);
+        else
+            queue_bury_page(queue, at);
+        has_buried |= at.is_away;
         at = next;
     }
-    /* Recovery: attempts of messages that were settled before their place was seen. */
-    if (queue->has_unmet)
+    /* Attempts of messages whose places were not looked at: in pages that are away, and while
+     * recovering, when they were settled before they were seen. */
+    if (queue->has_unmet || has_buried)
         kept_end_attempts(core, queue, operation->first, operation->last);
 }
 
@@ -173,7 +190,7 @@ enum status apply_attempt(struct core *core, struct queue *queue,
         queue->attempt_position = position;
     struct index_at at = index_find(&queue->index, operation->number);
     if (at.found != NULL)
-        at.found->word |= PLACE_ATTEMPTED;
+        index_set_flags(&queue->index, at, PLACE_ATTEMPTED);
     else
         queue->has_unmet = true;
     return STATUS_OK;

@@ -134,11 +134,11 @@ void call_end_all(struct core *core, struct queue *queue, enum call_scope scope,
     if (queue->transient_count == 0)
         return;
     struct index_at at = index_find_from(&queue->index, 0);
-    while (at.found != NULL) {
+    while (at.found != NULL || at.is_away) {
         struct index_at next = index_next(&queue->index, at);
-        struct message *message =
-            (at.found->word & PLACE_TRANSIENT) != 0 ? place_message(at.found->word) : NULL;
-        bool is_out = (at.found->word & PLACE_OUT) != 0;
+        uint64_t word = at.found != NULL ? at.found->word : 0; /* what is away is no call */
+        struct message *message = (word & PLACE_TRANSIENT) != 0 ? place_message(word) : NULL;
+        bool is_out = (word & PLACE_OUT) != 0;
         if (message != NULL && message->call != NULL && !(is_out && scope == CALL_WAITING)) {
             call_fail(message->call, status, is_out ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
             message->call = NULL;

@@ -32,6 +32,11 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
     struct core *core = calloc(1, sizeof *core);
     if (core == NULL)
         return NULL;
+    core->spill = spill_new(limits->index_bytes_max);
+    if (core->spill == NULL) {
+        free(core);
+        return NULL;
+    }
     core->limits = *limits;
     core->note = note;
     core->note_context = note_context;
@@ -59,6 +64,8 @@ void core_free(struct core *core)
         return;
     assert(TAILQ_EMPTY(&core->peers));
     core->journal = NULL; /* homes are not counted any more */
+    core->is_ending = true;
+    spill_stop(core->spill);
     struct exchange *exchange;
     struct exchange *next_exchange;
     HASH_ITER (by_number, core->exchanges_by_number, exchange, next_exchange)
@@ -76,13 +83,29 @@ void core_free(struct core *core)
     for (unsigned i = 0; i < core->spare_count; i++)
         buffer_deinit(&core->spares[i]);
     free(core->routed);
+    spill_free(core->spill);
     restate_deinit(&core->restate);
     free(core);
+}
+
+enum status core_open_pages(struct core *core, const struct disk *disk,
+                            const struct journal_options *options, struct journal_failure *failure)
+{
+    struct pages *pages;
+    enum status status = pages_open(&pages, disk, options->post, options->post_context, failure);
+    if (status == STATUS_OK)
+        spill_set_pages_take(core->spill, pages);
+    return status;
 }
 
 void core_count_homes(struct core *core, struct journal *const *journal)
 {
     core->opening = journal;
+}
+
+void core_close_pages(struct core *core)
+{
+    spill_close(core->spill);
 }
 
 enum status core_on_record(void *context, uint64_t position, const unsigned char *at,
@@ -98,9 +121,11 @@ enum status core_on_record(void *context, uint64_t position, const unsigned char
         struct operation operation;
         enum status status = record_next(&r, &operation);
         if (status == STATUS_MORE)
-            return STATUS_OK;
+            return spill_run(core->spill, 0);
         if (status == STATUS_OK)
             status = apply_operation(core, &operation, position + back, back);
+        if (spill_failure(core->spill) != NULL)
+            return STATUS_IO_ERROR;
         if (status != STATUS_OK)
             return status;
     }
@@ -110,24 +135,23 @@ enum status core_on_record(void *context, uint64_t position, const unsigned char
  */
 
 /* Everything at or below the mark may have been handed out before. */
-static void flag_places(struct queue *queue)
+static uint64_t redelivered_up_to(const struct core *core, const struct queue *queue)
 {
-    struct index_at at = index_find_from(&queue->index, 0);
-    for (; at.found != NULL && index_number(&queue->index, at) <= queue->mark;
-         at = index_next(&queue->index, at))
-        at.found->word |= planted(PLANT_REDELIVERED_LOST) ? 0 : PLACE_REDELIVERED;
+    if (planted(PLANT_REDELIVERED_LOST))
+        return 0;
+    return queue->mark < core->next_message ? queue->mark : core->next_message - 1;
 }
 
 /* What was recovered must be whole: whatever is named has its definition, whatever is parked its
  * message. */
-static enum status check_queue(struct queue *queue)
+static enum status check_queue(const struct core *core, struct queue *queue)
 {
     if (queue->name == NULL)
         return STATUS_CORRUPT;
     queue->mark_before = queue->mark;
     queue->handed_max = queue->mark;
     queue->accepted_total = 0;
-    flag_places(queue);
+    queue->redelivered_up_to = redelivered_up_to(core, queue);
     struct parked *parked;
     struct parked *next;
     HASH_ITER (hh, queue->parked, parked, next)
@@ -141,7 +165,7 @@ static enum status check_recovered(struct core *core)
     struct queue *queue;
     struct queue *next_queue;
     HASH_ITER (by_number, core->queues_by_number, queue, next_queue)
-        if (check_queue(queue) != STATUS_OK)
+        if (check_queue(core, queue) != STATUS_OK)
             return STATUS_CORRUPT;
     struct exchange *exchange;
     struct exchange *next_exchange;
@@ -183,6 +207,9 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
 {
     while (queue_work_off(core) || !TAILQ_EMPTY(&core->dying))
         continue;
+    if (spill_failure(core->spill) != NULL)
+        return STATUS_IO_ERROR;
+    spill_start(core->spill);
     core->opening = NULL;
     core->journal = journal;
     core->now_ms = now_ms;
@@ -212,7 +239,14 @@ uint32_t core_start_number(const struct core *core)
 
 enum status core_on_errand(struct core *core, struct errand *errand)
 {
+    if (spill_owns(errand))
+        return spill_on_errand(core->spill, errand);
     return journal_on_errand(core->journal, errand);
+}
+
+const struct journal_failure *core_failure(const struct core *core)
+{
+    return spill_failure(core->spill);
 }
 
 void core_set_time(struct core *core, uint64_t now_ms)
@@ -264,11 +298,14 @@ void core_end_of_round(struct core *core)
         recorder_close(core);
         journal_round(core->journal, core->now_ms);
     }
+    (void)spill_run(core->spill, core->now_ms); /* a failure was told with its errand */
 }
 
 uint64_t core_next_due(const struct core *core)
 {
-    return wheel_next_ms(&core->wheel);
+    uint64_t wheel_ms = wheel_next_ms(&core->wheel);
+    uint64_t spill_ms = spill_next_due(core->spill);
+    return wheel_ms < spill_ms ? wheel_ms : spill_ms;
 }
 
 bool core_has_more(const struct core *core)

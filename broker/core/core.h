@@ -36,6 +36,7 @@ struct core_limits {
     uint32_t calls_max;
     uint32_t refusals_max;
     uint64_t transient_bytes_max;
+    uint64_t index_bytes_max; /* takes effect when the core is made */
     uint64_t unsent_bytes_max;
     uint64_t live_unsent_bytes_max;
     uint32_t credit_messages;
@@ -67,6 +68,15 @@ void core_free(struct core *core);
  * this call nothing is counted, and the core can be looked at but not started. */
 void core_count_homes(struct core *core, struct journal *const *journal);
 
+/* Before journal_open: lets index pages leave memory for a file on this disk, beyond
+ * index_bytes_max of them; errands go where those of the journal go. Without this call none leaves.
+ * The disk must outlive the core. STATUS_NO_MEMORY, STATUS_IO_ERROR: `failure` says why. */
+enum status core_open_pages(struct core *core, const struct disk *disk,
+                            const struct journal_options *options, struct journal_failure *failure);
+
+/* Closes and removes that file: the disk is needed no more. Only core_free may follow. */
+void core_close_pages(struct core *core);
+
 /* Applies one record found by recovery: pass it to journal_open with the core as argument.
  * STATUS_CORRUPT for a record that this version cannot have written, STATUS_NO_MEMORY. */
 enum status core_on_record(void *core, uint64_t position, const unsigned char *at, uint32_t bytes,
@@ -80,9 +90,13 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
 /* The number of this start, from 1. */
 uint32_t core_start_number(const struct core *core);
 
-/* Takes back an errand of the journal. STATUS_IO_ERROR: end the process, journal_failure says why.
- */
+/* Takes back an errand of the journal. STATUS_IO_ERROR: end the process, core_failure or
+ * journal_failure says why. */
 enum status core_on_errand(struct core *core, struct errand *errand);
+
+/* What went wrong with the file of the index, after core_on_errand or core_on_record returned
+ * STATUS_IO_ERROR. NULL: nothing, it was the journal. */
+const struct journal_failure *core_failure(const struct core *core);
 
 /* Tells the time before anything else happens in a round: broker time, milliseconds since 1970,
  * never going back. */

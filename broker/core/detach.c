@@ -52,7 +52,7 @@ static bool detach_place(struct core *core, struct queue *queue, struct index_at
         return true;
     }
     uint32_t size = at.found->size;
-    at.found->word = (word & PLACE_FLAGS) | place_word_transient(message);
+    index_move(&queue->index, at, place_word_transient(message), size);
     queue->transient_count++;
     home_remove_place(core, place_position(word), size);
     return true;
@@ -70,6 +70,8 @@ static void detach_queue(struct core *core, struct queue *queue, uint64_t end_po
         }
         at = next;
     }
+    if (at.is_away)
+        (void)queue_ask_page(core, queue, at);
 }
 
 void detach_volatile_queues(struct core *core, uint64_t end_position)

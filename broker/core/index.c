@@ -5,33 +5,116 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/index_page.h"
+#include "broker/core/spill.h"
+
 enum {
-    PAGE_PLACES_MIN = 16,
-    PAGE_PLACES_MAX = 512,
     /* A directory with fewer empty slots is not worth tidying. */
     DIRECTORY_EMPTY_MIN = 64,
 };
 
-struct index_page {
-    uint64_t base;
-    uint32_t room;
-    uint32_t count; /* places used, holes included */
-    uint32_t live;
-    struct place places[];
-};
+/* --- pages --------------------------------------------------------------------------------------
+ */
 
-void index_init(struct index *index)
+static struct index_page *page_new(struct index *index, uint32_t room)
 {
-    *index = (struct index){0};
+    struct index_page *page = calloc(1, sizeof *page);
+    struct place *places = malloc(room * sizeof *places);
+    if (page == NULL || places == NULL) {
+        free(page);
+        free(places);
+        return NULL;
+    }
+    page->places = places;
+    page->room = room;
+    spill_add_page(index->spill, page);
+    return page;
+}
+
+static void page_free(struct index *index, struct index_page *page)
+{
+    if (page == NULL)
+        return;
+    spill_remove_page(index->spill, page);
+    free(page->places);
+    free(page);
+}
+
+static uint64_t page_last(const struct index_page *page)
+{
+    return page->base + page->last;
+}
+
+/* A page that is on its way out is not called back for one place more. */
+static bool page_takes(const struct index_page *page, uint64_t number)
+{
+    return page != NULL && page->count < page->room && number - page->base <= UINT32_MAX &&
+           (page->state == PAGE_HERE || page->state == PAGE_CLEAN);
+}
+
+/* Whether the places can be looked at. While recovering they can, always. */
+static bool page_is_here(const struct index *index, struct index_page *page)
+{
+    return page->places != NULL || spill_load_now(index->spill, page);
+}
+
+static void page_on_change(struct index *index, struct index_page *page)
+{
+    if (page->state != PAGE_HERE)
+        spill_on_change(index->spill, page);
+}
+
+/* Counts a place that came to the page. */
+static void page_count(struct index_page *page, const struct place *place)
+{
+    page->live++;
+    page->bytes += place_bytes(place->size);
+    page->out_count += (place->word & PLACE_OUT) != 0;
+    page->transient_count += (place->word & PLACE_TRANSIENT) != 0;
+}
+
+/* Counts a place that leaves the page. */
+static void page_discount(struct index_page *page, const struct place *place)
+{
+    page->live--;
+    page->bytes -= place_bytes(place->size);
+    page->out_count -= (place->word & PLACE_OUT) != 0;
+    page->transient_count -= (place->word & PLACE_TRANSIENT) != 0;
+}
+
+/* The first place of a page that is not below `number`; page->count when all are. */
+static uint32_t place_find(const struct index_page *page, uint64_t number)
+{
+    if (number <= page->base)
+        return 0;
+    uint64_t delta = number - page->base;
+    uint32_t low = 0;
+    uint32_t high = page->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (page->places[middle].delta < delta)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* --- the directory ------------------------------------------------------------------------------
+ */
+
+void index_init(struct index *index, struct spill *spill)
+{
+    *index = (struct index){.spill = spill};
 }
 
 void index_deinit(struct index *index)
 {
     for (size_t i = index->start; i < index->end; i++)
-        free(index->slots[i].page);
+        page_free(index, index->slots[i].page);
+    page_free(index, index->reserved);
     free(index->slots);
-    free(index->reserved);
-    index_init(index);
+    index_init(index, index->spill);
 }
 
 static struct index_page *last_page(const struct index *index)
@@ -39,12 +122,7 @@ static struct index_page *last_page(const struct index *index)
     return index->end > index->start ? index->slots[index->end - 1].page : NULL;
 }
 
-static bool page_takes(const struct index_page *page, uint64_t number)
-{
-    return page != NULL && page->count < page->room && number - page->base <= UINT32_MAX;
-}
-
-/* Moves the slots to the front and drops the empty ones, unless the first is wanted as it is. */
+/* Moves the slots to the front and drops the empty ones. */
 static void directory_tidy(struct index *index)
 {
     size_t to = 0;
@@ -67,6 +145,19 @@ static void directory_tidy(struct index *index)
     index->cursor_slot = cursor;
 }
 
+static enum status directory_grow(struct index *index, size_t more)
+{
+    size_t room = index->room > 0 ? index->room * 2 : 4;
+    while (room < index->end + more)
+        room *= 2;
+    struct index_slot *slots = realloc(index->slots, room * sizeof *slots);
+    if (slots == NULL)
+        return STATUS_NO_MEMORY;
+    index->slots = slots;
+    index->room = room;
+    return STATUS_OK;
+}
+
 static enum status directory_reserve(struct index *index)
 {
     if (index->end < index->room)
@@ -76,86 +167,7 @@ static enum status directory_reserve(struct index *index)
         directory_tidy(index);
         return STATUS_OK;
     }
-    size_t room = index->room > 0 ? index->room * 2 : 4;
-    struct index_slot *slots = realloc(index->slots, room * sizeof *slots);
-    if (slots == NULL)
-        return STATUS_NO_MEMORY;
-    index->slots = slots;
-    index->room = room;
-    return STATUS_OK;
-}
-
-enum status index_reserve(struct index *index, uint64_t number)
-{
-    const struct index_page *last = last_page(index);
-    bool is_behind = last == NULL || number > last->base + last->places[last->count - 1].delta;
-    if ((is_behind && page_takes(last, number)) || index->reserved != NULL)
-        return directory_reserve(index);
-    uint32_t room = last != NULL ? last->room * 4 : PAGE_PLACES_MIN;
-    if (room > PAGE_PLACES_MAX || !is_behind)
-        room = PAGE_PLACES_MAX;
-    struct index_page *page = malloc(sizeof *page + room * sizeof page->places[0]);
-    if (page == NULL)
-        return STATUS_NO_MEMORY;
-    page->room = room;
-    page->count = 0;
-    page->live = 0;
-    index->reserved = page;
-    return directory_reserve(index);
-}
-
-void index_append(struct index *index, uint64_t number, uint64_t word, uint32_t size)
-{
-    struct index_page *page = last_page(index);
-    if (!page_takes(page, number)) {
-        page = index->reserved;
-        assert(page != NULL && index->end < index->room);
-        index->reserved = NULL;
-        page->base = number;
-        index->slots[index->end++] = (struct index_slot){number, page};
-    }
-    assert(page->count == 0 || number > page->base + page->places[page->count - 1].delta);
-    page->places[page->count++] = (struct place){(uint32_t)(number - page->base), size, word};
-    page->live++;
-    index->live_count++;
-}
-
-/* Takes the reserved page into the directory. */
-static struct index_page *directory_insert(struct index *index, size_t slot, uint64_t number)
-{
-    struct index_page *page = index->reserved;
-    assert(page != NULL && index->end < index->room);
-    index->reserved = NULL;
-    page->base = number;
-    memmove(index->slots + slot + 1, index->slots + slot,
-            (index->end - slot) * sizeof *index->slots);
-    index->slots[slot] = (struct index_slot){number, page};
-    index->end++;
-    return page;
-}
-
-static void page_insert(struct index_page *page, uint32_t at, struct place place)
-{
-    memmove(page->places + at + 1, page->places + at, (page->count - at) * sizeof place);
-    page->places[at] = place;
-    page->count++;
-    page->live++;
-}
-
-/* What stands from `at` on goes to a page of its own. */
-static void page_split(struct index *index, size_t slot, uint32_t at)
-{
-    struct index_page *left = index->slots[slot].page;
-    uint64_t first = left->base + left->places[at].delta;
-    struct index_page *right = directory_insert(index, slot + 1, first);
-    for (uint32_t i = at; i < left->count; i++) {
-        struct place place = left->places[i];
-        place.delta -= (uint32_t)(first - left->base);
-        right->places[right->count++] = place;
-        right->live += (place.word & PLACE_GONE) == 0;
-    }
-    left->live -= right->live;
-    left->count = at;
+    return directory_grow(index, 1);
 }
 
 /* The last slot whose first number is not above `number`, or the first slot. */
@@ -173,48 +185,188 @@ static size_t slot_find(const struct index *index, uint64_t number)
     return low;
 }
 
-/* The first place of a page that is not below `number`; page->count when all are. */
-static uint32_t place_find(const struct index_page *page, uint64_t number)
+/* Takes the reserved page into the directory. */
+static struct index_page *directory_insert(struct index *index, size_t slot, uint64_t number)
 {
-    if (number <= page->base)
-        return 0;
-    uint64_t delta = number - page->base;
-    uint32_t low = 0;
-    uint32_t high = page->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (page->places[middle].delta < delta)
-            low = middle + 1;
-        else
-            high = middle;
+    struct index_page *page = index->reserved;
+    assert(page != NULL && index->end < index->room);
+    index->reserved = NULL;
+    page->base = number;
+    memmove(index->slots + slot + 1, index->slots + slot,
+            (index->end - slot) * sizeof *index->slots);
+    index->slots[slot] = (struct index_slot){number, page};
+    index->end++;
+    spill_touch(index->spill, page);
+    return page;
+}
+
+/* --- places in ----------------------------------------------------------------------------------
+ */
+
+static bool is_behind_all(const struct index *index, uint64_t number)
+{
+    const struct index_page *last = last_page(index);
+    if (last != NULL)
+        return last->count == 0 || number > page_last(last);
+    return index->start == index->end || number > index->slots[index->end - 1].first;
+}
+
+/* Where a number belongs that is not behind all others. */
+struct spot {
+    size_t slot;
+    uint32_t place;
+    bool is_new_page; /* a page of its own, at this slot */
+    bool is_split;    /* the page is full: what follows the number goes to a new page */
+};
+
+static struct spot spot_find(const struct index *index, uint64_t number)
+{
+    struct spot spot = {.slot = slot_find(index, number)};
+    struct index_page *page = index->slots[spot.slot].page;
+    if (number < index->slots[spot.slot].first || page == NULL) {
+        spot.is_new_page = true;
+        spot.slot += number >= index->slots[spot.slot].first;
+        return spot;
     }
-    return low;
+    spot.place = page->count;
+    if (number <= page_last(page)) {
+        bool is_here = page_is_here(index, page);
+        assert(is_here);
+        spot.place = place_find(page, number);
+    }
+    if (spot.place < page->count) {
+        spot.is_split = page->count == page->room;
+    } else if (!page_takes(page, number)) {
+        spot.is_new_page = true;
+        spot.slot++;
+    }
+    return spot;
+}
+
+/* Pages grow with a queue; behind one that did not fill they begin with what that one needed. */
+static uint32_t room_after(const struct index_page *page)
+{
+    if (page == NULL)
+        return PAGE_PLACES_MIN;
+    uint32_t room = page->room;
+    if (page->count == room)
+        return room < PAGE_PLACES_MAX ? room * PAGE_GROWTH : room;
+    while (room > PAGE_PLACES_MIN && room / PAGE_GROWTH >= page->count)
+        room /= PAGE_GROWTH;
+    return room;
+}
+
+/* The room of the page that an insert of this number needs; 0: it needs none. */
+static uint32_t room_needed(const struct index *index, uint64_t number)
+{
+    if (index->start == index->end)
+        return PAGE_PLACES_MIN;
+    if (is_behind_all(index, number))
+        return room_after(last_page(index));
+    struct spot spot = spot_find(index, number);
+    if (spot.is_split)
+        return index->slots[spot.slot].page->room;
+    if (!spot.is_new_page)
+        return 0;
+    return room_after(spot.slot > index->start ? index->slots[spot.slot - 1].page : NULL);
+}
+
+enum status index_reserve(struct index *index, uint64_t number)
+{
+    if (page_takes(last_page(index), number) && is_behind_all(index, number))
+        return STATUS_OK;
+    uint32_t room = room_needed(index, number);
+    if (room > 0 && (index->reserved == NULL || index->reserved->room < room)) {
+        struct index_page *page = page_new(index, room);
+        if (page == NULL)
+            return STATUS_NO_MEMORY;
+        page_free(index, index->reserved);
+        index->reserved = page;
+    }
+    return directory_reserve(index);
+}
+
+void index_append(struct index *index, uint64_t number, uint64_t word, uint32_t size)
+{
+    assert(is_behind_all(index, number));
+    struct index_page *page = last_page(index);
+    if (page_takes(page, number))
+        page_on_change(index, page);
+    else
+        page = directory_insert(index, index->end, number);
+    page->last = (uint32_t)(number - page->base);
+    page->places[page->count] = (struct place){page->last, size, word};
+    page_count(page, &page->places[page->count++]);
+    index->live_count++;
+}
+
+static void page_insert(struct index_page *page, uint32_t at, struct place place)
+{
+    memmove(page->places + at + 1, page->places + at, (page->count - at) * sizeof place);
+    page->places[at] = place;
+    page->count++;
+    page->last = page->places[page->count - 1].delta;
+    page_count(page, &place);
+}
+
+/* What stands from `at` on goes to a page of its own. */
+static void page_split(struct index *index, size_t slot, uint32_t at)
+{
+    struct index_page *left = index->slots[slot].page;
+    uint64_t first = left->base + left->places[at].delta;
+    struct index_page *right = directory_insert(index, slot + 1, first);
+    for (uint32_t i = at; i < left->count; i++) {
+        struct place place = left->places[i];
+        place.delta -= (uint32_t)(first - left->base);
+        right->places[right->count++] = place;
+        right->last = place.delta;
+        if ((place.word & PLACE_GONE) != 0)
+            continue;
+        page_count(right, &place);
+        page_discount(left, &place);
+    }
+    left->count = at;
+}
+
+/* A split may leave a page of holes. */
+static void page_free_empty(struct index *index, size_t slot)
+{
+    struct index_page *page = index->slots[slot].page;
+    if (page->live > 0)
+        return;
+    page_free(index, page);
+    index->slots[slot].page = NULL;
+    index->empty_count++;
 }
 
 void index_insert(struct index *index, uint64_t number, uint64_t word, uint32_t size)
 {
-    const struct index_page *last = last_page(index);
-    if (last == NULL || number > last->base + last->places[last->count - 1].delta) {
+    if (is_behind_all(index, number)) {
         index_append(index, number, word, size);
         return;
     }
-    size_t slot = slot_find(index, number);
-    struct index_page *page = index->slots[slot].page;
-    uint32_t at = page != NULL ? place_find(page, number) : 0;
-    if (page == NULL || number < page->base) {
-        page = directory_insert(index, slot + (page == NULL), number);
-    } else if (page->count == page->room || number - page->base > UINT32_MAX) {
-        if (at < page->count)
-            page_split(index, slot, at);
-        else
-            page = directory_insert(index, slot + 1, number);
-        at = page->count;
+    struct spot spot = spot_find(index, number);
+    struct index_page *page;
+    if (spot.is_new_page) {
+        page = directory_insert(index, spot.slot, number);
+        spot.place = 0;
+    } else {
+        page = index->slots[spot.slot].page;
+        page_on_change(index, page);
     }
-    page_insert(page, at, (struct place){(uint32_t)(number - page->base), size, word});
+    if (spot.is_split)
+        page_split(index, spot.slot, spot.place);
+    page_insert(page, spot.place, (struct place){(uint32_t)(number - page->base), size, word});
+    if (spot.is_split)
+        page_free_empty(index, spot.slot + 1);
     index->live_count++;
+    /* Positions behind it have moved. */
     index->cursor_slot = index->start;
     index->cursor_place = 0;
 }
+
+/* --- finding ------------------------------------------------------------------------------------
+ */
 
 /* The first place from here on that is no hole. */
 static struct index_at skip_holes(const struct index *index, size_t slot, uint32_t place)
@@ -223,33 +375,60 @@ static struct index_at skip_holes(const struct index *index, size_t slot, uint32
         struct index_page *page = index->slots[slot].page;
         if (page == NULL)
             continue;
+        if (!page_is_here(index, page))
+            return (struct index_at){.slot = slot, .is_away = true};
         for (; place < page->count; place++)
             if ((page->places[place].word & PLACE_GONE) == 0)
-                return (struct index_at){slot, place, &page->places[place]};
+                return (struct index_at){slot, place, &page->places[place], false};
     }
-    return (struct index_at){slot, 0, NULL};
+    return (struct index_at){.slot = slot};
 }
 
 struct index_at index_find_from(const struct index *index, uint64_t number)
 {
     if (index->start == index->end)
-        return (struct index_at){index->end, 0, NULL};
+        return (struct index_at){.slot = index->end};
     size_t slot = slot_find(index, number);
-    const struct index_page *page = index->slots[slot].page;
-    return skip_holes(index, slot, page != NULL ? place_find(page, number) : 0);
+    struct index_page *page = index->slots[slot].page;
+    if (page == NULL)
+        return skip_holes(index, slot, 0);
+    if (number > page_last(page))
+        return skip_holes(index, slot + 1, 0);
+    return skip_holes(index, slot, page_is_here(index, page) ? place_find(page, number) : 0);
 }
 
 struct index_at index_find(const struct index *index, uint64_t number)
 {
-    struct index_at at = index_find_from(index, number);
-    if (at.found != NULL && index_number(index, at) != number)
-        at.found = NULL;
-    return at;
+    if (index->start == index->end)
+        return (struct index_at){.slot = index->end};
+    size_t slot = slot_find(index, number);
+    struct index_page *page = index->slots[slot].page;
+    if (page == NULL || number < page->base || number > page_last(page))
+        return (struct index_at){.slot = slot};
+    if (!page_is_here(index, page))
+        return (struct index_at){.slot = slot, .is_away = true};
+    uint32_t at = place_find(page, number);
+    struct place *place = &page->places[at];
+    if (at == page->count || page->base + place->delta != number || (place->word & PLACE_GONE) != 0)
+        return (struct index_at){.slot = slot, .place = at};
+    return (struct index_at){slot, at, place, false};
 }
 
 struct index_at index_next(const struct index *index, struct index_at at)
 {
-    return skip_holes(index, at.slot, at.place + 1);
+    return at.is_away ? skip_holes(index, at.slot + 1, 0)
+                      : skip_holes(index, at.slot, at.place + 1);
+}
+
+/* The cursor comes to another page: it is in use, and the next one soon will be. */
+static void cursor_enter(const struct index *index, size_t slot)
+{
+    spill_touch(index->spill, index->slots[slot].page);
+    for (size_t next = slot + 1; next < index->end; next++)
+        if (index->slots[next].page != NULL) {
+            spill_read_ahead(index->spill, index->slots[next].page);
+            return;
+        }
 }
 
 struct index_at index_first_ready(struct index *index)
@@ -261,7 +440,9 @@ struct index_at index_first_ready(struct index *index)
     struct index_at at = skip_holes(index, index->cursor_slot, index->cursor_place);
     while (at.found != NULL && !place_is_ready(at.found->word))
         at = index_next(index, at);
-    if (at.found != NULL) {
+    if (at.found != NULL || at.is_away) {
+        if (at.slot != index->cursor_slot || at.is_away)
+            cursor_enter(index, at.slot);
         index->cursor_slot = at.slot;
         index->cursor_place = at.place;
     } else if (index->end > index->start) {
@@ -278,6 +459,47 @@ uint64_t index_number(const struct index *index, struct index_at at)
     return index->slots[at.slot].page->base + at.found->delta;
 }
 
+struct index_page *index_page(const struct index *index, struct index_at at)
+{
+    return index->slots[at.slot].page;
+}
+
+void index_range(const struct index *index, struct index_at at, uint64_t *first, uint64_t *last)
+{
+    const struct index_page *page = index->slots[at.slot].page;
+    *first = at.is_away ? page->base : index_number(index, at);
+    *last = at.is_away ? page_last(page) : *first;
+}
+
+/* --- changes ------------------------------------------------------------------------------------
+ */
+
+void index_set_out(struct index *index, struct index_at at)
+{
+    struct index_page *page = index->slots[at.slot].page;
+    page_on_change(index, page);
+    assert(place_is_ready(at.found->word));
+    at.found->word |= PLACE_OUT | PLACE_REDELIVERED;
+    page->out_count++;
+}
+
+/* A page that was in use may leave again. */
+static void page_on_idle(struct index *index, struct index_page *page)
+{
+    if (!page->is_listed && page_may_leave(page))
+        spill_touch(index->spill, page);
+}
+
+void index_clear_out(struct index *index, struct index_at at)
+{
+    struct index_page *page = index->slots[at.slot].page;
+    page_on_change(index, page);
+    assert((at.found->word & PLACE_OUT) != 0);
+    at.found->word &= ~PLACE_OUT;
+    page->out_count--;
+    page_on_idle(index, page);
+}
+
 void index_on_ready(struct index *index, struct index_at at)
 {
     if (at.slot < index->cursor_slot ||
@@ -287,19 +509,27 @@ void index_on_ready(struct index *index, struct index_at at)
     }
 }
 
-void index_remove(struct index *index, struct index_at at)
+void index_set_flags(struct index *index, struct index_at at, uint64_t flags)
+{
+    assert((flags & ~(PLACE_ATTEMPTED | PLACE_REDELIVERED)) == 0);
+    page_on_change(index, index->slots[at.slot].page);
+    at.found->word |= flags;
+}
+
+void index_move(struct index *index, struct index_at at, uint64_t word, uint32_t size)
 {
     struct index_page *page = index->slots[at.slot].page;
-    assert((at.found->word & PLACE_GONE) == 0 && page->live > 0);
-    at.found->word |= PLACE_GONE;
-    index->live_count--;
-    if (--page->live > 0)
-        return;
-    /* The last page goes on being filled while it has room. */
-    if (at.slot + 1 == index->end && page->count < page->room)
-        return;
-    free(page);
-    index->slots[at.slot].page = NULL;
+    page_on_change(index, page);
+    page_discount(page, at.found);
+    at.found->word = (at.found->word & PLACE_FLAGS) | word;
+    at.found->size = size;
+    page_count(page, at.found);
+}
+
+/* Takes the page out of its slot; the slot stays, or goes when it is the first. */
+static void slot_empty(struct index *index, size_t slot)
+{
+    index->slots[slot].page = NULL;
     index->empty_count++;
     while (index->start < index->end && index->slots[index->start].page == NULL) {
         index->start++;
@@ -307,4 +537,53 @@ void index_remove(struct index *index, struct index_at at)
     }
     if (index->start == index->end)
         index->start = index->end = index->cursor_slot = index->cursor_place = 0;
+}
+
+void index_remove(struct index *index, struct index_at at)
+{
+    struct index_page *page = index->slots[at.slot].page;
+    page_on_change(index, page);
+    assert((at.found->word & PLACE_GONE) == 0 && page->live > 0);
+    page_discount(page, at.found);
+    at.found->word |= PLACE_GONE;
+    index->live_count--;
+    if (page->live > 0) {
+        page_on_idle(index, page);
+        return;
+    }
+    /* The last page goes on being filled while it has room. */
+    if (at.slot + 1 == index->end && page->count < page->room)
+        return;
+    page_free(index, page);
+    slot_empty(index, at.slot);
+}
+
+/* --- whole pages --------------------------------------------------------------------------------
+ */
+
+enum status index_reserve_pages(struct index *index, const struct index *other)
+{
+    size_t more = other->end - other->start;
+    return index->end + more <= index->room ? STATUS_OK : directory_grow(index, more);
+}
+
+uint64_t index_give_page(struct index *index, struct index_at at, struct index *to)
+{
+    struct index_page *page = index->slots[at.slot].page;
+    assert(page->places == NULL && to->spill == index->spill && to->end < to->room);
+    assert(is_behind_all(to, page->base));
+    to->slots[to->end++] = (struct index_slot){page->base, page};
+    to->live_count += page->live;
+    index->live_count -= page->live;
+    slot_empty(index, at.slot);
+    return page->bytes;
+}
+
+void index_drop_page(struct index *index, struct index_at at)
+{
+    struct index_page *page = index->slots[at.slot].page;
+    assert(page->places == NULL);
+    index->live_count -= page->live;
+    page_free(index, page);
+    slot_empty(index, at.slot);
 }

@@ -58,9 +58,9 @@ static void tell_gap(struct consumer *consumer)
     output_frame(consumer->peer, &frame);
 }
 
-static uint8_t deliver_flags(uint64_t word)
+static uint8_t deliver_flags(const struct queue *queue, uint64_t number, uint64_t word)
 {
-    uint8_t flags = (word & PLACE_REDELIVERED) != 0 ? FLAG_REDELIVERED : 0;
+    uint8_t flags = queue_was_handed_out(queue, number, word) ? FLAG_REDELIVERED : 0;
     if ((word & PLACE_TRANSIENT) != 0 && place_message(word)->call != NULL)
         flags |= FLAG_CALL;
     return flags;
@@ -88,15 +88,16 @@ static void hand_out(struct core *core, struct consumer *consumer, struct index_
         deliver.delivery = delivery_add(consumer, message->number, place_bytes(at.found->size));
     if (queue->missed > 0)
         tell_gap(consumer);
-    output_deliver(consumer->peer, deliver_flags(word), &deliver);
+    uint8_t flags = deliver_flags(queue, message->number, word);
+    output_deliver(consumer->peer, flags, &deliver);
     core->counters.messages_delivered++;
-    core->counters.messages_redelivered += (word & PLACE_REDELIVERED) != 0;
+    core->counters.messages_redelivered += (flags & FLAG_REDELIVERED) != 0;
     queue->delivered_total++;
     if (queue->kind == QUEUE_LIVE) {
         place_remove(core, queue, at);
         return;
     }
-    at.found->word |= PLACE_OUT | PLACE_REDELIVERED;
+    index_set_out(&queue->index, at);
     queue->out_count++;
     if (message->number > queue->handed_max)
         queue->handed_max = message->number;
@@ -130,6 +131,8 @@ static enum pump_result pump_queue(struct core *core, struct queue *queue)
         if (consumer == NULL)
             return PUMP_EMPTY;
         struct index_at at = index_first_ready(&queue->index);
+        if (at.is_away)
+            return queue_ask_page(core, queue, at) ? PUMP_FETCHING : PUMP_MORE;
         if (at.found == NULL)
             return PUMP_EMPTY;
         if (!place_may_leave(core, queue, at))

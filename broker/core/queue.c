@@ -51,7 +51,7 @@ struct queue *queue_new(struct core *core, enum queue_kind kind, uint32_t number
     queue->number = number;
     queue->kind = kind;
     queue->ref_count = 1;
-    index_init(&queue->index);
+    index_init(&queue->index, core->spill);
     TAILQ_INIT(&queue->willing);
     LIST_INIT(&queue->bindings);
     if (name.bytes > 0 && queue_set_name(core, queue, name) != STATUS_OK) {
@@ -134,7 +134,8 @@ void queue_put_settings(const struct queue *queue, struct wire_writer *w)
 
 void queue_wake(struct core *core, struct queue *queue)
 {
-    if (queue->is_in_pump || queue->is_held || queue->is_fetching || queue->is_gone)
+    if (queue->is_in_pump || queue->is_held || queue->is_fetching || queue->is_paging ||
+        queue->is_gone)
         return;
     queue->is_in_pump = true;
     TAILQ_INSERT_TAIL(&core->pump, queue, pump_link);
@@ -153,6 +154,8 @@ bool queue_has_room(const struct queue *queue, uint32_t bytes)
 static enum status drop_oldest(struct core *core, struct queue *queue)
 {
     struct index_at at = index_first_ready(&queue->index);
+    if (at.is_away)
+        (void)queue_ask_page(core, queue, at);
     if (at.found == NULL)
         return STATUS_NOT_FOUND;
     uint64_t number = index_number(&queue->index, at);
@@ -179,6 +182,40 @@ enum status queue_drop_oldest(struct core *core, struct queue *queue, uint32_t b
     while (status == STATUS_OK && !queue_has_room(queue, bytes))
         status = drop_oldest(core, queue);
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+/* --- pages that are away ------------------------------------------------------------------------
+ */
+
+static bool is_over_limit(const struct queue *queue)
+{
+    return (queue->count_max > 0 && queue_count(queue) > queue->count_max) ||
+           (queue->bytes_max > 0 && queue->bytes > queue->bytes_max);
+}
+
+static void on_page(void *argument)
+{
+    struct queue *queue = argument;
+    struct core *core = queue->core;
+    queue->is_paging = false;
+    if (!queue->is_gone && !core->is_ending) {
+        enum status status = STATUS_OK;
+        while (status == STATUS_OK && queue->overflow == QUEUE_DROP_OLDEST && is_over_limit(queue))
+            status = drop_oldest(core, queue);
+        queue_wake(core, queue);
+    }
+    queue_unref(core, queue);
+}
+
+bool queue_ask_page(struct core *core, struct queue *queue, struct index_at at)
+{
+    if (queue->is_paging)
+        return true;
+    if (spill_read(core->spill, index_page(&queue->index, at), on_page, queue) != STATUS_OK)
+        return false;
+    queue->is_paging = true;
+    queue_ref(queue);
+    return true;
 }
 
 /* --- messages -----------------------------------------------------------------------------------
@@ -208,7 +245,7 @@ void queue_return(struct core *core, struct queue *queue, uint64_t number)
     struct index_at at = index_find(&queue->index, number);
     if (at.found == NULL || (at.found->word & PLACE_OUT) == 0)
         return;
-    at.found->word &= ~PLACE_OUT;
+    index_clear_out(&queue->index, at);
     queue->out_count--;
     struct message *message =
         (at.found->word & PLACE_TRANSIENT) != 0 ? place_message(at.found->word) : NULL;
@@ -233,7 +270,7 @@ static bool run_is_durable(const struct queue *queue, uint64_t first, uint64_t l
          at = index_next(&queue->index, at))
         if ((at.found->word & PLACE_TRANSIENT) == 0)
             return true;
-    return false;
+    return at.is_away; /* transient messages stay in memory */
 }
 
 enum status queue_settle(struct core *core, struct peer *peer, struct queue *queue, uint64_t first,
@@ -289,29 +326,74 @@ bool queue_mark_covers(struct core *core, struct queue *queue, uint64_t number)
 /* --- purge and end ------------------------------------------------------------------------------
  */
 
+/* Whether what the search found is ready: a place, or a whole page that is away. */
+static bool is_ready(struct index_at at)
+{
+    return at.is_away || (at.found != NULL && place_is_ready(at.found->word));
+}
+
 /* The first run of ready places from `from` on; false when there is none. */
 static bool ready_run(const struct queue *queue, uint64_t from, uint64_t *first, uint64_t *last)
 {
-    struct index_at at = index_find_from(&queue->index, from);
-    while (at.found != NULL && !place_is_ready(at.found->word))
-        at = index_next(&queue->index, at);
-    if (at.found == NULL)
+    const struct index *index = &queue->index;
+    struct index_at at = index_find_from(index, from);
+    while (at.found != NULL && !is_ready(at))
+        at = index_next(index, at);
+    if (!is_ready(at))
         return false;
-    *first = index_number(&queue->index, at);
-    for (; at.found != NULL && place_is_ready(at.found->word); at = index_next(&queue->index, at))
-        *last = index_number(&queue->index, at);
+    uint64_t number;
+    index_range(index, at, first, last);
+    while (is_ready(at = index_next(index, at)))
+        index_range(index, at, &number, last);
     return true;
+}
+
+/* Pages that are away leave a purged queue as they are, for a nameless queue that is gone: it is
+ * worked off as they are read. */
+static enum status grave_dig(struct core *core, struct queue *queue)
+{
+    struct queue *grave = queue_new(core, QUEUE_LIVE, 0, wire_bytes_of(NULL, 0));
+    if (grave == NULL)
+        return STATUS_NO_MEMORY;
+    grave->is_gone = true;
+    queue->grave = grave;
+    return index_reserve_pages(&grave->index, &queue->index);
+}
+
+static void grave_close(struct core *core, struct queue *queue)
+{
+    struct queue *grave = queue->grave;
+    queue->grave = NULL;
+    if (grave == NULL)
+        return;
+    if (grave->index.live_count > 0)
+        TAILQ_INSERT_TAIL(&core->dying, grave, pump_link);
+    else
+        queue_unref(core, grave);
+}
+
+void queue_bury_page(struct queue *queue, struct index_at at)
+{
+    struct queue *grave = queue->grave;
+    assert(grave != NULL);
+    uint64_t bytes = index_give_page(&queue->index, at, &grave->index);
+    queue->bytes -= bytes;
+    grave->bytes += bytes;
 }
 
 enum status queue_purge(struct core *core, struct peer *peer, struct queue *queue)
 {
-    call_end_all(core, queue, CALL_WAITING, STATUS_CANCELLED);
     enum status status = STATUS_OK;
+    if (spill_figures(core->spill).away_count > 0)
+        status = grave_dig(core, queue);
+    if (status == STATUS_OK)
+        call_end_all(core, queue, CALL_WAITING, STATUS_CANCELLED);
     uint64_t first;
     uint64_t last = 0;
     for (uint64_t from = 0; status == STATUS_OK && ready_run(queue, from, &first, &last);
          from = last + 1)
         status = queue_settle(core, peer, queue, first, last);
+    grave_close(core, queue);
     return status;
 }
 
@@ -348,18 +430,32 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
         queue_unref(core, queue);
 }
 
+/* Removes places up to a slice's worth, or up to a page that is away. */
+static struct index_at work_off_slice(struct core *core, struct queue *queue)
+{
+    struct index_at at = index_find_from(&queue->index, 0);
+    for (uint32_t i = 0; i < WORK_OFF_PLACES; i++) {
+        struct index_at next = index_next(&queue->index, at);
+        if (at.found != NULL)
+            place_remove(core, queue, at);
+        else if (at.is_away && core->is_ending)
+            index_drop_page(&queue->index, at);
+        else
+            break;
+        at = next;
+    }
+    return at;
+}
+
 bool queue_work_off(struct core *core)
 {
     struct queue *queue = TAILQ_FIRST(&core->dying);
-    if (queue == NULL)
+    if (queue == NULL || (queue->is_paging && !core->is_ending))
         return false;
-    struct index_at at = index_find_from(&queue->index, 0);
-    for (uint32_t i = 0; i < WORK_OFF_PLACES && at.found != NULL; i++) {
-        struct index_at next = index_next(&queue->index, at);
-        place_remove(core, queue, at);
-        at = next;
-    }
-    if (at.found == NULL) {
+    struct index_at at = work_off_slice(core, queue);
+    if (at.is_away && !core->is_ending)
+        return !queue_ask_page(core, queue, at);
+    if (at.found == NULL && !at.is_away) {
         TAILQ_REMOVE(&core->dying, queue, pump_link);
         queue_unref(core, queue);
     }

@@ -42,6 +42,7 @@ static inline uint64_t queue_ready_count(const struct queue *queue)
 bool queue_has_room(const struct queue *queue, uint32_t bytes);
 
 /* Drops the oldest ready messages until one of this size fits, or none is left that may be dropped.
+ * While the oldest is away from memory the queue exceeds its limit.
  * STATUS_OK, or the status of the journal when it takes no records. */
 enum status queue_drop_oldest(struct core *core, struct queue *queue, uint32_t bytes);
 
@@ -64,12 +65,26 @@ bool queue_mark_covers(struct core *core, struct queue *queue, uint64_t number);
 /* Takes all ready messages out. STATUS_OK, or the status of the journal. */
 enum status queue_purge(struct core *core, struct peer *peer, struct queue *queue);
 
+/* Purging: moves a page that is away, all of whose places are settled, to where it is worked off.
+ */
+void queue_bury_page(struct queue *queue, struct index_at at);
+
 /* Ends a queue for all its users: consumers are told, callers are answered; the name is free at
  * once, the places are worked off in slices. `status` is what consumers are told. */
 void queue_end(struct core *core, struct queue *queue, enum status status);
 
 /* Works off deleted queues for a slice. True when some is left. */
 bool queue_work_off(struct core *core);
+
+/* Asks for the page that is away; when it is there, the queue drops what it must and is woken.
+ * False: no memory for that now. */
+bool queue_ask_page(struct core *core, struct queue *queue, struct index_at at);
+
+/* Whether a place may have been handed out before, by this start or an earlier one. */
+static inline bool queue_was_handed_out(const struct queue *queue, uint64_t number, uint64_t word)
+{
+    return (word & PLACE_REDELIVERED) != 0 || number <= queue->redelivered_up_to;
+}
 
 /* The queue may have something to hand out: look at the end of the round. */
 void queue_wake(struct core *core, struct queue *queue);

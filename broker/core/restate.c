@@ -170,12 +170,15 @@ static const struct home *home_of(const struct core *core, const struct operatio
 
 /* STATUS_OK: the queue holds the message, and from here; STATUS_NOT_FOUND; STATUS_MORE: its page of
  * the index is being read. */
-static enum status queue_holds(struct queue *queue, uint64_t number, uint64_t position)
+static enum status queue_holds(struct core *core, struct queue *queue, uint64_t number,
+                               uint64_t position)
 {
     const struct parked *parked = kept_find_parked(queue, number);
     if (parked != NULL)
         return place_position(parked->word) == position ? STATUS_OK : STATUS_NOT_FOUND;
     struct index_at at = index_find(&queue->index, number);
+    if (at.is_away)
+        return queue_ask_page(core, queue, at) ? STATUS_MORE : STATUS_NO_MEMORY;
     if (at.found == NULL || (at.found->word & PLACE_TRANSIENT) != 0 ||
         place_position(at.found->word) != position)
         return STATUS_NOT_FOUND;
@@ -205,8 +208,8 @@ static enum status narrow_queues(struct core *core, struct operation_message *op
     for (uint32_t i = 0; i + 4 <= operation->queues.bytes; i += 4) {
         uint32_t number = wire_load_u32(operation->queues.at + i);
         struct queue *queue = queue_find_number(core, number);
-        enum status status =
-            queue != NULL ? queue_holds(queue, operation->number, position) : STATUS_NOT_FOUND;
+        enum status status = queue != NULL ? queue_holds(core, queue, operation->number, position)
+                                           : STATUS_NOT_FOUND;
         if (status == STATUS_OK) {
             wire_store_u32(restate->numbers + bytes, number);
             bytes += 4;

@@ -16,6 +16,7 @@
 #include "broker/core/index.h"
 #include "broker/core/message.h"
 #include "broker/core/peer.h"
+#include "broker/core/spill.h"
 #include "broker/core/restate.h"
 #include "broker/core/wheel.h"
 #include "protocol/frame.h"
@@ -79,6 +80,7 @@ struct queue {
     bool is_in_pump;
     bool is_held;       /* in the held list: its head is not on disk yet */
     bool is_fetching;   /* bytes of its head are being read */
+    bool is_paging;     /* a page of its index was asked for */
     bool has_unmet;     /* attempts are known of messages that are not, see apply.c */
     bool had_consumer;  /* auto-delete begins with the last consumer's leaving */
     struct peer *owner; /* exclusive to this peer; NULL: to nobody */
@@ -87,19 +89,21 @@ struct queue {
     enum queue_overflow overflow;
 
     struct index index;
+    struct queue *grave; /* while a purge takes pages out that are away: who gets them */
     struct parked *parked;
     struct attempted *attempted;
     uint64_t bytes;     /* of all places of the index */
     uint64_t out_count; /* of them with consumers */
     uint64_t transient_count;
 
-    struct home home;          /* the QUEUE operation */
-    uint64_t mark;             /* no message above was handed out ... */
-    struct home mark_home;     /* ... as this MARK operation says */
-    uint64_t mark_before;      /* the mark that is surely on disk, while the newer one may not be */
-    uint64_t handed_max;       /* highest number handed out in this start */
-    uint64_t attempt_position; /* newest ATTEMPT operation: redeliveries rest on it */
-    uint64_t missed;           /* QUEUE_LIVE: events lost since the last delivery */
+    struct home home;      /* the QUEUE operation */
+    uint64_t mark;         /* no message above was handed out ... */
+    struct home mark_home; /* ... as this MARK operation says */
+    uint64_t mark_before;  /* the mark that is surely on disk, while the newer one may not be */
+    uint64_t handed_max;   /* highest number handed out in this start */
+    uint64_t redelivered_up_to; /* what is at or below it may have been handed out before */
+    uint64_t attempt_position;  /* newest ATTEMPT operation: redeliveries rest on it */
+    uint64_t missed;            /* QUEUE_LIVE: events lost since the last delivery */
 
     uint32_t consumer_count;
     uint32_t binding_count;
@@ -294,6 +298,7 @@ struct core {
     struct journal *journal;
     struct journal *const *opening; /* the one that recovery is reading */
     struct recorder recorder;
+    struct spill *spill;
     struct restate restate;
     uint64_t now_ms;
     uint64_t durable_position;
@@ -342,6 +347,7 @@ struct core {
     uint64_t numbers_a_second; /* numbers given or handed out in the last full second */
 
     bool is_draining;
+    bool is_ending; /* core_free has begun */
     bool is_anonymous_allowed;
     bool has_more;
     bool is_credit_withheld;

@@ -32,6 +32,7 @@ struct core_limits scene_limits(void)
         .calls_max = 1000,
         .refusals_max = 1000,
         .transient_bytes_max = 4 << 20,
+        .index_bytes_max = 1 << 20,
         .unsent_bytes_max = 64 << 10,
         .live_unsent_bytes_max = 128 << 10,
         .credit_messages = 1000,
@@ -60,9 +61,12 @@ bool scene_start(struct scene *scene)
     assert(scene->core != NULL);
     core_count_homes(scene->core, &scene->journal);
     enum status status =
-        journal_open(&scene->journal, disk_sim_disk(scene->sim), &scene->options,
-                     &(struct journal_reader){.on_record = core_on_record, .argument = scene->core},
-                     &scene->failure);
+        core_open_pages(scene->core, disk_sim_disk(scene->sim), &scene->options, &scene->failure);
+    if (status == STATUS_OK)
+        status = journal_open(
+            &scene->journal, disk_sim_disk(scene->sim), &scene->options,
+            &(struct journal_reader){.on_record = core_on_record, .argument = scene->core},
+            &scene->failure);
     if (status == STATUS_OK) {
         uint64_t newest_ms = journal_recovery(scene->journal).newest_ms;
         if (scene->now_ms < newest_ms)

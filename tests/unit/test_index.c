@@ -44,7 +44,7 @@ static void lend(struct index *index, struct model *model)
         return;
     ck_assert_uint_eq(place_position(at.found->word), expected * 100);
     ck_assert_uint_eq(place_record_position(at.found->word), expected * 100 - 5);
-    at.found->word |= PLACE_OUT;
+    index_set_out(index, at);
     model->state[expected] = 2;
 }
 
@@ -58,7 +58,7 @@ static void change(struct index *index, struct model *model, uint64_t number, ui
     if (at.found == NULL)
         return;
     if (what == 0 && model->state[number] == 2) {
-        at.found->word &= ~PLACE_OUT;
+        index_clear_out(index, at);
         index_on_ready(index, at);
         model->state[number] = 1;
     } else if (what == 1) {
@@ -87,7 +87,7 @@ START_TEST(test_random_work)
     memset(&model, 0, sizeof model);
     struct chance chance = {(uint64_t)_i + 1};
     struct index index;
-    index_init(&index);
+    index_init(&index, NULL);
     uint64_t removing = 1 + chance_below(&chance, 4);
     for (int i = 0; i < 20000; i++) {
         uint64_t what = chance_below(&chance, 4 + removing);
@@ -108,7 +108,7 @@ START_TEST(test_a_queue_worked_off_in_order_keeps_little)
     static struct model model;
     memset(&model, 0, sizeof model);
     struct index index;
-    index_init(&index);
+    index_init(&index, NULL);
     for (uint64_t number = 1; number <= NUMBERS; number++) {
         append(&index, &model, 1);
         lend(&index, &model);
@@ -124,7 +124,7 @@ END_TEST
 START_TEST(test_numbers_may_be_far_apart)
 {
     struct index index;
-    index_init(&index);
+    index_init(&index, NULL);
     const uint64_t numbers[] = {1, 2, UINT64_C(1) << 33, (UINT64_C(1) << 33) + 1,
                                 UINT64_C(1) << 62};
     for (size_t i = 0; i < 5; i++) {
