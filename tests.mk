@@ -15,8 +15,7 @@ FUZZ_TARGETS := $(filter tests/fuzz/fuzz_%.c,$(FUZZ_SRC))
 REPLAYS      := $(patsubst tests/fuzz/fuzz_%.c,$(OBJ)/tests/fuzz/replay_%,$(FUZZ_TARGETS))
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(OBJ)/tests/fuzz/%,$(FUZZ_TARGETS))
 SCRIPTS      := $(wildcard tests/e2e/*.sh)
-# Those that run short of memory are run by `make alloc`.
-PROGRAMS     := $(call pick,$(filter-out $(OBJ)/tests/crash/alloc_%,$(TESTS)))
+PROGRAMS     := $(call pick,$(TESTS))
 PLANTS       := $(call pick,tests/plants/plants.sh)
 # Crash and simulation runs look for faults of order, not of memory, and are long: once is enough.
 ASAN_TESTS   := $(call pick,$(patsubst %.c,$(BUILD)/asan/%,$(filter tests/unit/% tests/vectors/% tests/scenario/%,$(TEST_SRC))))

@@ -379,7 +379,8 @@ static int rewrite_tail(struct recovery *recovery, int file)
         uint32_t left = recovery->end - from;
         uint32_t bytes = left < WINDOW_BYTES ? left : WINDOW_BYTES;
         const unsigned char *at = window_at(&recovery->window, from, bytes);
-        int error = at == NULL ? -EIO : disk_write_all(disk, file, at, bytes, from);
+        int lack = recovery->window.status == STATUS_NO_MEMORY ? -ENOMEM : -EIO;
+        int error = at == NULL ? lack : disk_write_all(disk, file, at, bytes, from);
         if (error != 0)
             return error;
         from += bytes;
@@ -410,6 +411,8 @@ static enum status repair(struct recovery *recovery, struct segment_file *segmen
         error = put_away(recovery, n);
     if (error == 0)
         return STATUS_OK;
+    if (error == -ENOMEM)
+        return STATUS_NO_MEMORY;
     char name[SEGMENT_NAME_BYTES];
     segment_print_name(name, NAME_SEGMENT, recovery->last);
     return failure_set(recovery->failure, STATUS_IO_ERROR, name, error,
