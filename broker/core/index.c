@@ -217,6 +217,7 @@ struct spot {
     uint32_t place;
     bool is_new_page; /* a page of its own, at this slot */
     bool is_split;    /* the page is full: what follows the number goes to a new page */
+    bool is_hole;     /* the number had a place there before */
 };
 
 static struct spot spot_find(const struct index *index, uint64_t number)
@@ -235,7 +236,8 @@ static struct spot spot_find(const struct index *index, uint64_t number)
         spot.place = place_find(page, number);
     }
     if (spot.place < page->count) {
-        spot.is_split = page->count == page->room;
+        spot.is_hole = page->base + page->places[spot.place].delta == number;
+        spot.is_split = !spot.is_hole && page->count == page->room;
     } else if (!page_takes(page, number)) {
         spot.is_new_page = true;
         spot.slot++;
@@ -300,11 +302,14 @@ void index_append(struct index *index, uint64_t number, uint64_t word, uint32_t 
     index->live_count++;
 }
 
-static void page_insert(struct index_page *page, uint32_t at, struct place place)
+static void page_insert(struct index_page *page, const struct spot *spot, struct place place)
 {
-    memmove(page->places + at + 1, page->places + at, (page->count - at) * sizeof place);
+    uint32_t at = spot->place;
+    if (!spot->is_hole) {
+        memmove(page->places + at + 1, page->places + at, (page->count - at) * sizeof place);
+        page->count++;
+    }
     page->places[at] = place;
-    page->count++;
     page->last = page->places[page->count - 1].delta;
     page_count(page, &place);
 }
@@ -356,7 +361,7 @@ void index_insert(struct index *index, uint64_t number, uint64_t word, uint32_t 
     }
     if (spot.is_split)
         page_split(index, spot.slot, spot.place);
-    page_insert(page, spot.place, (struct place){(uint32_t)(number - page->base), size, word});
+    page_insert(page, &spot, (struct place){(uint32_t)(number - page->base), size, word});
     if (spot.is_split)
         page_free_empty(index, spot.slot + 1);
     index->live_count++;
