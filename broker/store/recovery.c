@@ -27,6 +27,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "broker/store/directory.h"
@@ -78,73 +79,84 @@ static enum status fail_at(struct recovery *recovery, uint64_t segment, uint32_t
     return status;
 }
 
-/* The file is of another size than the ones before it. */
-static enum status fail_size(struct recovery *recovery, const struct directory_entry *entry,
-                             const char *name)
-{
-    uint32_t segment_bytes = recovery->window.segment_bytes;
-    uint64_t first = entry->number * segment_bytes;
-    uint64_t cut = entry->bytes < segment_bytes ? entry->bytes : 0;
-    (void)failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
-                      "the segment is %" PRIu64 " bytes long, others are %" PRIu32
-                      ": positions %" PRIu64 " to %" PRIu64 " are affected",
-                      entry->bytes, segment_bytes, first + cut, first + segment_bytes);
-    failure_set_offset(recovery->failure, cut);
-    return STATUS_CORRUPT;
-}
-
-static enum status check_header(struct recovery *recovery, const struct directory_entry *entry)
+/* The file is of another size than most are, or no file at all. */
+static enum status fail_size(struct recovery *recovery, const struct directory_entry *entry)
 {
     char name[SEGMENT_NAME_BYTES];
     segment_print_name(name, NAME_SEGMENT, entry->number);
-    uint32_t *segment_bytes = &recovery->window.segment_bytes;
-    if (entry->bytes < SEGMENT_BYTES_MIN || entry->bytes > UINT32_MAX ||
-        entry->bytes % SEGMENT_HEADER_BYTES != 0) {
-        int file;
-        enum status status =
-            segment_open(recovery->disk, entry->number, DISK_OPEN_READ, &file, recovery->failure);
-        if (status != STATUS_OK)
-            return status;
+    int file = recovery->disk->open(recovery->disk->context, name, DISK_OPEN_READ);
+    if (file < 0 && file != -EINVAL)
+        return failure_set(recovery->failure, STATUS_IO_ERROR, name, file,
+                           "cannot open the segment");
+    if (file >= 0)
         (void)recovery->disk->close(recovery->disk->context, file);
-        status = failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
-                             "the segment is cut or was never whole: it has %" PRIu64 " bytes",
-                             entry->bytes);
-        failure_set_offset(recovery->failure, entry->bytes);
-        return status;
+    uint64_t segment_bytes = recovery->window.segment_bytes;
+    uint64_t whole = file < 0 ? 0 : entry->bytes;
+    char range[96] = "";
+    if (segment_bytes != 0) {
+        uint64_t first = entry->number * segment_bytes;
+        (void)snprintf(range, sizeof range, ": positions %" PRIu64 " to %" PRIu64 " are affected",
+                       first + (whole < segment_bytes ? whole : 0), first + segment_bytes);
+        if (whole > segment_bytes)
+            whole = segment_bytes;
     }
-    if (*segment_bytes == 0)
-        *segment_bytes = (uint32_t)entry->bytes;
-    else if (*segment_bytes != entry->bytes)
-        return fail_size(recovery, entry, name);
-    return window_open(&recovery->window, entry->number);
+    if (file < 0)
+        (void)failure_set(recovery->failure, STATUS_CORRUPT, name, 0, "not a regular file%s",
+                          range);
+    else
+        (void)failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
+                          "the segment is of a wrong size: it has %" PRIu64
+                          " bytes, most have %" PRIu64 "%s",
+                          entry->bytes, segment_bytes, range);
+    failure_set_offset(recovery->failure, whole);
+    return STATUS_CORRUPT;
 }
 
-/* `entry` is the first one behind a gap that begins with segment `expected`. */
+/* The segments from `missing` on are not there, `entry` is the first one behind them. */
 static enum status fail_missing(struct recovery *recovery, const struct directory_entry *entry,
-                                uint64_t expected)
+                                uint64_t missing)
 {
     char name[SEGMENT_NAME_BYTES];
-    segment_print_name(name, NAME_SEGMENT, expected);
+    segment_print_name(name, NAME_SEGMENT, missing);
     uint32_t segment_bytes = recovery->window.segment_bytes;
     return failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
-                       "the segment is missing, older and newer ones are there: positions %" PRIu64
+                       "the segment is missing, newer ones are there: positions %" PRIu64
                        " to %" PRIu64 " are affected",
-                       expected * segment_bytes, entry->number * segment_bytes);
+                       missing * segment_bytes, entry->number * segment_bytes);
+}
+
+/* The size of most of the files, so that the one that differs is blamed; 0: none is possible. */
+static uint32_t usual_bytes(const struct directory_entries *entries)
+{
+    uint64_t usual = 0;
+    size_t votes = 0;
+    for (size_t i = 0; i < entries->count; i++) {
+        uint64_t bytes = entries->entry[i].bytes;
+        if (bytes < SEGMENT_BYTES_MIN || bytes > UINT32_MAX || bytes % SEGMENT_HEADER_BYTES != 0)
+            continue;
+        if (usual == 0 || (votes == 0 && bytes != usual))
+            usual = bytes;
+        votes = bytes == usual ? votes + 1 : votes - 1;
+    }
+    return (uint32_t)usual;
 }
 
 static enum status check_files(struct recovery *recovery)
 {
     const struct directory_entries *segments = &recovery->directory.segments;
-    window_init(&recovery->window, recovery->disk, 0, WINDOW_BYTES, recovery->failure);
+    uint32_t segment_bytes = usual_bytes(segments);
+    window_init(&recovery->window, recovery->disk, segment_bytes, WINDOW_BYTES, recovery->failure);
     for (size_t i = 0; i < segments->count; i++) {
+        const struct directory_entry *entry = &segments->entry[i];
         uint64_t expected = segments->entry[0].number + i;
-        if (segments->entry[i].number != expected)
-            return fail_missing(recovery, &segments->entry[i], expected);
-        enum status status = check_header(recovery, &segments->entry[i]);
+        if (entry->number != expected)
+            return fail_missing(recovery, entry, expected);
+        enum status status = entry->bytes == segment_bytes
+                                 ? window_open(&recovery->window, entry->number)
+                                 : fail_size(recovery, entry);
         if (status != STATUS_OK)
             return status;
     }
-    uint32_t segment_bytes = recovery->window.segment_bytes;
     assert(segment_bytes >= SEGMENT_BYTES_MIN);
     recovery->out->segment_bytes = segment_bytes;
     recovery->first = segments->entry[0].number;
@@ -219,7 +231,7 @@ static enum status find_last(struct recovery *recovery)
     recovery->sequence = walk.sequence != 0 ? walk.sequence : 1;
     recovery->kept = walk.last_offset != 0 ? walk.last.oldest_kept : 1;
     if (recovery->kept < recovery->first)
-        return fail_at(recovery, recovery->kept, 0, "this and later segments are missing");
+        return fail_missing(recovery, &recovery->directory.segments.entry[0], recovery->kept);
     enum status status = judge_tail(recovery);
     if (status != STATUS_OK)
         return status;
@@ -488,10 +500,30 @@ static void drop(struct recovery *recovery, struct segment_file *segment)
     *recovery->out = (struct recovered){.seen = recovery->out->seen};
 }
 
+/* A new journal has its first segment before its second spare. */
+static enum status check_new(struct recovery *recovery)
+{
+    const struct directory_entries *spares = &recovery->directory.spares;
+    uint32_t bytes = usual_bytes(spares);
+    size_t count = 0;
+    for (size_t i = 0; i < spares->count; i++)
+        count += bytes != 0 && spares->entry[i].bytes == bytes;
+    if (count < 2)
+        return STATUS_OK;
+    char name[SEGMENT_NAME_BYTES];
+    segment_print_name(name, NAME_SPARE, spares->entry[0].number);
+    return failure_set(recovery->failure, STATUS_CORRUPT, name, 0,
+                       "all segments are missing, only spares are there: every position is "
+                       "affected (without the spares a new journal would begin)");
+}
+
 static enum status open_found(struct recovery *recovery, struct segment_file *segment)
 {
     if (recovery->directory.segments.count > 0)
         return open_existing(recovery, segment);
+    enum status status = check_new(recovery);
+    if (status != STATUS_OK)
+        return status;
     if (!recovery->input->is_check)
         return open_new(recovery, segment);
     recovery->out->seen.was_clean = true;

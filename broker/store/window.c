@@ -150,7 +150,9 @@ enum status segment_check_header(const unsigned char *page, uint64_t number, uin
     enum status status = segment_header_decode(page, header);
     if (status == STATUS_NEWER_FORMAT)
         return failure_set(failure, status, name, 0,
-                           "the segment was written by a newer version of the journal");
+                           "the segment is of a newer format: positions %" PRIu64 " to %" PRIu64
+                           " are affected",
+                           number * segment_bytes, (number + 1) * segment_bytes);
     if (status != STATUS_OK)
         return failure_set(failure, status, name, 0,
                            "the segment's header does not verify: positions %" PRIu64 " to %" PRIu64
@@ -165,7 +167,8 @@ enum status segment_check_header(const unsigned char *page, uint64_t number, uin
     if (header->segment_bytes != segment_bytes)
         return failure_set(failure, STATUS_CORRUPT, name, 0,
                            "the segment is %" PRIu32 " bytes long, its header or the others say "
-                           "%" PRIu32,
-                           segment_bytes, header->segment_bytes);
+                           "%" PRIu32 ": positions %" PRIu64 " to %" PRIu64 " are affected",
+                           segment_bytes, header->segment_bytes, header->first_position,
+                           header->first_position + header->segment_bytes);
     return STATUS_OK;
 }
