@@ -1,6 +1,5 @@
 /* Files of a journal that are missing, swapped, cut, doubled, older, longer, no files at all: on a
  * real directory, refused with the place and with nothing changed, or recovered completely. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,10 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "broker/store/crc32c.h"
 #include "broker/store/journal.h"
 #include "broker/store/segment.h"
 #include "tests/support/check_main.h"
+#include "tests/support/dir_image.h"
 #include "tests/support/errand_line.h"
 
 enum {
@@ -23,22 +22,7 @@ enum {
     FIRST = 3, /* what is kept; earlier ones were freed */
     LAST = 7,
     AHEAD = 8, /* prepared, without a batch */
-    FILES_MAX = 32,
     NOBODY = 65534,
-};
-
-/* A file as it was. */
-struct image {
-    char name[64];
-    char target[64]; /* of a link */
-    mode_t mode;
-    off_t bytes;
-    uint32_t checksum;
-};
-
-struct images {
-    struct image image[FILES_MAX];
-    size_t count;
 };
 
 struct fixture {
@@ -71,64 +55,6 @@ static const char *segment(uint64_t number)
     char *name = names[turn++ % 4];
     segment_print_name(name, NAME_SEGMENT, number);
     return name;
-}
-
-/* --- looking ------------------------------------------------------------------------------------
- */
-
-static uint32_t sum_file(const char *name)
-{
-    static unsigned char bytes[1 << 20];
-    int file = open(in_data(name), O_RDONLY);
-    ck_assert_int_ge(file, 0);
-    ssize_t count = read(file, bytes, sizeof bytes);
-    ck_assert(count >= 0 && (size_t)count < sizeof bytes);
-    ck_assert_int_eq(close(file), 0);
-    return crc32c(0, bytes, (size_t)count);
-}
-
-static int compare_images(const void *a, const void *b)
-{
-    return strcmp(((const struct image *)a)->name, ((const struct image *)b)->name);
-}
-
-static struct images look(void)
-{
-    struct images images = {.count = 0};
-    DIR *listing = opendir(f.path);
-    ck_assert_ptr_nonnull(listing);
-    const struct dirent *entry;
-    while ((entry = readdir(listing)) != NULL) {
-        if (entry->d_name[0] == '.')
-            continue;
-        ck_assert_uint_lt(images.count, FILES_MAX);
-        struct image *image = &images.image[images.count++];
-        (void)snprintf(image->name, sizeof image->name, "%.63s", entry->d_name);
-        struct stat found;
-        ck_assert_int_eq(lstat(in_data(image->name), &found), 0);
-        image->mode = found.st_mode;
-        image->bytes = found.st_size;
-        if (S_ISREG(found.st_mode))
-            image->checksum = sum_file(image->name);
-        else if (S_ISLNK(found.st_mode))
-            ck_assert_int_gt(readlink(in_data(image->name), image->target, 63), 0);
-    }
-    ck_assert_int_eq(closedir(listing), 0);
-    qsort(images.image, images.count, sizeof images.image[0], compare_images);
-    return images;
-}
-
-static void expect_unchanged(const struct images *before)
-{
-    struct images now = look();
-    ck_assert_uint_eq(now.count, before->count);
-    for (size_t i = 0; i < now.count; i++) {
-        ck_assert_str_eq(now.image[i].name, before->image[i].name);
-        ck_assert_str_eq(now.image[i].target, before->image[i].target);
-        ck_assert_uint_eq(now.image[i].mode, before->image[i].mode);
-        ck_assert_int_eq(now.image[i].bytes, before->image[i].bytes);
-        ck_assert_uint_eq(now.image[i].checksum, before->image[i].checksum);
-    }
 }
 
 /* --- the journal --------------------------------------------------------------------------------
@@ -208,8 +134,8 @@ static void setup(void)
     ck_assert_int_eq(errand_line_settle(&f.line, f.journal, 200), STATUS_OK);
     journal_free(f.journal);
     f.journal = NULL;
-    struct images images = look();
-    ck_assert_uint_eq(images.count, 1 + AHEAD - FIRST + 1 + 2);
+    struct dir_image image = dir_image_take(f.path);
+    ck_assert_uint_eq(image.count, 1 + AHEAD - FIRST + 1 + 2);
 }
 
 static void teardown(void)
@@ -225,7 +151,7 @@ static void teardown(void)
  * changed. */
 static void expect_refusal(enum status status, const char *name, uint64_t first, uint64_t last)
 {
-    struct images before = look();
+    struct dir_image before = dir_image_take(f.path);
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(i == 1 ? check() : reopen(), status);
         ck_assert_ptr_null(f.journal);
@@ -238,7 +164,7 @@ static void expect_refusal(enum status status, const char *name, uint64_t first,
         ck_assert_uint_le(from, first);
         ck_assert_uint_ge(from, first / SEGMENT_BYTES * SEGMENT_BYTES);
         ck_assert_uint_ge(to, last);
-        expect_unchanged(&before);
+        dir_image_expect(&before, f.path);
     }
 }
 
@@ -375,10 +301,10 @@ START_TEST(test_all_segments_are_missing)
 {
     for (uint64_t number = FIRST; number <= AHEAD; number++)
         take_away(number);
-    struct images before = look();
+    struct dir_image before = dir_image_take(f.path);
     ck_assert_int_eq(reopen(), STATUS_CORRUPT);
     ck_assert_int_eq(strncmp(f.failure.file, "spare-", 6), 0);
-    expect_unchanged(&before);
+    dir_image_expect(&before, f.path);
 }
 END_TEST
 
@@ -420,10 +346,10 @@ END_TEST
 START_TEST(test_a_name_that_is_no_number)
 {
     copy(segment(5), "segment-000000000000000G");
-    struct images before = look();
+    struct dir_image before = dir_image_take(f.path);
     ck_assert_int_eq(reopen(), STATUS_CORRUPT);
     ck_assert_str_eq(f.failure.file, "segment-000000000000000G");
-    expect_unchanged(&before);
+    dir_image_expect(&before, f.path);
 }
 END_TEST
 
@@ -571,11 +497,11 @@ START_TEST(test_no_file_for_a_spare)
 {
     static const char *const names[] = {"spare-00000999", "making-00000998", "pages"};
     copy(segment(5), "precious");
-    uint32_t checksum = sum_file("precious");
+    uint32_t checksum = dir_image_sum(in_data("precious"));
     for (size_t i = 0; i < 3; i++)
         put_no_file(_i, names[i], "precious");
     expect_records(f.appended);
-    ck_assert_uint_eq(sum_file("precious"), checksum);
+    ck_assert_uint_eq(dir_image_sum(in_data("precious")), checksum);
     struct stat found;
     ck_assert_int_eq(lstat(in_data("spare-00000999"), &found), 0);
     ck_assert(!S_ISREG(found.st_mode));
@@ -616,10 +542,10 @@ static int try_to_open(void)
 
 static void give_to_nobody(mode_t directory, mode_t files)
 {
-    struct images images = look();
+    struct dir_image image = dir_image_take(f.path);
     uid_t owner = geteuid() == 0 ? NOBODY : geteuid();
-    for (size_t i = 0; i < images.count; i++) {
-        const char *name = in_data(images.image[i].name);
+    for (size_t i = 0; i < image.count; i++) {
+        const char *name = in_data(image.files[i].name);
         ck_assert_int_eq(chown(name, owner, (gid_t)-1), 0);
         ck_assert_int_eq(chmod(name, files), 0);
     }
@@ -635,7 +561,7 @@ START_TEST(test_a_directory_without_rights)
         mode_t files;
     } modes[] = {{0500, 0400}, {0500, 0600}, {0700, 0400}, {0000, 0600}};
     give_to_nobody(modes[_i].directory, modes[_i].files);
-    struct images before = look();
+    struct dir_image before = dir_image_take(f.path);
     disk_real_free(f.disk);
     f.disk = NULL;
     pid_t child = fork();
@@ -645,7 +571,7 @@ START_TEST(test_a_directory_without_rights)
     int result;
     ck_assert_int_eq(waitpid(child, &result, 0), child);
     ck_assert_int_eq(result, 0);
-    expect_unchanged(&before);
+    dir_image_expect(&before, f.path);
     ck_assert_int_eq(chmod(f.path, 0700), 0);
 }
 END_TEST
