@@ -361,7 +361,7 @@ static void on_summary(void *argument)
               " bytes, %" PRIu64 " spares; %" PRIu64 " batches with %" PRIu64
               " bytes since the start; %" PRIu64 " bytes in memory%s",
               journal_end_position(broker->journal), journal_durable_position(broker->journal),
-              journal.segment_count, journal.live_bytes, journal.spare_count, journal.batch_count,
+              journal.segment_count, journal.used_bytes, journal.spare_count, journal.batch_count,
               journal.byte_count, journal.cached_bytes,
               journal_is_full(broker->journal) ? "; THE DISK IS FULL" : "");
 }

@@ -11,6 +11,7 @@
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/core/spill.h"
 #include "protocol/property.h"
 #include "protocol/topic.h"
 
@@ -211,10 +212,14 @@ static enum status query_stats(struct page *page, const struct frame_query *quer
     row_figure(page, "start", core->start_number, "number of this start");
     row_figure(page, "journal_segments", figures.segment_count, "segments in use");
     row_figure(page, "journal_spares", figures.spare_count, "segments ready for use");
-    row_figure(page, "journal_bytes", figures.live_bytes, "bytes of segments in use");
+    row_figure(page, "journal_bytes", figures.used_bytes, "bytes of segments in use");
+    row_figure(page, "journal_live", journal_space(core->journal).live_bytes,
+               "bytes of what lives in them");
     row_figure(page, "journal_batches", figures.batch_count, "batches written since the start");
     row_figure(page, "journal_written", figures.byte_count, "bytes written since the start");
     row_figure(page, "journal_cached", figures.cached_bytes, "bytes of the journal in memory");
+    row_figure(page, "index_bytes", spill_figures(core->spill).bytes,
+               "index of waiting messages in memory");
     row_figure(page, "journal_pending", journal_pending_bytes(core->journal),
                "bytes not on disk yet");
     return STATUS_OK;

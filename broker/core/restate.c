@@ -37,7 +37,7 @@ enum {
     /* Copies that are not on disk yet: more would only wait in memory. */
     PENDING_BYTES_MAX = 4 << 20,
     BEGIN_SEGMENTS = 2,
-    END_SEGMENTS = 4,
+    END_SEGMENTS = 3,
     PACE_MAX = 4,
     DETACH_INTERVAL_MS = 100,
 };

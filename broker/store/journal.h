@@ -231,7 +231,7 @@ void journal_free(struct journal *journal);
 struct journal_figures {
     uint64_t segment_count;
     uint64_t spare_count;
-    uint64_t live_bytes;  /* of segments in use */
+    uint64_t used_bytes;  /* of segments in use */
     uint64_t batch_count; /* committed since the start */
     uint64_t byte_count;  /* committed since the start */
     uint64_t cached_bytes;

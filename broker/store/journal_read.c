@@ -158,7 +158,7 @@ struct journal_figures journal_figures(const struct journal *journal)
     return (struct journal_figures){
         .segment_count = count,
         .spare_count = journal->space.count,
-        .live_bytes = count * journal->segment_bytes,
+        .used_bytes = count * journal->segment_bytes,
         .batch_count = journal->batch_count,
         .byte_count = journal->byte_count,
         .cached_bytes = journal->cache.appended_bytes + journal->cache.window_bytes,
