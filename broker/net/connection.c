@@ -131,15 +131,15 @@ void connection_refuse_take(struct net *net, int file, const char *text)
 /* --- states
  * --------------------------------------------------------------------------------------- */
 
-static void connection_set_reading(struct connection *connection, bool wanted)
+/* False: the kernel has no memory for it, and the connection cannot go on. */
+static bool connection_set_reading(struct connection *connection, bool wanted)
 {
     if (wanted == connection->is_reading)
-        return;
-    /* Adding needs memory only for a file that libevent has never seen. */
+        return true;
     int failed =
         wanted ? event_add(&connection->read_event, NULL) : event_del(&connection->read_event);
-    assert(failed == 0);
-    connection->is_reading = wanted;
+    connection->is_reading = wanted && failed == 0;
+    return failed == 0;
 }
 
 static void connection_flush_later(struct connection *connection)
@@ -193,7 +193,8 @@ static void connection_enter(struct connection *connection, enum connection_stat
     case CONNECTION_CLOSING:
         buffer_deinit(&connection->held);
         net_arm(net, &connection->timer, net->now_ms + net->limits.close_ms);
-        connection_set_reading(connection, true);
+        /* Without an event for it the rest of the input is not read, and the timer ends it all. */
+        (void)connection_set_reading(connection, true);
         connection_flush_later(connection);
         break;
     case CONNECTION_LINGERING:
@@ -202,7 +203,7 @@ static void connection_enter(struct connection *connection, enum connection_stat
         break;
     case CONNECTION_GONE:
         net_disarm(net, &connection->timer);
-        connection_set_reading(connection, false);
+        (void)connection_set_reading(connection, false);
         connection_leave_later(connection);
         break;
     }
@@ -223,7 +224,8 @@ void connection_follow(struct connection *connection)
     size_t waiting = buffer_bytes(peer_output(connection->peer));
     uint64_t most = net->limits.output_bytes_max;
     bool wanted = connection->is_reading ? waiting <= most : waiting <= most / 2;
-    connection_set_reading(connection, wanted && !net->is_deaf);
+    if (!connection_set_reading(connection, wanted && !net->is_deaf))
+        connection_enter(connection, CONNECTION_GONE);
 }
 
 void connection_close(struct connection *connection, enum status status)
@@ -335,9 +337,9 @@ static void connection_unlist_flushing(struct connection *connection)
 /* Waiting for room is asked for only after the socket had none: most never ask. */
 static void connection_wait_for_room(struct connection *connection)
 {
-    int failed = event_add(&connection->write_event, NULL);
-    assert(failed == 0);
     connection->is_blocked = true;
+    if (event_add(&connection->write_event, NULL) != 0)
+        connection_enter(connection, CONNECTION_GONE);
 }
 
 static void connection_write(struct connection *connection)

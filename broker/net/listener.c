@@ -2,7 +2,6 @@
 #include "broker/net/listener.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -67,6 +66,7 @@ static void origin_of_unix(struct peer_origin *origin, int file)
     (void)snprintf(origin->text, sizeof origin->text, "unix uid %u", who.uid);
 }
 
+/* The kernel, which is short of something, is asked again a little later. */
 static void listener_rest(struct listener *listener)
 {
     event_del(listener->event);
@@ -76,8 +76,8 @@ static void listener_rest(struct listener *listener)
 static void on_rested(void *owner)
 {
     struct listener *listener = owner;
-    int failed = event_add(listener->event, NULL);
-    assert(failed == 0);
+    if (event_add(listener->event, NULL) != 0)
+        listener_rest(listener);
 }
 
 /* Somebody waits and cannot be let in. With the spare descriptor given up there is room to tell
