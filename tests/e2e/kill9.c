@@ -4,11 +4,13 @@
  *   kill9 [--cycles N] [--seed N]        100 cycles without argument
  *
  * Phases are hit by strace, which kills at the k-th call of a kind. A kill counts for the phase in
- * which that call stood, whatever was aimed at:
+ * which that call stood, whatever was aimed at. Restating is aimed at by the daemon's own counter,
+ * with syncs that strace makes slow, or at the call that puts the oldest segment away:
  *
  *   commit      a write or sync of a segment
  *   rotation    a call on a spare, a renaming or the sync of the directory
- *   restating   reading the oldest segment while running
+ *   restating   what lived in the oldest segment was stated again in this start, and the segment
+ *               was still there after the kill: the copies were not synced, or it was not freed
  *   recovery    any call on the data before the daemon is ready
  *   shutdown    any call after SIGTERM
  *
@@ -27,10 +29,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "protocol/property.h"
 #include "tests/support/chance.h"
 #include "tests/support/crowd.h"
 #include "tests/support/daemon.h"
 #include "tests/support/history.h"
+#include "tests/support/talk.h"
 
 enum {
     CYCLES = 100,
@@ -40,6 +44,7 @@ enum {
     KILLS_MIN_SHORT = 5,
     KILLS_MIN_LONG = 20,
     AIM_MS = 400, /* for a kill that was aimed at to come */
+    RESTATE_TRIES = 400,
 };
 
 enum phase { COMMIT, ROTATION, RESTATING, RECOVERY, SHUTDOWN, ANY, PHASES };
@@ -55,13 +60,13 @@ struct aim {
 static const struct aim aims[PHASES] = {
     [COMMIT] = {"commit", {"fdatasync", "pwrite64"}, 2, 6},
     [ROTATION] = {"rotation", {"renameat", "fsync"}, 2, 4},
-    [RESTATING] = {"restating", {"pread64"}, 1, 4},
+    [RESTATING] = {"restating", {"renameat", "unlinkat"}, 2, 2},
     [RECOVERY] = {"recovery", {"pread64", "pwrite64", "fdatasync", "pread64", "fsync"}, 5, 2},
     [SHUTDOWN] = {"shutdown", {"pwrite64", "fdatasync"}, 2, 2},
     [ANY] = {"any time", {""}, 0, 0},
 };
 
-static const char config[] = "[journal]\nsegment_bytes = 256KiB\nspare_count = 2\n"
+static const char config[] = "[journal]\nsegment_bytes = 192KiB\nspare_count = 2\n"
                              "[limits]\nmessage_bytes_max = 48KiB\n"
                              "[timeouts]\ndrain = 1s\nclose = 0.2s\n";
 
@@ -123,15 +128,11 @@ static void oldest_segment(const struct daemon *daemon, char *name, size_t room)
 }
 
 /* The phase of a running daemon that the call belongs to. */
-static enum phase phase_of(const struct daemon *daemon, const char *call)
+static enum phase phase_of(const char *call)
 {
-    char oldest[300];
-    oldest_segment(daemon, oldest, sizeof oldest);
     if (strstr(call, "rename") != NULL || strstr(call, " fsync(") != NULL ||
         strstr(call, "/spare-") != NULL || strstr(call, "/making-") != NULL)
         return ROTATION;
-    if (strstr(call, " pread64(") != NULL)
-        return oldest[0] != '\0' && strstr(call, oldest) != NULL ? RESTATING : ANY;
     return strstr(call, "/segment-") != NULL ? COMMIT : ANY;
 }
 
@@ -143,7 +144,7 @@ static void count_kill(struct run *run, enum phase aimed)
     if (aimed == RECOVERY)
         run->kills[is_of_data ? RECOVERY : ANY]++;
     else
-        run->kills[aimed == SHUTDOWN ? SHUTDOWN : phase_of(run->daemon, call)]++;
+        run->kills[aimed == SHUTDOWN ? SHUTDOWN : phase_of(call)]++;
 }
 
 /* Kills a running daemon by a call that it makes, by hand when it does not make it in time. */
@@ -167,6 +168,85 @@ static void kill_running(struct run *run, enum phase phase)
         fprintf(stderr, "kill9: heraldd ended by itself with %d\n", code);
         exit(1);
     }
+}
+
+/* How many messages the daemon has stated again since its start. */
+static uint64_t messages_restated(struct talk *talk)
+{
+    uint64_t count = 0;
+    struct frame frame = {.header.type = FRAME_QUERY};
+    frame.as.query.subject = QUERY_STATS;
+    bool is_last = talk_say_tagged(talk, &frame) == 0;
+    while (!is_last && talk_take_type(talk, FRAME_ROW, &frame)) {
+        struct wire_reader r = wire_reader_of(frame.as.row.fields.at, frame.as.row.fields.bytes);
+        struct row_field name;
+        struct row_field value;
+        is_last = (frame.header.flags & FLAG_LAST) != 0;
+        if (row_next(&r, &name) && row_next(&r, &value) &&
+            wire_bytes_equal(name.text, wire_bytes_of_text("messages_restated")))
+            count = value.number;
+    }
+    return count;
+}
+
+static bool still_there(const struct run *run, const char *oldest)
+{
+    char now[300];
+    oldest_segment(run->daemon, now, sizeof now);
+    return strcmp(now, oldest) == 0;
+}
+
+/* Waits until messages of the oldest segment were just stated again, and the segment is still
+ * there: its name. False: that does not come. */
+static bool catch_restating(struct run *run, char *oldest, size_t room)
+{
+    struct talk *talk = talk_over(daemon_connect(run->daemon));
+    bool is_caught = false;
+    if (talk_open(talk, "EXTERNAL", 0, ""))
+        for (int i = 0; i < RESTATE_TRIES && !is_caught; i++) {
+            oldest_segment(run->daemon, oldest, room);
+            uint64_t before = messages_restated(talk);
+            usleep(1000);
+            is_caught = messages_restated(talk) > before;
+            is_caught = is_caught && still_there(run, oldest);
+        }
+    talk_end(talk);
+    return is_caught;
+}
+
+/* Syncs take so long that what was stated again is on its way to the disk for a while. */
+static void kill_unsynced(struct run *run)
+{
+    char oldest[300];
+    daemon_attach(run->daemon, "-e trace=fdatasync -e inject=fdatasync:delay_enter=30000");
+    bool is_caught = catch_restating(run, oldest, sizeof oldest);
+    daemon_signal(run->daemon, SIGKILL);
+    daemon_detach(run->daemon); /* which else would wait for the end of a delay for ever */
+    daemon_wait(run->daemon);
+    run->kills[is_caught && still_there(run, oldest) ? RESTATING : ANY]++;
+}
+
+/* What lived in the oldest segment is synced elsewhere, and it was about to be put away. */
+static void kill_unfreed(struct run *run)
+{
+    char oldest[300];
+    char call[512];
+    char options[128];
+    int code = 0;
+    bool is_caught = catch_restating(run, oldest, sizeof oldest);
+    aim_options(run, RESTATING, options, sizeof options);
+    daemon_attach(run->daemon, options);
+    if (!ends_within(run->daemon, AIM_MS, &code))
+        daemon_kill9(run->daemon);
+    daemon_detach(run->daemon);
+    daemon_last_call(run->daemon, call, sizeof call);
+    oldest_segment(run->daemon, oldest, sizeof oldest);
+    const char *first = strstr(call, "\"segment-");
+    bool is_of_oldest = first != NULL && strncmp(first + 1, oldest, strlen(oldest)) == 0;
+    if (code == -SIGKILL && is_caught && is_of_oldest)
+        run->kills[RESTATING]++;
+    else
+        run->kills[code == -SIGKILL ? phase_of(call) : ANY]++;
 }
 
 /* A start that is killed before it is ready, unless the call came too seldom. */
@@ -194,6 +274,11 @@ static void cycle(struct run *run, enum phase phase)
     usleep(20000 + (unsigned)chance_below(&run->chance, phase == ANY ? 280000 : 100000));
     if (phase == RECOVERY) {
         kill_starting(run);
+    } else if (phase == RESTATING) {
+        if (chance_below(&run->chance, 2) == 0)
+            kill_unsynced(run);
+        else
+            kill_unfreed(run);
     } else if (phase == ANY) {
         daemon_kill9(run->daemon);
         run->kills[ANY]++;

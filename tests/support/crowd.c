@@ -138,7 +138,7 @@ static bool message_is_event(uint32_t message)
 
 static enum queue message_queue(uint32_t message)
 {
-    return message % 200 == 1 ? QUEUE_SLOW : QUEUE_WORK;
+    return message % 50 == 1 ? QUEUE_SLOW : QUEUE_WORK;
 }
 
 static uint32_t message_bytes(uint32_t message)

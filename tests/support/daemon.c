@@ -23,6 +23,7 @@
 
 #define DAEMON_START_MS 30000
 #define DAEMON_STOP_MS 30000
+#define DAEMON_DETACH_MS 200
 
 struct daemon {
     char directory[512]; /* everything is in here */
@@ -410,8 +411,13 @@ void daemon_detach(struct daemon *daemon)
     if (daemon->tracer == 0)
         return;
     kill(daemon->tracer, SIGINT);
-    while (waitpid(daemon->tracer, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    /* One that delays a call of a process that was killed meanwhile would never end. */
+    uint64_t end_ms = machine_ms() + DAEMON_DETACH_MS;
+    while (waitpid(daemon->tracer, NULL, WNOHANG) == 0) {
+        usleep(1000);
+        if (machine_ms() > end_ms)
+            kill(daemon->tracer, SIGKILL);
+    }
     daemon->tracer = 0;
 }
 
