@@ -194,10 +194,8 @@ struct journal_found {
  * found on the way makes journal_on_errand fail. */
 enum status journal_oldest_next(struct journal *journal, struct journal_found *found);
 
-/* Begins again at the segment's start. */
-void journal_oldest_rewind(struct journal *journal);
-
-/* The record that was given last is the next one again. Nothing of the journal was called in between.
+/* The record that was given last is the next one again. Nothing of the journal was called in
+ * between.
  */
 void journal_oldest_again(struct journal *journal);
 

@@ -72,11 +72,6 @@ enum status journal_oldest_next(struct journal *journal, struct journal_found *f
     return status;
 }
 
-void journal_oldest_rewind(struct journal *journal)
-{
-    oldest_begin(&journal->oldest, journal->homes.first);
-}
-
 void journal_oldest_again(struct journal *journal)
 {
     oldest_again(&journal->oldest);

@@ -79,11 +79,12 @@ void oldest_deinit(struct oldest *oldest)
 
 void oldest_begin(struct oldest *oldest, uint64_t number)
 {
+    /* What is being read is pinned, so no other segment can have become the oldest. */
+    assert(!oldest->is_out);
     oldest->number = number;
     oldest->piece_end = 0;
     oldest->batch_end = 0;
     oldest->left_count = 0;
-    oldest->is_stale = oldest->is_out;
     oldest->is_ready = false;
     oldest->is_walked = false;
 }
@@ -182,13 +183,10 @@ enum status oldest_take_back(struct oldest *oldest, struct homes *homes)
     assert(oldest->is_out);
     oldest->is_out = false;
     homes_unpin(homes, work->number * work->window.segment_bytes);
-    bool is_stale = oldest->is_stale;
-    oldest->is_stale = false;
     if (work->status == STATUS_NO_MEMORY) {
-        if (!is_stale)
-            oldest_begin(oldest, oldest->number);
+        oldest_begin(oldest, oldest->number);
         return STATUS_OK;
     }
-    oldest->is_ready = work->status == STATUS_OK && !is_stale;
+    oldest->is_ready = work->status == STATUS_OK;
     return work->status;
 }

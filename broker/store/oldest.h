@@ -29,7 +29,6 @@ struct oldest {
     uint32_t left_count;  /* records left in the batch */
     uint32_t given_bytes; /* of the record that was given last */
     bool is_out;
-    bool is_stale;  /* what is out is not wanted any more */
     bool is_ready;  /* what came back waits for being walked */
     bool is_walked; /* to the end */
 };
@@ -37,17 +36,17 @@ struct oldest {
 void oldest_init(struct oldest *oldest, const struct disk *disk, uint32_t segment_bytes);
 void oldest_deinit(struct oldest *oldest);
 
-/* Begins with this segment. */
+/* Begins with this segment. Nothing of an earlier one may be under way. */
 void oldest_begin(struct oldest *oldest, uint64_t number);
 
 /* As journal_oldest_next; *errand is to be posted, or NULL. */
 enum status oldest_next(struct oldest *oldest, struct homes *homes, struct journal_found *found,
                         struct errand **errand);
 
-/* STATUS_OK, or the failure that ends the journal: oldest->work.failure says why. */
 /* The record that was given last is the next one again. */
 void oldest_again(struct oldest *oldest);
 
+/* STATUS_OK, or the failure that ends the journal: oldest->work.failure says why. */
 enum status oldest_take_back(struct oldest *oldest, struct homes *homes);
 
 #endif
