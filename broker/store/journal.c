@@ -32,6 +32,10 @@
 
 #define MARK_IDLE_MS 100u
 
+/* Left at the end of the last segment that can be had, for marks that carry a trim: with the disk
+ * full and all spares used, only such a mark can make room again. */
+#define TRIM_BYTES (4u * BATCH_ALIGN)
+
 static void journal_start(struct journal *journal, struct recovered *recovered,
                           const struct journal_options *options)
 {
@@ -157,8 +161,9 @@ static struct chunk *chunk_at(struct journal *journal, uint64_t position, uint64
     return cache_append_chunk(&journal->cache, position, bytes > capacity ? bytes : capacity);
 }
 
-/* Begins a batch with room for `bytes` of records and their headers. */
-static enum status open_batch(struct journal *journal, size_t bytes)
+/* Begins a batch with room for `bytes` of records and their headers. `tail` bytes are left free
+ * when no further segment can be had. */
+static enum status open_batch(struct journal *journal, size_t bytes, uint32_t tail)
 {
     if (journal->batch != NULL)
         seal(journal, 0);
@@ -167,10 +172,13 @@ static enum status open_batch(struct journal *journal, size_t bytes)
     uint64_t need = batch_total_bytes(bytes);
     uint64_t segment = journal->write_segment;
     uint64_t position = journal->write_position;
-    if (need > journal->segment_end - position) {
+    uint64_t reach = space_reach(&journal->space);
+    uint64_t kept = segment < reach ? 0 : tail;
+    if (need + kept > journal->segment_end - position) {
         segment++;
         position = segment * journal->segment_bytes + SEGMENT_HEADER_BYTES;
-        if (journal->space.is_full && segment > space_reach(&journal->space))
+        kept = segment < reach ? 0 : tail;
+        if (journal->space.is_full && segment > reach)
             return STATUS_DISK_FULL;
     }
     if (homes_reserve(&journal->homes, segment) != STATUS_OK)
@@ -196,8 +204,8 @@ static enum status open_batch(struct journal *journal, size_t bytes)
     journal->write_at = batch->at + BATCH_HEADER_BYTES;
     journal->write_position = position + BATCH_HEADER_BYTES;
     uint64_t room = chunk->capacity_bytes - in_chunk;
-    if (room > journal->segment_end - position)
-        room = journal->segment_end - position;
+    if (room > journal->segment_end - kept - position)
+        room = journal->segment_end - kept - position;
     journal->room_bytes = (size_t)(room / BATCH_ALIGN * BATCH_ALIGN - BATCH_HEADER_BYTES);
     return STATUS_OK;
 }
@@ -210,7 +218,7 @@ unsigned char *journal_open_record(struct journal *journal, size_t bytes_max,
     if (journal->space.is_full && urgency == JOURNAL_FRESH)
         return NULL;
     if (bytes_max + RECORD_HEADER_BYTES > journal->room_bytes &&
-        open_batch(journal, bytes_max + RECORD_HEADER_BYTES) != STATUS_OK)
+        open_batch(journal, bytes_max + RECORD_HEADER_BYTES, TRIM_BYTES) != STATUS_OK)
         return NULL;
     journal->open_bytes = bytes_max;
     *position = journal->write_position + RECORD_HEADER_BYTES;
@@ -242,9 +250,9 @@ bool journal_is_full(const struct journal *journal)
 }
 
 /* A batch without records. Where it cannot be had now, the next round tries again. */
-static void append_mark(struct journal *journal, uint32_t flags)
+static void append_mark(struct journal *journal, uint32_t flags, uint32_t tail)
 {
-    if (open_batch(journal, 0) == STATUS_OK)
+    if (open_batch(journal, 0, tail) == STATUS_OK)
         seal(journal, flags);
 }
 
@@ -256,8 +264,10 @@ static struct batch *next_batch(struct journal *journal)
     if (journal->sealed == NULL) {
         bool is_idle = journal->is_mark_due && journal->now_ms - journal->commit_ms >= MARK_IDLE_MS;
         uint64_t oldest = trim(journal, journal->write_segment);
-        if (is_idle || oldest > journal->sealed_oldest)
-            append_mark(journal, BATCH_MARK);
+        if (oldest > journal->sealed_oldest)
+            append_mark(journal, BATCH_MARK, 0);
+        else if (is_idle)
+            append_mark(journal, BATCH_MARK, TRIM_BYTES);
     }
     struct batch *batch = journal->sealed;
     if (batch == NULL || batch->segment > journal->segment_newest->number)
@@ -428,7 +438,7 @@ enum status journal_stop(struct journal *journal, uint64_t now_ms)
     enum status status = write_all(journal);
     if (status != STATUS_OK)
         return status;
-    append_mark(journal, BATCH_MARK | BATCH_CLEAN);
+    append_mark(journal, BATCH_MARK | BATCH_CLEAN, 0);
     if (journal->sealed == NULL)
         return failure_set(&journal->failure, STATUS_NO_MEMORY, "", 0,
                            "no room for the mark of a clean stop");
