@@ -53,9 +53,10 @@ struct index_page {
     uint32_t live;
     uint32_t out_count;
     uint32_t transient_count;
-    uint32_t last;   /* delta of the last place */
-    uint32_t extent; /* in the file, but for HERE */
-    uint32_t crc;    /* of the places there */
+    uint32_t last;       /* delta of the last place */
+    uint32_t extent;     /* in the file, but for HERE */
+    uint32_t crc;        /* of the places there */
+    uint32_t seen_count; /* count when the spill looked at it last */
     enum page_state state;
     bool is_listed;
 };

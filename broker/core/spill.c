@@ -300,14 +300,19 @@ static bool is_over(const struct spill *spill)
     return spill->bytes > spill->bytes_max + spill->writing_bytes;
 }
 
-/* The next page that may leave; those that may not are left out of the list until they may. */
+/* The next page that may leave; those that may not are left out of the list until they may. One
+ * that has grown since it was looked at last goes on growing, and has its turn later: pages that
+ * left too early would be many and small. */
 static struct index_page *next_leaving(struct spill *spill)
 {
     struct index_page *page;
     for (int looks = 0; looks < LOOKS_MAX && (page = TAILQ_FIRST(&spill->list)) != NULL; looks++) {
-        if (page_may_leave(page))
+        if (page_may_leave(page) && page->count == page->seen_count)
             return page;
         unlist(spill, page);
+        if (page_may_leave(page))
+            spill_touch(spill, page);
+        page->seen_count = page->count;
     }
     return NULL;
 }
