@@ -1,4 +1,4 @@
-/* The file of pages on a simulated disk: extents, bytes there and back, what goes wrong. */
+/* The file of pages: extents, bytes there and back, and every way to fail. */
 #include "broker/store/pages.h"
 
 #include <errno.h>
@@ -12,127 +12,151 @@ static struct disk_sim *sim;
 static struct errand_line line;
 static struct pages *pages;
 static struct journal_failure failure;
-static unsigned char bytes[PAGES_EXTENT_BYTES_MAX];
 
-static void open_pages(void)
+static enum status open_pages(void)
 {
-    ck_assert_int_eq(pages_open(&pages, disk_sim_disk(sim), errand_line_post, &line, &failure),
-                     STATUS_OK);
+    return pages_open(&pages, disk_sim_disk(sim), errand_line_post, &line, &failure);
 }
 
 static void set_up(void)
 {
-    sim = disk_sim_new(6);
+    sim = disk_sim_new(1);
     errand_line_init(&line);
-    failure = (struct journal_failure){0};
-    disk_sim_put(sim, "pages", "of an earlier process", 21);
-    open_pages();
+    ck_assert_int_eq(open_pages(), STATUS_OK);
 }
 
 static void tear_down(void)
 {
     pages_free(pages);
-    ck_assert(!disk_sim_has(sim, "pages"));
     disk_sim_free(sim);
 }
 
-static struct pages_piece piece_of(void *at, uint32_t byte_count)
+static unsigned char memory[PAGES_EXTENT_BYTES_MAX];
+
+/* A work of one piece on an extent. */
+static struct pages_work work_of(enum pages_way way, uint32_t extent, uint32_t bytes, uint32_t crc)
 {
-    struct pages_piece piece = {.at = at, .bytes = byte_count};
-    ck_assert_int_eq(pages_take_extent(pages, byte_count, &piece.extent), STATUS_OK);
-    return piece;
+    struct pages_work work = {.way = way, .count = 1};
+    work.pieces[0] = (struct pages_piece){memory, bytes, extent, crc};
+    return work;
 }
 
-static enum status run(enum pages_way way, struct pages_piece *piece)
+static uint32_t write_page(uint32_t extent, uint32_t bytes, int byte)
 {
-    struct pages_work work = {.way = way, .count = 1, .pieces = {*piece}};
+    memset(memory, byte, bytes);
+    struct pages_work work = work_of(PAGES_WRITE, extent, bytes, 0);
     pages_run(pages, &work);
-    *piece = work.pieces[0];
-    failure = work.failure;
-    return work.status;
+    ck_assert_int_eq(work.status, STATUS_OK);
+    return work.pieces[0].crc;
 }
 
-START_TEST(test_extents_are_used_again)
+START_TEST(test_extents_of_all_sizes_do_not_overlap)
 {
-    uint32_t first;
-    uint32_t second;
-    uint32_t third;
-    ck_assert(!disk_sim_has(sim, "pages"));
-    ck_assert_int_eq(pages_take_extent(pages, 1, &first), STATUS_OK);
-    ck_assert_int_eq(pages_take_extent(pages, PAGES_UNIT_BYTES + 1, &second), STATUS_OK);
-    ck_assert_int_eq(pages_take_extent(pages, PAGES_EXTENT_BYTES_MAX, &third), STATUS_OK);
-    ck_assert_uint_eq(second, first + 1);
-    ck_assert_uint_eq(third, second + 4);
-    pages_give_extent(pages, PAGES_UNIT_BYTES + 1, second);
-    uint32_t again;
-    ck_assert_int_eq(pages_take_extent(pages, 4 * PAGES_UNIT_BYTES, &again), STATUS_OK);
-    ck_assert_uint_eq(again, second);
-    ck_assert_int_eq(pages_take_extent(pages, PAGES_UNIT_BYTES, &again), STATUS_OK);
-    ck_assert_uint_eq(again, third + 16);
+    const uint32_t sizes[] = {1, 4096, 4097, 16384, 16385, PAGES_EXTENT_BYTES_MAX};
+    uint32_t extents[6];
+    uint32_t crcs[6];
+    for (int i = 0; i < 6; i++) {
+        ck_assert_int_eq(pages_take_extent(pages, sizes[i], &extents[i]), STATUS_OK);
+        crcs[i] = write_page(extents[i], sizes[i], 'a' + i);
+    }
+    for (int i = 0; i < 6; i++) {
+        memset(memory, 0, sizeof memory);
+        struct pages_work work = work_of(PAGES_READ, extents[i], sizes[i], crcs[i]);
+        pages_run(pages, &work);
+        ck_assert_int_eq(work.status, STATUS_OK);
+        ck_assert_int_eq(memory[0], 'a' + i);
+        ck_assert_int_eq(memory[sizes[i] - 1], 'a' + i);
+    }
+    uint64_t file_bytes = disk_sim_size(sim, "pages");
+    for (int i = 0; i < 6; i++)
+        pages_give_extent(pages, sizes[i], extents[i]);
+    for (int i = 0; i < 6; i++) {
+        ck_assert_int_eq(pages_take_extent(pages, sizes[i], &extents[i]), STATUS_OK);
+        write_page(extents[i], sizes[i], 'A' + i);
+    }
+    ck_assert_uint_eq(disk_sim_size(sim, "pages"), file_bytes);
 }
 END_TEST
 
-START_TEST(test_pieces_come_back)
+START_TEST(test_an_errand_does_several_pieces)
 {
-    struct pages_work work = {.way = PAGES_WRITE, .count = PAGES_PIECES_MAX};
-    for (uint32_t i = 0; i < work.count; i++) {
-        memset(bytes + i * 1024, (int)i + 1, 1024);
-        work.pieces[i] = piece_of(bytes + i * 1024, 1024);
+    struct pages_work work = {.way = PAGES_WRITE, .count = 2};
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t extent;
+        ck_assert_int_eq(pages_take_extent(pages, 100, &extent), STATUS_OK);
+        work.pieces[i] = (struct pages_piece){memory, 100, extent, 0};
     }
     pages_post(pages, &work);
-    struct errand *errand = errand_line_take(&line);
+    struct errand *errand = errand_line_take_of(&line, ERRAND_BACKGROUND);
+    ck_assert_ptr_eq(errand, &work.errand);
     ck_assert(pages_owns(errand));
-    ck_assert_int_eq(errand->worker, ERRAND_BACKGROUND);
+    ck_assert(!disk_sim_has(sim, "pages"));
     errand->run(errand);
     ck_assert_int_eq(work.status, STATUS_OK);
-    ck_assert_uint_eq(work.done_count, PAGES_PIECES_MAX);
-    memset(bytes, 0, sizeof bytes);
-    work.way = PAGES_READ;
+    ck_assert_uint_eq(work.done_count, 2);
+}
+END_TEST
+
+START_TEST(test_lack_of_space_may_be_tried_again)
+{
+    disk_sim_set_room(sim, 4096 + 50);
+    struct pages_work work = {.way = PAGES_WRITE, .count = 2};
+    for (uint32_t i = 0; i < 2; i++)
+        work.pieces[i] = (struct pages_piece){memory, 4096, i, 0};
+    pages_run(pages, &work);
+    ck_assert_int_eq(work.status, STATUS_DISK_FULL);
+    ck_assert_uint_eq(work.done_count, 1);
+    disk_sim_set_room(sim, UINT64_MAX);
     pages_run(pages, &work);
     ck_assert_int_eq(work.status, STATUS_OK);
-    for (uint32_t i = 0; i < work.count; i++)
-        ck_assert_uint_eq(bytes[i * 1024 + 1023], i + 1);
 }
 END_TEST
 
-START_TEST(test_another_page_than_was_written)
+START_TEST(test_errors_and_changed_bytes_are_failures)
 {
-    struct pages_piece other = piece_of(bytes, 4096);
-    struct pages_piece piece = piece_of(bytes, 4096);
-    ck_assert_int_eq(run(PAGES_WRITE, &other), STATUS_OK);
-    ck_assert_int_eq(run(PAGES_WRITE, &piece), STATUS_OK);
-    disk_sim_flip(sim, "pages", piece.extent * (uint64_t)PAGES_UNIT_BYTES + 77, 4);
-    ck_assert_int_eq(run(PAGES_READ, &other), STATUS_OK);
-    ck_assert_int_eq(run(PAGES_READ, &piece), STATUS_IO_ERROR);
-    ck_assert_str_eq(failure.file, "pages");
-    ck_assert_uint_eq(failure.offset, piece.extent * (uint64_t)PAGES_UNIT_BYTES);
-}
-END_TEST
-
-START_TEST(test_a_full_disk_may_be_tried_again)
-{
-    struct pages_piece piece = piece_of(bytes, 4096);
-    disk_sim_set_room(sim, 0);
-    ck_assert_int_eq(run(PAGES_WRITE, &piece), STATUS_DISK_FULL);
-    disk_sim_set_room(sim, UINT64_MAX);
-    ck_assert_int_eq(run(PAGES_WRITE, &piece), STATUS_OK);
-    disk_sim_fail_at(sim, disk_sim_operations(sim), DISK_SIM_WRITE, DISK_SIM_ONCE, EIO);
-    ck_assert_int_eq(run(PAGES_WRITE, &piece), STATUS_IO_ERROR);
-    ck_assert_int_eq(failure.error, EIO);
+    uint32_t crc = write_page(3, 1000, 'x');
+    struct pages_work work = work_of(PAGES_READ, 3, 1000, crc);
     disk_sim_fail_at(sim, disk_sim_operations(sim), DISK_SIM_READ, DISK_SIM_ONCE, EIO);
-    ck_assert_int_eq(run(PAGES_READ, &piece), STATUS_IO_ERROR);
+    pages_run(pages, &work);
+    ck_assert_int_eq(work.status, STATUS_IO_ERROR);
+    ck_assert_int_eq(work.failure.error, EIO);
+    ck_assert_str_eq(work.failure.file, "pages");
+    ck_assert_uint_eq(work.failure.offset, 3 * 4096);
+    pages_run(pages, &work);
+    ck_assert_int_eq(work.status, STATUS_OK);
+    disk_sim_flip(sim, "pages", 3 * 4096 + 999, 128);
+    pages_run(pages, &work);
+    ck_assert_int_eq(work.status, STATUS_IO_ERROR);
+    work = work_of(PAGES_WRITE, 3, 1000, 0);
+    disk_sim_fail_at(sim, disk_sim_operations(sim), DISK_SIM_WRITE, DISK_SIM_ONCE, EIO);
+    pages_run(pages, &work);
+    ck_assert_int_eq(work.status, STATUS_IO_ERROR);
 }
 END_TEST
 
-START_TEST(test_what_cannot_be_removed)
+START_TEST(test_the_file_lives_as_long_as_the_process)
 {
-    struct pages *others;
-    disk_sim_fail_at(sim, disk_sim_operations(sim), DISK_SIM_REMOVE, DISK_SIM_ONCE, EROFS);
-    ck_assert_int_eq(pages_open(&others, disk_sim_disk(sim), errand_line_post, &line, &failure),
-                     STATUS_IO_ERROR);
-    ck_assert_ptr_null(others);
-    ck_assert_str_eq(failure.file, "pages");
-    ck_assert_int_eq(failure.error, EROFS);
+    write_page(0, 10, 'x');
+    ck_assert(disk_sim_has(sim, "pages"));
+    pages_free(pages);
+    ck_assert(!disk_sim_has(sim, "pages"));
+    disk_sim_put(sim, "pages", "old", 3);
+    ck_assert_int_eq(open_pages(), STATUS_OK);
+    ck_assert(!disk_sim_has(sim, "pages"));
+    write_page(0, 10, 'x');
+    pages_remove(pages);
+    ck_assert(!disk_sim_has(sim, "pages"));
+}
+END_TEST
+
+START_TEST(test_a_file_that_cannot_be_removed_ends_the_start)
+{
+    pages_free(pages);
+    disk_sim_put(sim, "pages", "old", 3);
+    disk_sim_fail_at(sim, disk_sim_operations(sim), DISK_SIM_REMOVE, DISK_SIM_ONCE, EIO);
+    ck_assert_int_eq(open_pages(), STATUS_IO_ERROR);
+    ck_assert_ptr_null(pages);
+    ck_assert_int_eq(failure.error, EIO);
 }
 END_TEST
 
@@ -141,11 +165,12 @@ int main(void)
     Suite *suite = suite_create("pages");
     TCase *tcase = tcase_create("pages");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
-    tcase_add_test(tcase, test_extents_are_used_again);
-    tcase_add_test(tcase, test_pieces_come_back);
-    tcase_add_test(tcase, test_another_page_than_was_written);
-    tcase_add_test(tcase, test_a_full_disk_may_be_tried_again);
-    tcase_add_test(tcase, test_what_cannot_be_removed);
+    tcase_add_test(tcase, test_extents_of_all_sizes_do_not_overlap);
+    tcase_add_test(tcase, test_an_errand_does_several_pieces);
+    tcase_add_test(tcase, test_lack_of_space_may_be_tried_again);
+    tcase_add_test(tcase, test_errors_and_changed_bytes_are_failures);
+    tcase_add_test(tcase, test_the_file_lives_as_long_as_the_process);
+    tcase_add_test(tcase, test_a_file_that_cannot_be_removed_ends_the_start);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }
