@@ -4,8 +4,7 @@
  * in this header does I/O behind your back; it happens in one of three modes:
  *
  *   blocking     herald_wait and the calls that take a timeout do the I/O. For plain programs.
- *   own loop     watch herald_fd for reading, call herald_process when it is readable or when
- *                herald_timeout has passed. For programs with an event loop; never blocks.
+ *   own loop     watch herald_fd, call herald_process when it is readable or after herald_timeout.
  *   thread       herald_start_thread: the library does the I/O on a thread of its own.
  *
  * Threads. Every function may be called from every thread, in all modes; settling a message from
@@ -13,20 +12,19 @@
  * call, others that block on the same handle wait for its progress. herald_close ends the handle:
  * no other thread may be inside a call on it then, except for calls on retained messages.
  *
- * Callbacks run only inside herald_process, herald_wait, herald_flush and the other calls that take
- * a timeout, or on the library's thread in thread mode; never two at a time for one handle. A
- * callback may send, publish, settle, start calls (herald_call_async), cancel and close. A call
- * that would have to wait returns HERALD_EWOULDDEADLOCK inside a callback.
+ * Callbacks run only inside herald_process, herald_wait and the calls that take a timeout, or on
+ * the library's thread; never two at a time for one handle. They may send, publish, settle, start
+ * calls (herald_call_async), cancel and close; what would have to wait returns
+ * HERALD_EWOULDDEADLOCK.
  *
  * Ownership. What you pass in stays yours and is copied before the function returns, callbacks'
  * context pointers excepted. A received message and all that its functions point to live until the
  * callback returns, unless you keep it with herald_message_retain.
  *
  * Reconnecting. After a lost connection the handle connects again (0.25 s to 30 s between tries,
- * with jitter), sends again what was not confirmed, under the same names, so that nothing is
- * doubled, and starts its consumers again. Messages that were being handled are taken back by the
- * broker: settling them returns HERALD_ESTALE. Calls that were under way end with the code
- * CONNECTION_LOST.
+ * with jitter), sends again what was not confirmed, so that nothing is doubled, and starts its
+ * consumers again. Messages that were being handled are taken back by the broker: settling them
+ * returns HERALD_ESTALE. Calls that were under way end with the code CONNECTION_LOST.
  *
  * Timeouts are in milliseconds; a negative one means for ever.
  */
@@ -68,10 +66,8 @@ enum herald_status {
     HERALD_ESTOPPED = 16      /* a callback of the program asked for the end */
 };
 
-/* "HERALD_ETIMEOUT", or "HERALD_UNKNOWN". Static storage. */
+/* "HERALD_ETIMEOUT", or "HERALD_UNKNOWN"; and the library's version, "0.1.0". Static storage. */
 HERALD_API const char *herald_status_name(enum herald_status status);
-
-/* The version of the library, "0.1.0". Static storage. */
 HERALD_API const char *herald_version(void);
 
 /* The most recent failure on a handle. */
@@ -85,8 +81,7 @@ struct herald_error {
 /* A copy; with several threads it may be another thread's failure. */
 HERALD_API struct herald_error herald_last_error(struct herald_client *client);
 
-/* --- the handle ---------------------------------------------------------------------------------
- */
+/* --- the handle ------------------------------------------------------------------------------- */
 
 enum herald_state {
     HERALD_STATE_CONNECTING, /* trying; again and again */
@@ -138,7 +133,6 @@ struct herald_options {
     herald_refused_fn *on_refused;     /* called for each refusal that no call returns */
 };
 
-/* Options with everything at its default. */
 static inline struct herald_options herald_options_default(void)
 {
     struct herald_options options;
@@ -151,8 +145,7 @@ static inline struct herald_options herald_options_default(void)
  * file descriptor, or the options are not usable (size, client longer than 255 bytes). */
 HERALD_API struct herald_client *herald_new(const struct herald_options *options);
 
-/* Connects and waits until the connection is open. With timeout 0 it only starts: the on_state hook
- * tells the rest. Tries again until the time is over.
+/* Connects, trying again until the time is over. With timeout 0 it only starts; see on_state.
  * HERALD_ECONNECT: nobody answered in time. HERALD_EDENIED: not let in. HERALD_EINVAL: the URL.
  * HERALD_EUNSUPPORTED: TLS, which this version does not speak. */
 HERALD_API enum herald_status herald_connect(struct herald_client *client, int timeout_ms);
@@ -160,32 +153,28 @@ HERALD_API enum herald_status herald_connect(struct herald_client *client, int t
 /* Ends the handle in good order: no new messages are taken, those being handled are waited for,
  * what was sent and settled is confirmed, for at most drain_ms; what is still unsettled then goes
  * back uncounted. Then the handle is freed, whatever is returned. HERALD_OK: all was confirmed.
- * HERALD_ETIMEOUT: something was not.
- *
- * Inside a callback it only asks for the end: the call that runs the callback returns
- * HERALD_ECLOSED, and the handle must still be closed outside of callbacks. */
+ * HERALD_ETIMEOUT: something was not. Inside a callback it only asks for the end: the call that
+ * runs the callback returns HERALD_ECLOSED, and the handle is still to be closed outside. */
 HERALD_API enum herald_status herald_close(struct herald_client *client, int drain_ms);
 
-/* --- the three modes ----------------------------------------------------------------------------
- */
+/* --- the three modes -------------------------------------------------------------------------- */
 
-/* A descriptor to watch; it stays the same for the life of the handle, over reconnects too. It is
- * the library's: do not read or close it. */
+/* A descriptor to watch, the same for the life of the handle. Do not read or close it. */
 HERALD_API int herald_fd(struct herald_client *client);
 
 /* The events of poll(2) to watch it for: POLLIN. */
 HERALD_API short herald_events(struct herald_client *client);
 
-/* Milliseconds after which herald_process must be called even if the descriptor is quiet; 0: now,
- * -1: no need. Ask again after each call on the handle. */
+/* Milliseconds after which herald_process must be called in any case; 0: now, -1: no need. Ask
+ * again after each call on the handle. */
 HERALD_API int herald_timeout(struct herald_client *client);
 
 /* Does what can be done without waiting (host names in the URL excepted: they are looked up with
  * getaddrinfo). HERALD_OK also while the connection is lost; HERALD_ECLOSED when it is over. */
 HERALD_API enum herald_status herald_process(struct herald_client *client);
 
-/* Waits until something happened, at most timeout_ms, and processes it. HERALD_OK: something was
- * processed, call again. HERALD_ETIMEOUT: nothing happened. HERALD_ECLOSED: over. */
+/* Waits until something happened, at most timeout_ms, and processes it. HERALD_OK: call again.
+ * HERALD_ETIMEOUT: nothing happened. HERALD_ECLOSED: over. */
 HERALD_API enum herald_status herald_wait(struct herald_client *client, int timeout_ms);
 
 /* herald_wait, again and again, until no callback has been called for idle_ms: then HERALD_OK.
@@ -196,8 +185,7 @@ HERALD_API enum herald_status herald_run(struct herald_client *client, int idle_
  * blocked in it. HERALD_EINVAL if it is running already. */
 HERALD_API enum herald_status herald_start_thread(struct herald_client *client);
 
-/* --- sending ------------------------------------------------------------------------------------
- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 struct herald_header {
     const char *name;
@@ -236,18 +224,15 @@ static inline struct herald_content herald_text(const char *text)
     return herald_content(text, strlen(text));
 }
 
-/* Makes a UUIDv7. */
+/* Makes a UUIDv7; prints an id as 8-4-4-4-12 hexadecimal digits and a NUL. */
 HERALD_API void herald_id_make(unsigned char id[16]);
-
-/* Prints an id as 8-4-4-4-12 hexadecimal digits and a NUL. */
 HERALD_API void herald_id_print(const unsigned char id[16], char text[37]);
 
 /* Puts a command for a queue into the buffer. It has arrived only when it is confirmed: use
  * herald_flush or the on_confirmed hook. A refusal comes through herald_flush and on_refused.
  *
  * The buffer is written when 64 KiB have gathered, when nothing else is under way, in thread mode
- * soon in any case, and otherwise by the next herald_process, herald_wait, herald_flush or
- * herald_flush_start.
+ * soon in any case, and otherwise by the next herald_process, herald_wait or herald_flush.
  *
  * A full buffer is waited for, up to send_timeout_ms, with callbacks running meanwhile.
  * HERALD_EAGAIN: it is still full; inside a callback and with send_timeout_ms < 0 that is said at
@@ -271,8 +256,7 @@ HERALD_API enum herald_status herald_flush(struct herald_client *client, int tim
 /* Contents that are not confirmed or refused yet. */
 HERALD_API size_t herald_unconfirmed(struct herald_client *client);
 
-/* --- calls --------------------------------------------------------------------------------------
- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 enum herald_ran { HERALD_NOT_RUN = 0, HERALD_MAYBE_RUN = 1, HERALD_RAN = 2 };
 
@@ -290,8 +274,7 @@ typedef void herald_outcome_fn(const struct herald_outcome *outcome, void *conte
 
 /* Sends a command and waits for its outcome.
  * HERALD_OK: done, the result is in the outcome. HERALD_EFAILED: failed, see code and ran.
- * HERALD_ENOTFOUND, HERALD_EDENIED: never ran. HERALD_ETIMEOUT: not known. HERALD_ELOST: the
- * connection went away; ran tells whether it may have run.
+ * HERALD_ENOTFOUND, HERALD_EDENIED: never ran. HERALD_ETIMEOUT: not known. HERALD_ELOST: see ran.
  * outcome may be NULL. *outcome is NULL or to be freed with herald_outcome_free. */
 HERALD_API enum herald_status herald_call(struct herald_client *client, const char *queue,
                                           const struct herald_content *content, int timeout_ms,
@@ -311,17 +294,15 @@ struct herald_call {
 HERALD_API enum herald_status herald_call_async(struct herald_client *client,
                                                 const struct herald_call *call,
                                                 const struct herald_content *content);
-
 /* NULL is fine. */
 HERALD_API void herald_outcome_free(struct herald_outcome *outcome);
 
-/* --- receiving ----------------------------------------------------------------------------------
- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 typedef void herald_message_fn(struct herald_message *message, void *context);
 
 /* The broker ended the consumer, or refused to start it: the queue is gone, for example. The
- * consumer is not used by the library any more after this; do not cancel it. */
+ * pointer must not be used after this. */
 typedef void herald_gone_fn(struct herald_consumer *consumer, unsigned code, const char *text,
                             void *context);
 
@@ -380,8 +361,7 @@ herald_subscription(const char *exchange, const char *pattern, herald_message_fn
 
 /* Starts to serve a queue and waits until the broker agreed; with timeout 0, as is needed in a
  * callback, without waiting: then on_gone tells a refusal. *consumer (may be NULL) is the library's
- * and lives until it is cancelled or gone, or the handle is closed. After a failure there is none.
- */
+ * and lives until it is cancelled or gone, or the handle is closed; none after a failure. */
 HERALD_API enum herald_status herald_serve(struct herald_client *client,
                                            const struct herald_service *service, int timeout_ms,
                                            struct herald_consumer **consumer);
@@ -391,22 +371,19 @@ HERALD_API enum herald_status herald_subscribe(struct herald_client *client,
                                                const struct herald_subscription *subscription,
                                                int timeout_ms, struct herald_consumer **consumer);
 
-/* No callback of this consumer begins after this returns, when it is called in a callback, and none
- * begins later than the one under way otherwise. What it still gets is given back; messages it had
- * may still be settled. The pointer must not be used afterwards. Does not wait. */
+/* No callback of this consumer begins after this returns (another thread's may be under way). What
+ * it still gets is given back; messages it had may still be settled. The pointer must not be used
+ * afterwards. Does not wait. */
 HERALD_API enum herald_status herald_cancel(struct herald_consumer *consumer);
 
 /* Settling: from any thread, each message once. A callback that returns without having settled or
  * retained its message, where that is not automatic, fails it with the code NOT_SETTLED.
- *
  * The settlement is written with the next batch; herald_flush waits for it to be on disk.
  * HERALD_ESTALE: settled before, a live event, or taken back because the connection was lost.
  * HERALD_ECLOSED: the handle was closed. The message itself stays yours to free if retained. */
 
-/* The work is done. */
+/* The work is done; in the second case with a result, for who called. */
 HERALD_API enum herald_status herald_done(struct herald_message *message);
-
-/* The work is done and this is the result, for who called. */
 HERALD_API enum herald_status herald_result(struct herald_message *message, const void *body,
                                             size_t body_bytes);
 
@@ -422,7 +399,6 @@ HERALD_API enum herald_status herald_fail(struct herald_message *message,
                                           enum herald_fail_class fail_class, const char *code,
                                           const char *text);
 
-/* Everything that a failure can say. */
 struct herald_failure {
     size_t size;
     enum herald_fail_class fail_class;
@@ -439,34 +415,30 @@ HERALD_API enum herald_status herald_fail_with(struct herald_message *message,
 /* Gives the message back unharmed; not counted as an attempt. */
 HERALD_API enum herald_status herald_release(struct herald_message *message);
 
-/* What a message holds. Everything returned lives as long as the message. */
+/* What a message holds. Everything returned lives as long as the message; texts with a count of
+ * bytes are not NUL-terminated, and NULL with 0 bytes where there is none. */
 HERALD_API const void *herald_message_body(const struct herald_message *message);
 HERALD_API size_t herald_message_body_bytes(const struct herald_message *message);
-/* "" for a command. The text is made at the first call: one thread at a time. */
+/* "" for a command. Made at the first call: one thread at a time. */
 HERALD_API const char *herald_message_key(struct herald_message *message);
 HERALD_API const char *herald_message_exchange(struct herald_message *message);
-/* The broker's number of the message. */
+/* The broker's number of the message; the attempt, 1 at the first try; whether it may have been
+ * handed out before; whether somebody waits for the outcome; when the broker took it, milliseconds
+ * since 1970. */
 HERALD_API uint64_t herald_message_number(const struct herald_message *message);
-/* 1 at the first try. */
 HERALD_API unsigned herald_message_attempt(const struct herald_message *message);
-/* 1: may have been handed out before. */
 HERALD_API int herald_message_is_redelivered(const struct herald_message *message);
-/* 1: somebody waits for the outcome. */
 HERALD_API int herald_message_is_call(const struct herald_message *message);
-/* When the broker took it, milliseconds since 1970. */
 HERALD_API uint64_t herald_message_time_ms(const struct herald_message *message);
 /* 16 bytes, or NULL if the sender gave none. */
 HERALD_API const unsigned char *herald_message_id(const struct herald_message *message);
-/* Not NUL-terminated; NULL with *bytes 0 if there is none. */
 HERALD_API const char *herald_message_content_type(const struct herald_message *message,
                                                    size_t *bytes);
 HERALD_API const char *herald_message_correlation(const struct herald_message *message,
                                                   size_t *bytes);
-/* The value of a header, NULL with *value_bytes 0 if there is none. */
 HERALD_API const void *herald_message_header(const struct herald_message *message, const char *name,
                                              size_t *value_bytes);
-/* The header of an index from 0 on; 0 when there are no more. Name and value are not
- * NUL-terminated. */
+/* The header of an index from 0 on; returns 0 when there are no more. */
 HERALD_API int herald_message_header_at(const struct herald_message *message, size_t index,
                                         struct herald_header *header);
 /* The handle it came from; NULL once that is closed. */
@@ -479,12 +451,10 @@ HERALD_API struct herald_message *herald_message_retain(struct herald_message *m
 /* Frees a retained message; one that is not settled is released. NULL is fine. */
 HERALD_API void herald_message_free(struct herald_message *message);
 
-/* --- queues, exchanges, bindings ----------------------------------------------------------------
- */
+/* --- queues, exchanges, bindings -------------------------------------------------------------- */
 
 /* Each waits for the answer; timeout 0 is not allowed. Creating what exists with the same
  * properties is fine. HERALD_EREFUSED, HERALD_ENOTFOUND, HERALD_EDENIED, HERALD_ETIMEOUT. */
-
 enum herald_overflow {
     HERALD_OVERFLOW_DEFAULT = 0,
     HERALD_OVERFLOW_REFUSE = 1,
@@ -546,8 +516,7 @@ HERALD_API enum herald_status herald_unbind(struct herald_client *client, const 
                                             const char *exchange, const char *pattern,
                                             int timeout_ms);
 
-/* --- asking the broker --------------------------------------------------------------------------
- */
+/* --- asking the broker ------------------------------------------------------------------------ */
 
 enum herald_subject {
     HERALD_QUEUES = 1,
@@ -592,8 +561,7 @@ struct herald_query {
 HERALD_API enum herald_status herald_query(struct herald_client *client,
                                            const struct herald_query *query, int timeout_ms);
 
-/* --- backup -------------------------------------------------------------------------------------
- */
+/* --- backup ----------------------------------------------------------------------------------- */
 
 /* Bytes of the broker's journal, of one segment. The copy of segment N is a file of segment_bytes
  * bytes named `segment-` and N as 16 hexadecimal digits; a position is N * segment_bytes + offset
@@ -617,9 +585,8 @@ struct herald_backup {
     void *context;
 };
 
-/* Fetches a copy of all that is on the broker's disk now, everything confirmed so far included,
- * while the broker goes on. Files made of it are a data directory to start a broker from; the copy
- * is good only when HERALD_OK is returned.
+/* Fetches a copy of all that is on the broker's disk now, everything confirmed so far included.
+ * Files made of it are a data directory to start from; it is good only when HERALD_OK is returned.
  * HERALD_EDENIED: not an administrator. HERALD_EREFUSED: another backup is under way, or the broker
  * could not read. HERALD_ESTOPPED: on_piece said so. HERALD_ETIMEOUT: not all came in time. The
  * last two drop the connection, which is made again. HERALD_ELOST: the connection was lost. */
