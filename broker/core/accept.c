@@ -12,6 +12,7 @@
 #include "broker/core/dispatch.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/core/spill.h"
 #include "protocol/property.h"
 
 enum status accept_check(const struct core *core, struct wire_bytes properties,
@@ -112,6 +113,8 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
 static enum status accept_durable(struct accept *accept, size_t durable_count)
 {
     struct core *core = accept->peer->core;
+    if (spill_is_full(core->spill))
+        return STATUS_DISK_FULL;
     unsigned char few[64];
     unsigned char *numbers = few;
     if (durable_count * 4 > sizeof few && (numbers = malloc(durable_count * 4)) == NULL)

@@ -3,7 +3,7 @@
  *              handle_backup           read_next                  on_copy
  *   (no peer) -------------> waiting -------------> reading -------------------> waiting
  *       ^                       |                      |
- *       |      all sent, closing, peer gone            | peer gone
+ *       |   all sent, closing, peer gone, disk full    | peer gone
  *       +-----------------------+                      v
  *       +-------- on_copy ---------------------- reading for nobody
  *
@@ -110,17 +110,22 @@ static void put_pieces(struct peer *peer, const unsigned char *at, uint32_t byte
     }
 }
 
-/* What cannot be read ends the copy and nothing else: who needs those bytes will find out. */
-static void fail(struct core *core, enum status status)
+/* Ends the copy and nothing else. */
+static void fail(struct core *core, enum status told, const char *text)
 {
     struct backup *backup = &core->backup;
-    enum status told = status == STATUS_NO_MEMORY ? status : STATUS_UNREADABLE;
     struct frame frame = {.header.type = FRAME_REFUSE, .header.tag = backup->tag};
-    frame.as.refuse =
-        (struct frame_refuse){(uint16_t)told, wire_bytes_of_text("the copy could not be read")};
+    frame.as.refuse = (struct frame_refuse){(uint16_t)told, wire_bytes_of_text(text)};
     output_frame(backup->peer, &frame);
     core->note(core->note_context, CORE_NOTE_WARNING, "backup", status_text(told));
     end(core);
+}
+
+/* Who needs the bytes that cannot be read will find out. */
+static void fail_reading(struct core *core, enum status status)
+{
+    fail(core, status == STATUS_NO_MEMORY ? status : STATUS_UNREADABLE,
+         "the copy could not be read");
 }
 
 static void on_copy(void *argument, const unsigned char *at, uint32_t bytes, enum status status)
@@ -131,7 +136,7 @@ static void on_copy(void *argument, const unsigned char *at, uint32_t bytes, enu
     if (backup->peer == NULL)
         end(core);
     else if (status != STATUS_OK)
-        fail(core, status);
+        fail_reading(core, status);
     else
         put_pieces(backup->peer, at, bytes);
 }
@@ -168,7 +173,7 @@ static void read_next(struct core *core)
     if (status == STATUS_OK)
         return;
     backup->is_reading = false;
-    fail(core, status);
+    fail_reading(core, status);
 }
 
 void backup_run(struct core *core)
@@ -178,6 +183,8 @@ void backup_run(struct core *core)
         return;
     if (backup->peer->state == PEER_CLOSING)
         end(core);
+    else if (journal_is_full(core->journal) && !backup->is_reading)
+        fail(core, STATUS_DISK_FULL, "the disk is full, and what is held for the copy is needed");
     else if (backup->is_reading || !has_room(backup->peer))
         return;
     else if (backup->next < backup->end)

@@ -9,7 +9,7 @@
  * else is dead and stays behind. The journal frees the segment when the copies are on disk.
  *
  * How much: `begin` is one and a half times what lives and two segments, `end` is twice what lives
- * and four segments. Below `begin` nothing is done. Between them the pace grows from the rate of
+ * and three segments. Below `begin` nothing is done. Between them the pace grows from the rate of
  * the option, and once what others append, to four times that. From `end` on publishers get no
  * credit.
  *

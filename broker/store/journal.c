@@ -300,10 +300,11 @@ static struct errand *commit_next(struct journal *journal)
 
 static struct errand *space_errand(struct journal *journal)
 {
-    return space_next(&journal->space, journal->write_segment + 1,
-                      planted(PLANT_TRIM_BEFORE_SYNC) ? journal->sealed_oldest
-                                                      : journal->durable_oldest,
-                      journal->now_ms);
+    uint64_t oldest =
+        planted(PLANT_TRIM_BEFORE_SYNC) ? journal->sealed_oldest : journal->durable_oldest;
+    if (journal->hold_count > 0)
+        oldest = journal->held_oldest;
+    return space_next(&journal->space, journal->write_segment + 1, oldest, journal->now_ms);
 }
 
 void journal_post(struct journal *journal, struct errand *errand)

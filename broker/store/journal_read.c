@@ -79,8 +79,10 @@ void journal_oldest_again(struct journal *journal)
 
 uint64_t journal_hold(struct journal *journal)
 {
-    journal->hold_count++;
-    return journal->homes.first * journal->segment_bytes;
+    /* What the newest durable batch names; a batch that lets go of it may be on its way. */
+    if (journal->hold_count++ == 0)
+        journal->held_oldest = journal->durable_oldest;
+    return journal->durable_oldest * journal->segment_bytes;
 }
 
 void journal_release(struct journal *journal)
@@ -93,7 +95,7 @@ enum status journal_copy(struct journal *journal, uint64_t position, uint32_t by
                          journal_copy_fn on_copy, void *argument)
 {
     assert(journal->hold_count > 0 && bytes > 0 && bytes <= JOURNAL_COPY_BYTES_MAX);
-    assert(position >= journal->homes.first * journal->segment_bytes &&
+    assert(position >= journal->held_oldest * journal->segment_bytes &&
            position + bytes <= journal->durable_position);
     assert(position % journal->segment_bytes + bytes <= journal->segment_bytes);
     struct copy_request request = {

@@ -49,7 +49,8 @@ struct journal {
     struct fetch fetch;
     struct oldest oldest;
     struct copy copy;
-    uint32_t hold_count; /* nothing is freed unless it is 0 */
+    uint32_t hold_count;  /* nothing is freed unless it is 0 ... */
+    uint64_t held_oldest; /* ... from this segment on */
     uint64_t now_ms;
     uint64_t batch_count;
     uint64_t byte_count;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "broker/core/state.h"
+#include "broker/store/journal_state.h"
 #include "tests/support/check_main.h"
 #include "tests/support/lines.h"
 
@@ -36,13 +37,13 @@ static uint64_t say_backup(struct actor *actor, uint8_t content)
 }
 
 /* The files as they come out of the pieces. */
-struct copy {
+struct taken {
     struct frame_backup_begin begin;
     uint64_t next;
     unsigned char *bytes; /* whole segments from the first on */
 };
 
-static void copy_begin(struct copy *copy, const struct frame_backup_begin *begin)
+static void copy_begin(struct taken *copy, const struct frame_backup_begin *begin)
 {
     copy->begin = *begin;
     copy->next = begin->first;
@@ -51,7 +52,7 @@ static void copy_begin(struct copy *copy, const struct frame_backup_begin *begin
     ck_assert_ptr_nonnull(copy->bytes);
 }
 
-static void copy_add(struct copy *copy, const struct frame_backup_piece *piece)
+static void taken_add(struct taken *copy, const struct frame_backup_piece *piece)
 {
     ck_assert_uint_eq(piece->position, copy->next);
     ck_assert_uint_gt(piece->bytes.bytes, 0);
@@ -63,7 +64,7 @@ static void copy_add(struct copy *copy, const struct frame_backup_piece *piece)
 }
 
 /* Takes what has come of a copy; true at its end. */
-static bool copy_hear(struct copy *copy, struct actor *actor, uint64_t tag)
+static bool taken_hear(struct taken *copy, struct actor *actor, uint64_t tag)
 {
     struct frame frame;
     while (actor_next(actor, &frame)) {
@@ -74,7 +75,7 @@ static bool copy_hear(struct copy *copy, struct actor *actor, uint64_t tag)
         if (frame.header.type == FRAME_BACKUP_BEGIN) {
             copy_begin(copy, &frame.as.backup_begin);
         } else if (frame.header.type == FRAME_BACKUP_PIECE) {
-            copy_add(copy, &frame.as.backup_piece);
+            taken_add(copy, &frame.as.backup_piece);
         } else {
             ck_assert_uint_eq(frame.header.type, FRAME_BACKUP_END);
             ck_assert_uint_eq(frame.as.backup_end.end, copy->begin.end);
@@ -86,7 +87,7 @@ static bool copy_hear(struct copy *copy, struct actor *actor, uint64_t tag)
 }
 
 /* Starts a broker on nothing but the copy. */
-static void start_from(struct copy *copy)
+static void start_from(struct taken *copy)
 {
     other = scene_new_sized(11, &scene->limits, copy->begin.segment_bytes);
     scene_die(other);
@@ -144,9 +145,9 @@ START_TEST(test_a_copy_holds_what_was_confirmed)
 {
     fill(100);
     do_send(alice, "q", "the last one");
-    struct copy copy = {0};
+    struct taken copy = {0};
     uint64_t tag = say_backup(carol, BACKUP_JOURNAL);
-    ck_assert(copy_hear(&copy, carol, tag));
+    ck_assert(taken_hear(&copy, carol, tag));
     ck_assert_uint_gt(copy.begin.end - copy.begin.first, SCENE_SEGMENT_BYTES);
     start_from(&copy);
     struct actor *dave = enter_as(other, "");
@@ -164,7 +165,7 @@ START_TEST(test_segments_are_held_and_then_freed)
     fill(100);
     come_again();
     carol->is_stalled = true;
-    struct copy copy = {0};
+    struct taken copy = {0};
     uint64_t tag = say_backup(carol, BACKUP_JOURNAL);
     uint64_t before = ask_stat(alice, "journal_segments");
     settle_all();
@@ -174,12 +175,57 @@ START_TEST(test_segments_are_held_and_then_freed)
     do_queue(alice, "made-meanwhile");
     carol->is_stalled = false;
     scene_settle(scene);
-    ck_assert(copy_hear(&copy, carol, tag));
+    ck_assert(taken_hear(&copy, carol, tag));
     let_time_pass();
     ck_assert_uint_lt(ask_stat(alice, "journal_segments"), before);
     start_from(&copy);
     struct actor *dave = enter_as(other, "");
     ck_assert_uint_eq(ask_queue(dave, "q", "messages"), 100);
+}
+END_TEST
+
+/* The batch that lets go of the oldest segment is not on disk yet: the newest that is still names
+ * it. */
+START_TEST(test_what_is_being_freed_is_copied)
+{
+    fill(100);
+    come_again();
+    do_send(alice, "q", "the last one");
+    do_consume(bob, 1, "q", 1000);
+    uint64_t first = 0;
+    uint64_t last = 0;
+    struct frame frame;
+    while (actor_next(bob, &frame))
+        if (frame.header.type == FRAME_DELIVER) {
+            first = first == 0 ? frame.as.deliver.delivery : first;
+            last = frame.as.deliver.delivery;
+        }
+    ck_assert_uint_eq(last - first, 100);
+    struct frame done = {.header.type = FRAME_DONE};
+    done.as.done = (struct frame_done){bob->start, first, last - 1};
+    actor_write(bob, &done);
+    actor_flush(bob);
+    const struct journal *journal = scene->journal;
+    scene_step(scene, 0);
+    for (int i = 0; i < 1000 && journal->sealed_oldest == journal->durable_oldest; i++) {
+        scene_step(scene, 1);
+        scene->now_ms += 5;
+        scene_step(scene, 0);
+    }
+    ck_assert_uint_gt(journal->sealed_oldest, journal->durable_oldest);
+    carol->is_stalled = true;
+    struct frame backup = {.header.type = FRAME_BACKUP, .as.backup.content = BACKUP_JOURNAL};
+    uint64_t tag = actor_write(carol, &backup);
+    actor_flush(carol);
+    ck_assert_uint_gt(journal->sealed_oldest, journal->durable_oldest);
+    let_time_pass();
+    carol->is_stalled = false;
+    scene_settle(scene);
+    struct taken copy = {0};
+    ck_assert(taken_hear(&copy, carol, tag));
+    start_from(&copy);
+    struct actor *dave = enter_as(other, "");
+    ck_assert_uint_eq(ask_queue(dave, "q", "messages"), 1);
 }
 END_TEST
 
@@ -191,8 +237,8 @@ START_TEST(test_one_at_a_time)
     hear_refuse(bob, say_backup(bob, BACKUP_JOURNAL), STATUS_LIMIT);
     actor_cut(carol);
     scene_settle(scene);
-    struct copy copy = {0};
-    ck_assert(copy_hear(&copy, bob, say_backup(bob, BACKUP_JOURNAL)));
+    struct taken copy = {0};
+    ck_assert(taken_hear(&copy, bob, say_backup(bob, BACKUP_JOURNAL)));
     free(copy.bytes);
 }
 END_TEST
@@ -233,9 +279,34 @@ START_TEST(test_what_cannot_be_read_ends_the_copy_only)
     ck_assert(actor_next(carol, &frame));
     ck_assert_uint_eq(frame.header.type, FRAME_BACKUP_BEGIN);
     hear_refuse(carol, tag, STATUS_UNREADABLE);
-    struct copy copy = {0};
-    ck_assert(copy_hear(&copy, carol, say_backup(carol, BACKUP_JOURNAL)));
+    struct taken copy = {0};
+    ck_assert(taken_hear(&copy, carol, say_backup(carol, BACKUP_JOURNAL)));
     free(copy.bytes);
+}
+END_TEST
+
+/* What the copy holds is what would make room. */
+START_TEST(test_a_full_disk_ends_the_copy)
+{
+    static unsigned char body[SCENE_MESSAGE_BYTES_MAX];
+    fill(100);
+    carol->is_stalled = true;
+    uint64_t tag = say_backup(carol, BACKUP_JOURNAL);
+    disk_sim_set_room(scene->sim, disk_sim_used(scene->sim));
+    for (int i = 0; i < 100 && !journal_is_full(scene->journal); i++) {
+        say_send_bytes(alice, "q", body, sizeof body);
+        scene_advance_ms(scene, 10);
+    }
+    ck_assert(journal_is_full(scene->journal));
+    scene_advance_ms(scene, 1000);
+    ck_assert(!scene->core->backup.is_held);
+    carol->is_stalled = false;
+    scene_settle(scene);
+    struct frame frame = {0};
+    while (actor_next(carol, &frame) && frame.header.type != FRAME_REFUSE)
+        continue;
+    ck_assert_uint_eq(frame.header.tag, tag);
+    ck_assert_uint_eq(frame.as.refuse.code, STATUS_DISK_FULL);
 }
 END_TEST
 
@@ -246,10 +317,12 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, test_a_copy_holds_what_was_confirmed);
     tcase_add_test(tcase, test_segments_are_held_and_then_freed);
+    tcase_add_test(tcase, test_what_is_being_freed_is_copied);
     tcase_add_test(tcase, test_one_at_a_time);
     tcase_add_test(tcase, test_a_peer_that_goes_lets_go);
     tcase_add_test(tcase, test_who_may_not_and_what_cannot_be);
     tcase_add_test(tcase, test_what_cannot_be_read_ends_the_copy_only);
+    tcase_add_test(tcase, test_a_full_disk_ends_the_copy);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }
