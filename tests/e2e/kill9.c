@@ -14,10 +14,11 @@
  *   recovery    any call on the data before the daemon is ready
  *   shutdown    any call after SIGTERM
  *
- * Every sixth kill comes at any time, without strace. At the end everything is drained and the
- * history is checked: D1, D3, D4, D5, Q2, Q3, Q4, Q6, rule 8. A run that confirmed fewer than 5,000
- * messages, saw fewer than 30 redeliveries or hit a phase fewer than 5 times (20 from 400 cycles
- * on) is invalid: it says nothing and counts as failed.
+ * Every sixth kill comes at any time, without strace, and some of these to a daemon that is stopped
+ * by SIGSTOP. At the end it stands still for three seconds and goes on, then everything is drained
+ * and the history is checked: D1, D3, D4, D5, Q2, Q3, Q4, Q6, rule 8. A run that confirmed fewer
+ * than 5,000 messages, saw fewer than 30 redeliveries or hit a phase fewer than 5 times (20 from
+ * 400 cycles on) is invalid: it says nothing and counts as failed.
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -45,6 +46,7 @@ enum {
     KILLS_MIN_LONG = 20,
     AIM_MS = 400, /* for a kill that was aimed at to come */
     RESTATE_TRIES = 400,
+    STOPPED_MS = 3000,
 };
 
 enum phase { COMMIT, ROTATION, RESTATING, RECOVERY, SHUTDOWN, ANY, PHASES };
@@ -269,6 +271,13 @@ static void kill_starting(struct run *run)
     daemon_trace(run->daemon, NULL);
 }
 
+/* It is stopped under load, and may be killed so. */
+static void stand_still(struct run *run, unsigned ms)
+{
+    daemon_signal(run->daemon, SIGSTOP);
+    usleep(ms * 1000);
+}
+
 static void cycle(struct run *run, enum phase phase)
 {
     usleep(20000 + (unsigned)chance_below(&run->chance, phase == ANY ? 280000 : 100000));
@@ -280,6 +289,8 @@ static void cycle(struct run *run, enum phase phase)
         else
             kill_unfreed(run);
     } else if (phase == ANY) {
+        if (chance_below(&run->chance, 3) == 0)
+            stand_still(run, 50);
         daemon_kill9(run->daemon);
         run->kills[ANY]++;
     } else {
@@ -361,6 +372,8 @@ int main(int count, char **word)
     struct crowd *crowd = crowd_start(run.daemon, history, seed);
     for (int i = 0; i < cycles; i++)
         cycle(&run, (enum phase)(i % PHASES));
+    stand_still(&run, STOPPED_MS);
+    daemon_signal(run.daemon, SIGCONT);
     bool is_drained = crowd_drain(crowd);
     int code = report(&run, history, is_drained, cycles);
     crowd_free(crowd);
