@@ -129,6 +129,21 @@ void call_end_peer(struct peer *peer)
     }
 }
 
+/* Ends the call whose message has this place, if it is one of those. */
+static void end_call_at(struct core *core, struct queue *queue, struct index_at at,
+                        enum call_scope scope, enum status status)
+{
+    uint64_t word = at.found->word;
+    struct message *message = (word & PLACE_TRANSIENT) != 0 ? place_message(word) : NULL;
+    bool is_out = (word & PLACE_OUT) != 0;
+    if (message == NULL || message->call == NULL || (is_out && scope == CALL_WAITING))
+        return;
+    call_fail(message->call, status, is_out ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+    message->call = NULL;
+    if (!is_out)
+        place_remove(core, queue, at);
+}
+
 void call_end_all(struct core *core, struct queue *queue, enum call_scope scope, enum status status)
 {
     if (queue->transient_count == 0)
@@ -136,15 +151,8 @@ void call_end_all(struct core *core, struct queue *queue, enum call_scope scope,
     struct index_at at = index_find_from(&queue->index, 0);
     while (at.found != NULL || at.is_away) {
         struct index_at next = index_next(&queue->index, at);
-        uint64_t word = at.found != NULL ? at.found->word : 0; /* what is away is no call */
-        struct message *message = (word & PLACE_TRANSIENT) != 0 ? place_message(word) : NULL;
-        bool is_out = (word & PLACE_OUT) != 0;
-        if (message != NULL && message->call != NULL && !(is_out && scope == CALL_WAITING)) {
-            call_fail(message->call, status, is_out ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
-            message->call = NULL;
-            if (!is_out)
-                place_remove(core, queue, at);
-        }
+        if (at.found != NULL) /* what is away is no call */
+            end_call_at(core, queue, at, scope, status);
         at = next;
     }
 }

@@ -1,6 +1,7 @@
 /* What a queue keeps of single messages besides their places. */
 #include "broker/core/kept.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct attempted *kept_find_attempted(const struct queue *queue, uint64_t number)
@@ -57,6 +58,7 @@ struct parked *kept_add_parked(struct queue *queue, uint64_t number)
 
 void kept_end_attempted(struct core *core, struct queue *queue, struct attempted *attempted)
 {
+    assert(queue->attempted != NULL);
     home_end(core, &attempted->home);
     HASH_DEL(queue->attempted, attempted);
     free(attempted);
@@ -64,6 +66,7 @@ void kept_end_attempted(struct core *core, struct queue *queue, struct attempted
 
 void kept_end_parked(struct core *core, struct queue *queue, struct parked *parked)
 {
+    assert(queue->parked != NULL);
     home_end(core, &parked->home);
     if (parked->word != 0)
         home_remove_place(core, place_position(parked->word), parked->size);

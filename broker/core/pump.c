@@ -123,6 +123,27 @@ static enum pump_result start_fetch(struct core *core, struct queue *queue, uint
     return PUMP_FETCHING;
 }
 
+/* Finds the message to be handed out next. PUMP_MORE: it is in *message, and its place in *at;
+ * without a place in *at there was no memory, and the next round tries again. */
+static enum pump_result find_head(struct core *core, struct queue *queue, struct index_at *at,
+                                  struct operation_message *message)
+{
+    struct index_at head = index_first_ready(&queue->index);
+    at->found = NULL;
+    if (head.is_away)
+        return queue_ask_page(core, queue, head) ? PUMP_FETCHING : PUMP_MORE;
+    if (head.found == NULL)
+        return PUMP_EMPTY;
+    if (!place_may_leave(core, queue, head))
+        return PUMP_HELD;
+    enum status status = queue_read(core, head.found->word, message);
+    if (status == STATUS_MORE)
+        return start_fetch(core, queue, head.found->word);
+    if (status == STATUS_OK)
+        *at = head;
+    return PUMP_MORE;
+}
+
 static enum pump_result pump_queue(struct core *core, struct queue *queue)
 {
     uint64_t bytes = 0;
@@ -130,19 +151,11 @@ static enum pump_result pump_queue(struct core *core, struct queue *queue)
         struct consumer *consumer = TAILQ_FIRST(&queue->willing);
         if (consumer == NULL)
             return PUMP_EMPTY;
-        struct index_at at = index_first_ready(&queue->index);
-        if (at.is_away)
-            return queue_ask_page(core, queue, at) ? PUMP_FETCHING : PUMP_MORE;
-        if (at.found == NULL)
-            return PUMP_EMPTY;
-        if (!place_may_leave(core, queue, at))
-            return PUMP_HELD;
+        struct index_at at;
         struct operation_message message;
-        enum status status = queue_read(core, at.found->word, &message);
-        if (status == STATUS_MORE)
-            return start_fetch(core, queue, at.found->word);
-        if (status != STATUS_OK || delivery_reserve(consumer->peer) != STATUS_OK)
-            return PUMP_MORE;
+        enum pump_result result = find_head(core, queue, &at, &message);
+        if (at.found == NULL || delivery_reserve(consumer->peer) != STATUS_OK)
+            return result;
         bytes += message.body.bytes;
         TAILQ_REMOVE(&queue->willing, consumer, queue_link);
         TAILQ_INSERT_TAIL(&queue->willing, consumer, queue_link);

@@ -277,6 +277,7 @@ static struct spill_work *work_new(enum pages_way way, size_t memory_bytes)
 static bool work_add(struct spill *spill, struct spill_work *work, struct index_page *page,
                      size_t *memory_bytes)
 {
+    assert(page->places != NULL);
     uint32_t extent;
     if (pages_take_extent(spill->pages, page_room_bytes(page), &extent) != STATUS_OK)
         return false;

@@ -51,7 +51,8 @@ static enum status reopen(void)
                                       .post = errand_line_post,
                                       .post_context = &f.line};
     return journal_open(&f.journal, disk_sim_disk(f.sim), &options,
-                        &(struct journal_reader){.on_record = on_record, .argument = NULL}, &f.failure);
+                        &(struct journal_reader){.on_record = on_record, .argument = NULL},
+                        &f.failure);
 }
 
 static void append(const void *body, size_t bytes)
