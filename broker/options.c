@@ -141,8 +141,8 @@ void options_print_help(FILE *out)
           "\n"
           "  -c, --config FILE  read this configuration instead of /etc/herald/herald.conf,\n"
           "                     and the files *.conf in the directory conf.d beside it\n"
-          "      --dev DIR      keep data and socket in DIR and let anybody on this machine in;\n"
-          "                     reads no configuration without -c\n"
+          "      --dev DIR      keep data and socket in DIR and let anybody on this machine\n"
+          "                     in; reads no configuration without -c\n"
           "      --check-config say what is wrong with the configuration, and exit\n"
           "      --print-config print the configuration as it takes effect, and exit\n"
           "      --verify DIR   say whether the data in DIR is whole, and what is in it\n"
@@ -152,9 +152,9 @@ void options_print_help(FILE *out)
           "  -h, --help         print this\n"
           "      --version      print the version\n"
           "\n"
-          "Exit codes: 0 stopped in good order, 2 wrong usage, 65 damaged data, 71 memory or an\n"
-          "address is missing, 74 the disk failed or is in use, 78 wrong configuration. Manual:\n"
-          "heraldd(8), herald.conf(5).\n",
+          "Exit codes: 0 stopped in good order, 2 wrong usage, 65 damaged data, 71 memory\n"
+          "or an address is missing, 74 the disk failed or is in use, 78 wrong\n"
+          "configuration. Manual: heraldd(8), herald.conf(5).\n",
           out);
 }
 
