@@ -65,6 +65,7 @@ static void place_move(struct core *core, struct queue *queue, struct index_at a
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
     home_remove_place(core, place_position(at.found->word), at.found->size);
     index_move(&queue->index, at, place->word, place->size);
+    index_set_flags(&queue->index, at, PLACE_RESTATED);
 }
 
 static enum status message_into(struct core *core, struct queue *queue,
@@ -184,9 +185,10 @@ enum status apply_attempt(struct core *core, struct queue *queue,
     struct attempted *attempted = kept_add_attempted(queue, operation->number);
     if (attempted == NULL)
         return STATUS_NO_MEMORY;
+    bool is_news = attempted->failed != operation->failed;
     attempted->failed = operation->failed;
     home_move(core, &attempted->home, position, (uint32_t)record_size_attempt(operation));
-    if (position > queue->attempt_position)
+    if (is_news && position > queue->attempt_position)
         queue->attempt_position = position;
     struct index_at at = index_find(&queue->index, operation->number);
     if (at.found != NULL)

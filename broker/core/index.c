@@ -516,7 +516,7 @@ void index_on_ready(struct index *index, struct index_at at)
 
 void index_set_flags(struct index *index, struct index_at at, uint64_t flags)
 {
-    assert((flags & ~(PLACE_ATTEMPTED | PLACE_REDELIVERED)) == 0);
+    assert((flags & ~(PLACE_ATTEMPTED | PLACE_REDELIVERED | PLACE_RESTATED)) == 0);
     page_on_change(index, index->slots[at.slot].page);
     at.found->word |= flags;
 }

@@ -28,6 +28,7 @@ enum {
 #define PLACE_REDELIVERED (UINT64_C(1) << 61) /* may have been handed out before */
 #define PLACE_TRANSIENT (UINT64_C(1) << 60)   /* the low bits are a struct message pointer */
 #define PLACE_ATTEMPTED (UINT64_C(1) << 59)   /* its queue counts failed attempts for it */
+#define PLACE_RESTATED (UINT64_C(1) << 58)    /* was on disk before it got this position */
 
 /* All of them: what stays when a place moves to another position. */
 #define PLACE_FLAGS (~UINT64_C(0) << (PLACE_POSITION_BITS + PLACE_BACK_BITS))

@@ -43,7 +43,7 @@ static bool place_may_leave(struct core *core, struct queue *queue, struct index
         return false;
     if ((word & PLACE_TRANSIENT) != 0)
         return true;
-    if (place_position(word) >= core->durable_position)
+    if (place_position(word) >= core->durable_position && (word & PLACE_RESTATED) == 0)
         return false;
     return queue->kind != QUEUE_DURABLE ||
            queue_mark_covers(core, queue, index_number(&queue->index, at));

@@ -106,6 +106,6 @@ uint64_t recorder_needs(const struct core *core)
 {
     if (core->recorder.is_open)
         return core->recorder.position;
-    uint64_t end = journal_end_position(core->journal);
+    uint64_t end = journal_news_position(core->journal);
     return end > 0 ? end - 1 : 0;
 }

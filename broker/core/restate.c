@@ -240,7 +240,7 @@ static enum status append_message(struct core *core, struct found_operation *fou
         return status;
     size_t bytes = record_size_message(message);
     struct wire_writer w;
-    status = recorder_begin(core, NULL, bytes, JOURNAL_URGENT, &w);
+    status = recorder_begin(core, NULL, bytes, JOURNAL_PATIENT, &w);
     if (status != STATUS_OK)
         return status;
     uint64_t word = place_word_durable(recorder_position(core, &w), recorder_back(core, &w));
@@ -272,7 +272,7 @@ static enum status append_again(struct core *core, struct found_operation *found
     if (home == NULL || home->position != found->position)
         return STATUS_OK;
     struct wire_writer w;
-    enum status status = recorder_begin(core, NULL, found->bytes, JOURNAL_URGENT, &w);
+    enum status status = recorder_begin(core, NULL, found->bytes, JOURNAL_PATIENT, &w);
     if (status != STATUS_OK)
         return status;
     uint64_t position = recorder_position(core, &w);

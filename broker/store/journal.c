@@ -7,7 +7,8 @@
  * A batch has its place before it has its first record: where the last one ended, or the start of
  * the next segment if the record does not fit. It is filled in the chunk that is the image of that
  * place, and written from there. It is sealed when a record does not fit the chunk or the segment
- * any more, or when the commit thread is free for it.
+ * any more, or when the commit thread is free for it; one whose records are all patient waits a
+ * moment for more.
  *
  * Always true between two calls:
  *   1. durable_position <= position of every batch that is not durable, in list order;
@@ -31,6 +32,7 @@
 #include "protocol/wire.h"
 
 #define MARK_IDLE_MS 100u
+#define PATIENCE_MS 20u
 
 /* Left at the end of the last segment that can be had, for marks that carry a trim: with the disk
  * full and all spares used, only such a mark can make room again. */
@@ -48,6 +50,7 @@ static void journal_start(struct journal *journal, struct recovered *recovered,
     journal->write_position =
         journal->write_segment * journal->segment_bytes + recovered->end_offset;
     journal->durable_position = journal->write_position;
+    journal->news_position = journal->write_position;
     journal->durable_oldest = recovered->first_segment;
     journal->sealed_oldest = recovered->first_segment;
     journal->next_sequence = recovered->next_sequence;
@@ -201,6 +204,8 @@ static enum status open_batch(struct journal *journal, size_t bytes, uint32_t ta
                             .segment = segment,
                             .offset = (uint32_t)(position - segment * journal->segment_bytes)};
     journal->batch = batch;
+    journal->batch_ms = journal->now_ms;
+    journal->is_hurried = false;
     journal->write_at = batch->at + BATCH_HEADER_BYTES;
     journal->write_position = position + BATCH_HEADER_BYTES;
     uint64_t room = chunk->capacity_bytes - in_chunk;
@@ -221,6 +226,8 @@ unsigned char *journal_open_record(struct journal *journal, size_t bytes_max,
         open_batch(journal, bytes_max + RECORD_HEADER_BYTES, TRIM_BYTES) != STATUS_OK)
         return NULL;
     journal->open_bytes = bytes_max;
+    journal->is_open_patient = urgency == JOURNAL_PATIENT;
+    journal->is_hurried |= !journal->is_open_patient;
     *position = journal->write_position + RECORD_HEADER_BYTES;
     return journal->write_at + RECORD_HEADER_BYTES;
 }
@@ -237,6 +244,8 @@ void journal_close_record(struct journal *journal, size_t bytes)
     journal->batch->header.record_count++;
     journal->chunk->used_bytes = (size_t)(journal->write_at - journal->chunk->at);
     journal->open_bytes = 0;
+    if (!journal->is_open_patient)
+        journal->news_position = journal->write_position;
 }
 
 size_t journal_record_bytes_max(const struct journal *journal)
@@ -259,6 +268,10 @@ static void append_mark(struct journal *journal, uint32_t flags, uint32_t tail)
 /* The batch that can go out next, sealed for it if it must be; NULL if there is none. */
 static struct batch *next_batch(struct journal *journal)
 {
+    bool is_waiting = journal->batch != NULL && !journal->is_hurried &&
+                      journal->now_ms - journal->batch_ms < PATIENCE_MS;
+    if (journal->sealed == NULL && is_waiting)
+        return NULL;
     if (journal->sealed == NULL && journal->batch != NULL)
         seal(journal, 0);
     if (journal->sealed == NULL) {
@@ -397,6 +410,11 @@ uint64_t journal_end_position(const struct journal *journal)
     return journal->write_position;
 }
 
+uint64_t journal_news_position(const struct journal *journal)
+{
+    return journal->news_position;
+}
+
 uint64_t journal_pending_bytes(const struct journal *journal)
 {
     return journal->pending_bytes;
@@ -411,6 +429,7 @@ static enum status run_errand(struct journal *journal, struct errand *errand)
 /* Writes all that is there; segments that are missing are prepared on the way. */
 static enum status write_all(struct journal *journal)
 {
+    journal->is_hurried = true;
     while (journal->batch != NULL || journal->sealed != NULL) {
         struct errand *errand = commit_next(journal);
         bool is_space = errand == NULL;

@@ -94,6 +94,9 @@ enum status journal_check(const struct disk *disk, const struct journal_options 
 enum journal_urgency {
     JOURNAL_FRESH,  /* new messages and definitions: refused while the disk is full */
     JOURNAL_URGENT, /* settlements, marks, attempts: may use the reserve of spare segments */
+    /* What is stated again: may use the reserve, and waits a moment for company, because small
+     * batches waste most of their blocks. */
+    JOURNAL_PATIENT,
 };
 
 /* Opens a record and gives room for at most `bytes_max` bytes of it, which stay writable until
@@ -130,6 +133,9 @@ uint64_t journal_durable_position(const struct journal *journal);
 
 /* Where the next record will begin, or later. Every record so far is below it. */
 uint64_t journal_end_position(const struct journal *journal);
+
+/* Where the newest record ends that is not patient. Nothing new rests on what is stated again. */
+uint64_t journal_news_position(const struct journal *journal);
 
 /* Bytes of closed records that are not durable yet. */
 uint64_t journal_pending_bytes(const struct journal *journal);

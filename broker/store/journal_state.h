@@ -26,6 +26,10 @@ struct journal {
     uint64_t write_segment;
     uint64_t segment_end; /* position */
     size_t open_bytes;    /* of the open record, 0: none is open */
+    uint64_t batch_ms;    /* when the batch was begun */
+    bool is_hurried;      /* it has records that do not wait for company */
+    bool is_open_patient; /* the open record does */
+    uint64_t news_position;
 
     /* On the way to disk. */
     struct batch *sealed; /* oldest first */

@@ -39,7 +39,7 @@ static void tear_down(void)
 /* Settling one by one takes more room than small messages themselves. */
 static const uint32_t body_sizes[] = {SCENE_MESSAGE_BYTES_MAX, 100};
 
-/* Sends until the broker refuses. */
+/* Sends until the broker refuses. Restating may make some room at once. */
 static void fill_disk(uint32_t body_bytes)
 {
     static unsigned char body[SCENE_MESSAGE_BYTES_MAX];
@@ -54,7 +54,6 @@ static void fill_disk(uint32_t body_bytes)
             is_full |= frame.header.type == FRAME_REFUSE;
     }
     ck_assert(is_full);
-    ck_assert(journal_is_full(scene->journal));
 }
 
 /* Settles all of q one by one, which is dearest: each has a batch of its own. */
