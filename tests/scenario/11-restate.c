@@ -241,6 +241,30 @@ START_TEST(test_padding_is_no_excuse)
 }
 END_TEST
 
+/* The same with most of the index away: copying waits for pages, and still packs. */
+START_TEST(test_padding_is_packed_with_pages_away)
+{
+    scene_free(scene);
+    struct core_limits limits = scene_limits();
+    limits.index_bytes_max = 512 << 10;
+    scene = scene_new_with(11, &limits);
+    alice = enter_as(scene, "");
+    do_queue(alice, "slow");
+    do_queue(alice, "other");
+    static unsigned char body[100];
+    for (int i = 0; i < 60000; i++)
+        hear_confirm(alice,
+                     say_send_bytes(alice, i % 3 == 0 ? "other" : "slow", body, sizeof body));
+    scene_advance_ms(scene, 5000);
+    uint64_t live_bytes = 60000 * (sizeof body + 35);
+    ck_assert_uint_le(journal_figures(scene->journal).segment_count * SCENE_SEGMENT_BYTES,
+                      2 * live_bytes + 4 * SCENE_SEGMENT_BYTES);
+    ck_assert_uint_lt(ask_stat(alice, "bytes_restated"), 10 * live_bytes);
+    crash();
+    ck_assert_uint_eq(ask_queue(alice, "slow", "messages"), 40000);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("restate");
@@ -255,6 +279,7 @@ int main(void)
     tcase_add_test(tcase, test_clients_and_their_refusals_go_round);
     tcase_add_test(tcase, test_volatile_queues_do_not_pin_segments);
     tcase_add_test(tcase, test_padding_is_no_excuse);
+    tcase_add_test(tcase, test_padding_is_packed_with_pages_away);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }
