@@ -10,7 +10,8 @@ START_TEST(test_names)
     for (int status = HERALD_OK; status <= HERALD_ESTOPPED; status++)
         ck_assert_int_eq(strncmp(herald_status_name((enum herald_status)status), "HERALD_", 7), 0);
     ck_assert_str_eq(herald_status_name(HERALD_ETIMEOUT), "HERALD_ETIMEOUT");
-    ck_assert_str_eq(herald_status_name((enum herald_status)(HERALD_ESTOPPED + 1)), "HERALD_UNKNOWN");
+    ck_assert_str_eq(herald_status_name((enum herald_status)(HERALD_ESTOPPED + 1)),
+                     "HERALD_UNKNOWN");
     ck_assert_str_eq(herald_status_name((enum herald_status) - 1), "HERALD_UNKNOWN");
     ck_assert_str_eq(herald_version(), HERALD_VERSION);
 }
