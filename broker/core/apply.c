@@ -64,7 +64,8 @@ static void place_move(struct core *core, struct queue *queue, struct index_at a
 {
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
     home_remove_place(core, place_position(at.found->word), at.found->size);
-    index_move(&queue->index, at, place->word, place->size);
+    if (!planted(PLANT_RESTATED_NOT_MOVED))
+        index_move(&queue->index, at, place->word, place->size);
     index_set_flags(&queue->index, at, PLACE_RESTATED);
 }
 
@@ -112,7 +113,8 @@ enum status apply_message(struct core *core, const struct operation_message *ope
     return STATUS_OK;
 }
 
-void place_remove(struct core *core, struct queue *queue, struct index_at at)
+/* Takes the place out of its queue; who has the message's home then is the caller's. */
+static void place_leave(struct core *core, struct queue *queue, struct index_at at)
 {
     uint64_t word = at.found->word;
     queue->bytes -= place_bytes(at.found->size);
@@ -126,10 +128,16 @@ void place_remove(struct core *core, struct queue *queue, struct index_at at)
     if ((word & PLACE_TRANSIENT) != 0) {
         queue->transient_count--;
         message_unref(core, place_message(word));
-    } else {
-        home_remove_place(core, place_position(word), at.found->size);
     }
     index_remove(&queue->index, at);
+}
+
+void place_remove(struct core *core, struct queue *queue, struct index_at at)
+{
+    uint64_t word = at.found->word;
+    if ((word & PLACE_TRANSIENT) == 0)
+        home_remove_place(core, place_position(word), at.found->size);
+    place_leave(core, queue, at);
 }
 
 static bool is_within(const struct index *index, struct index_at at, uint64_t number)
@@ -145,8 +153,9 @@ void apply_settle(struct core *core, struct queue *queue, const struct operation
     struct index_at at = index_find_from(&queue->index, operation->first);
     uint64_t last = operation->last + planted(PLANT_SETTLE_OFF_BY_ONE);
     bool has_buried = false;
+    /* Without a grave a page that is away could not be read while recovering, which fails then. */
     while ((at.found != NULL && index_number(&queue->index, at) <= last) ||
-           (at.is_away && is_within(&queue->index, at, last))) {
+           (at.is_away && queue->grave != NULL && is_within(&queue->index, at, last))) {
         struct index_at next = index_next(&queue->index, at);
         if (at.found != NULL)
             place_remove(core, queue, at);
@@ -171,11 +180,12 @@ enum status apply_park(struct core *core, struct queue *queue,
     struct index_at at = index_find(&queue->index, operation->number);
     if (at.found == NULL)
         return STATUS_OK; /* it was parked already, or its message comes later */
-    /* The message's share is not stated anew, only held twice until its place is gone. */
-    parked_meet(
-        core, parked,
-        &(struct new_place){operation->number, at.found->word & ~PLACE_FLAGS, at.found->size, 0});
-    place_remove(core, queue, at);
+    assert((at.found->word & PLACE_TRANSIENT) == 0);
+    if (parked->word != 0)
+        home_remove_place(core, place_position(parked->word), parked->size);
+    parked->word = at.found->word & ~PLACE_FLAGS;
+    parked->size = at.found->size;
+    place_leave(core, queue, at); /* its home is the parked command's now */
     return STATUS_OK;
 }
 

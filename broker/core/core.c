@@ -126,8 +126,8 @@ enum status core_on_record(void *context, uint64_t position, const unsigned char
             status = apply_operation(core, &operation, position + back, back);
         if (spill_failure(core->spill) != NULL)
             return STATUS_IO_ERROR;
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) /* MORE: a page could not be read for lack of memory */
+            return status == STATUS_MORE ? spill_run(core->spill, 0) : status;
     }
 }
 

@@ -28,6 +28,7 @@
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/state.h"
+#include "broker/plant.h"
 #include "broker/store/record.h"
 
 enum {
@@ -40,6 +41,8 @@ enum {
     END_SEGMENTS = 3,
     PACE_MAX = 4,
     DETACH_INTERVAL_MS = 100,
+    /* Rounds that a record waits for all its pages before it is copied for some of its queues. */
+    STALLS_MAX = 64,
 };
 
 void restate_deinit(struct restate *restate)
@@ -179,6 +182,8 @@ static enum status queue_holds(struct core *core, struct queue *queue, uint64_t 
     struct index_at at = index_find(&queue->index, number);
     if (at.is_away)
         return queue_ask_page(core, queue, at) ? STATUS_MORE : STATUS_NO_MEMORY;
+    if (at.found == NULL && planted(PLANT_RESTATED_DEAD))
+        return STATUS_OK;
     if (at.found == NULL || (at.found->word & PLACE_TRANSIENT) != 0 ||
         place_position(at.found->word) != position)
         return STATUS_NOT_FOUND;
@@ -197,25 +202,38 @@ static bool reserve_numbers(struct restate *restate, uint32_t bytes)
     return true;
 }
 
-/* Leaves only the queues that still hold the message. */
+/* Leaves only the queues that still hold the message, from where the walk had to wait on. Where
+ * there is no room for the pages of all of them at a time, those that are there have to do, and the
+ * others get a copy of their own: *is_part. */
 static enum status narrow_queues(struct core *core, struct operation_message *operation,
-                                 uint64_t position)
+                                 uint64_t position, bool *is_part)
 {
     struct restate *restate = &core->restate;
+    *is_part = false;
     if (!reserve_numbers(restate, operation->queues.bytes))
         return STATUS_NO_MEMORY;
     uint32_t bytes = 0;
-    for (uint32_t i = 0; i + 4 <= operation->queues.bytes; i += 4) {
+    for (uint32_t i = restate->stall_queue; i + 4 <= operation->queues.bytes; i += 4) {
+        if (bytes > 0 && planted(PLANT_RESTATED_ONE_QUEUE))
+            break;
         uint32_t number = wire_load_u32(operation->queues.at + i);
         struct queue *queue = queue_find_number(core, number);
         enum status status = queue != NULL ? queue_holds(core, queue, operation->number, position)
                                            : STATUS_NOT_FOUND;
+        if (bytes == 0)
+            restate->stall_queue = i;
         if (status == STATUS_OK) {
             wire_store_u32(restate->numbers + bytes, number);
             bytes += 4;
-        } else if (status != STATUS_NOT_FOUND) {
-            return status;
+            continue;
         }
+        *is_part = status == STATUS_MORE && bytes > 0 && restate->stall_count >= STALLS_MAX;
+        if (*is_part) {
+            restate->stall_queue = i;
+            break;
+        }
+        if (status != STATUS_NOT_FOUND)
+            return status;
     }
     operation->queues = wire_bytes_of(restate->numbers, bytes);
     return STATUS_OK;
@@ -235,7 +253,8 @@ struct found_operation {
 static enum status append_message(struct core *core, struct found_operation *found)
 {
     struct operation_message *message = &found->operation.as.message;
-    enum status status = narrow_queues(core, message, found->position);
+    bool is_part;
+    enum status status = narrow_queues(core, message, found->position, &is_part);
     if (status != STATUS_OK || message->queues.bytes == 0)
         return status;
     size_t bytes = record_size_message(message);
@@ -249,7 +268,8 @@ static enum status append_message(struct core *core, struct found_operation *fou
     core->counters.messages_restated++;
     core->counters.bytes_restated += bytes;
     spend(&core->restate, bytes);
-    return apply_message(core, message, word);
+    status = apply_message(core, message, word);
+    return status == STATUS_OK && is_part ? STATUS_MORE : status;
 }
 
 /* What has changed since without being stated whole. */
@@ -289,6 +309,7 @@ static enum status append_again(struct core *core, struct found_operation *found
  * the rest is found when the record is looked at again. */
 static enum status restate_record(struct core *core, const struct journal_found *record)
 {
+    struct restate *restate = &core->restate;
     struct wire_reader r = wire_reader_of(record->at, record->bytes);
     for (;;) {
         struct found_operation found = {.at = r.at};
@@ -297,6 +318,11 @@ static enum status restate_record(struct core *core, const struct journal_found 
         if (status != STATUS_OK)
             return status == STATUS_MORE ? STATUS_OK : status;
         found.bytes = (uint32_t)(r.at - found.at);
+        if (found.position < restate->stall_position)
+            continue;
+        if (found.position > restate->stall_position)
+            restate->stall_queue = 0;
+        restate->stall_position = found.position;
         status = found.operation.type == OPERATION_MESSAGE ? append_message(core, &found)
                                                            : append_again(core, &found);
         if (status != STATUS_OK)
@@ -332,10 +358,13 @@ static void walk(struct core *core)
         if (status != STATUS_OK)
             return;
         if (restate_record(core, &found) != STATUS_OK) {
+            core->restate.stall_count++;
             /* A page is being read, or there is no room: a later round goes on. */
             journal_oldest_again(core->journal);
             return;
         }
+        core->restate.stall_count = 0;
+        core->restate.stall_position = 0;
         if (core->counters.bytes_restated - before >= ROUND_BYTES)
             break;
     }

@@ -15,6 +15,10 @@ struct restate {
     uint64_t detached_ms;   /* when volatile queues were last looked through */
     unsigned char *numbers; /* of the queues that still hold a message */
     uint32_t numbers_room;
+    /* Where the walk waits for a page of the index: all before that is done with. */
+    uint64_t stall_position; /* of an operation; 0: nowhere */
+    uint32_t stall_queue;    /* in its list of queues, bytes */
+    uint32_t stall_count;    /* rounds in a row */
     bool is_pressed;
 };
 

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "broker/core/index_page.h"
+#include "broker/plant.h"
 
 enum {
     RETRY_MS = 250,
@@ -160,6 +161,8 @@ static void part_leave(struct index_page *page)
 void spill_on_change(struct spill *spill, struct index_page *page)
 {
     assert(page->state == PAGE_WRITING || page->state == PAGE_CLEAN);
+    if (page->state == PAGE_CLEAN && planted(PLANT_SPILL_STALE))
+        return;
     if (page->state == PAGE_CLEAN)
         pages_give_extent(spill->pages, page_room_bytes(page), page->extent);
     else

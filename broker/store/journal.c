@@ -313,8 +313,8 @@ static struct errand *commit_next(struct journal *journal)
 
 static struct errand *space_errand(struct journal *journal)
 {
-    uint64_t oldest =
-        planted(PLANT_TRIM_BEFORE_SYNC) ? journal->sealed_oldest : journal->durable_oldest;
+    bool is_hasty = planted(PLANT_TRIM_BEFORE_SYNC) || planted(PLANT_RESTATED_TOO_EARLY);
+    uint64_t oldest = is_hasty ? journal->sealed_oldest : journal->durable_oldest;
     if (journal->hold_count > 0)
         oldest = journal->held_oldest;
     return space_next(&journal->space, journal->write_segment + 1, oldest, journal->now_ms);

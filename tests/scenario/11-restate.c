@@ -185,6 +185,25 @@ START_TEST(test_attempts_marks_and_parked_go_round)
 }
 END_TEST
 
+/* Parking moves nothing: the message lives where it was, as much as before. */
+START_TEST(test_parked_commands_count_as_before)
+{
+    do_queue(alice, "work");
+    send_stragglers("work", 0);
+    scene_advance_ms(scene, 100);
+    uint64_t live_bytes = journal_space(scene->journal).live_bytes;
+    do_consume(alice, 1, "work", STRAGGLERS);
+    for (int i = 0; i < STRAGGLERS; i++) {
+        char body[32];
+        snprintf(body, sizeof body, "straggler %d", i);
+        say_fail(alice, hear_delivery(alice, body).delivery, "never");
+    }
+    hear_out(alice);
+    ck_assert_uint_eq(ask_queue(alice, "work", "parked"), STRAGGLERS);
+    ck_assert_uint_ge(journal_space(scene->journal).live_bytes, live_bytes);
+}
+END_TEST
+
 START_TEST(test_clients_and_their_refusals_go_round)
 {
     struct actor *bob = enter_as(scene, "bob");
@@ -276,6 +295,7 @@ int main(void)
     tcase_add_test(tcase, test_definitions_go_round);
     tcase_add_test(tcase, test_what_is_gone_stays_gone);
     tcase_add_test(tcase, test_attempts_marks_and_parked_go_round);
+    tcase_add_test(tcase, test_parked_commands_count_as_before);
     tcase_add_test(tcase, test_clients_and_their_refusals_go_round);
     tcase_add_test(tcase, test_volatile_queues_do_not_pin_segments);
     tcase_add_test(tcase, test_padding_is_no_excuse);

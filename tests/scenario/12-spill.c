@@ -1,21 +1,27 @@
 /* Queues whose index does not fit its memory: O1, Q1, and what is done to pages that are away. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/support/check_main.h"
 #include "tests/support/lines.h"
 
-enum { MANY = 300000, SOME = 120000 };
+enum { MANY = 300000, SOME = 120000, FEW = 400, RECOVERY_OPERATIONS = 60 };
 
 static struct scene *scene;
 static struct actor *alice;
 static struct actor *bob;
 
+static void set_up_actors(void)
+{
+    alice = enter_as(scene, "");
+    bob = enter_as(scene, "");
+}
+
 static void set_up(void)
 {
     scene = scene_new(12);
-    alice = enter_as(scene, "");
-    bob = enter_as(scene, "");
+    set_up_actors();
 }
 
 static void tear_down(void)
@@ -158,6 +164,33 @@ START_TEST(test_a_page_that_cannot_be_read_ends_the_process)
 }
 END_TEST
 
+/* Settlements of messages whose page cannot be read again: the start fails, the next is whole. */
+START_TEST(test_a_recovery_that_cannot_read_a_page_fails)
+{
+    struct core_limits limits = scene_limits();
+    limits.index_bytes_max = 1;
+    scene_free(scene);
+    scene = scene_new_with(12, &limits);
+    set_up_actors();
+    do_queue(alice, "orders");
+    send_numbers("orders", 0, 2 * FEW);
+    take_numbers("orders", 0, FEW);
+    scene_die(scene);
+    unsigned failed_count = 0;
+    for (uint64_t i = 0; i < RECOVERY_OPERATIONS; i++) {
+        disk_sim_kill(scene->sim);
+        disk_sim_fail_at(scene->sim, disk_sim_operations(scene->sim) + i, DISK_SIM_READ,
+                         DISK_SIM_ONCE, EIO);
+        failed_count += !scene_start(scene);
+        scene_die(scene);
+    }
+    ck_assert_uint_gt(failed_count, 0);
+    disk_sim_kill(scene->sim);
+    ck_assert(scene_start(scene) && actor_enter(alice));
+    ck_assert_uint_eq(ask_queue(alice, "orders", "ready"), FEW);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("spill");
@@ -170,6 +203,7 @@ int main(void)
     tcase_add_test(tcase, test_a_deleted_queue_with_pages_away_is_worked_off);
     tcase_add_test(tcase, test_the_oldest_is_dropped_when_it_is_there);
     tcase_add_test(tcase, test_a_page_that_cannot_be_read_ends_the_process);
+    tcase_add_test(tcase, test_a_recovery_that_cannot_read_a_page_fails);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }

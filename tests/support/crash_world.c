@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/property.h"
-
 enum { BODY_HEAD_BYTES = 8, BODY_BYTES_MAX = 9000, PIECE_BYTES = 3000 };
 
 static const char *const queue_names[LOAD_QUEUES] = {"orders", "copies"};
@@ -73,10 +71,10 @@ static void write_message(const struct load *load, struct load_publisher *publis
 
 static void publish_some(struct load *load, struct load_publisher *publisher)
 {
-    uint64_t count = 1 + chance_below(&load->chance, 4);
+    uint64_t count = 1 + chance_below(&load->chance, load->is_deep ? 40 : 8);
     for (uint64_t i = 0; i < count && load->message_count < LOAD_MESSAGES_MAX; i++) {
         uint32_t index = (uint32_t)load->message_count++;
-        uint64_t span = percent(load, 70) ? 400 : percent(load, 80) ? 3000 : 8000;
+        uint64_t span = load->is_deep || percent(load, 70) ? 400 : percent(load, 80) ? 3000 : 8000;
         load->messages[index] = (struct load_message){
             .publisher = (uint32_t)(publisher - load->publishers),
             .bytes = BODY_HEAD_BYTES + (uint32_t)chance_below(&load->chance, span),
@@ -157,11 +155,12 @@ static void consumer_enter(struct load *load, struct load_consumer *consumer)
 {
     consumer->is_in = actor_enter(consumer->actor);
     consumer->held_count = consumer->settling_count = 0;
-    for (uint32_t i = 0; consumer->is_in && i < LOAD_QUEUES; i++) {
+    bool is_idle = load->is_deep && !load->is_ending && !percent(load, 20);
+    for (uint32_t i = 0; consumer->is_in && !is_idle && i < LOAD_QUEUES; i++) {
         struct frame frame = {.header.type = FRAME_CONSUME};
         frame.as.consume = (struct frame_consume){.consumer = i,
                                                   .queue = wire_bytes_of_text(queue_names[i]),
-                                                  .prefetch_messages = LOAD_HELD_MAX / 4};
+                                                  .prefetch_messages = LOAD_HELD_MAX / 2 - 8};
         actor_write(consumer->actor, &frame);
     }
     if (load->scene->core != NULL)
@@ -215,7 +214,7 @@ static void take_delivery(struct load *load, struct load_consumer *consumer,
     judge_delivery(load, frame, index, deliver->consumer);
     assert(consumer->held_count < LOAD_HELD_MAX);
     consumer->held[consumer->held_count++] =
-        (struct load_held){deliver->delivery, index, deliver->consumer};
+        (struct load_held){deliver->delivery, index, deliver->consumer, false};
 }
 
 static void take_settled(struct load *load, struct load_consumer *consumer, uint64_t last)
@@ -224,6 +223,7 @@ static void take_settled(struct load *load, struct load_consumer *consumer, uint
     while (count < consumer->settling_count && consumer->settling_tag[count] <= last) {
         const struct load_held *held = &consumer->settling[count++];
         load->messages[held->message].settle[held->queue] = SETTLE_SURE;
+        load->messages[held->message].is_parked[held->queue] = held->is_failed;
         load->counters->settled++;
     }
     consumer->settling_count -= count;
@@ -268,6 +268,7 @@ static void settle_one(struct load *load, struct load_consumer *consumer, size_t
     uint64_t tag = actor_write(consumer->actor, &frame);
     message->is_owned[held.queue] = false;
     if (word != 0) {
+        held.is_failed = word == 1;
         message->settle[held.queue] = SETTLE_TRIED;
         consumer->settling_tag[consumer->settling_count] = tag;
         consumer->settling[consumer->settling_count++] = held;
@@ -278,11 +279,14 @@ static void settle_one(struct load *load, struct load_consumer *consumer, size_t
 
 static void settle_some(struct load *load, struct load_consumer *consumer, unsigned chance)
 {
-    for (size_t i = 0; i < consumer->held_count;)
-        if (percent(load, chance))
+    for (size_t i = 0; i < consumer->held_count;) {
+        bool is_straggler = consumer->held[i].message % LOAD_STRAGGLER_EVERY == 0;
+        bool is_left = is_straggler && !load->is_ending && !percent(load, 5);
+        if (!is_left && percent(load, chance))
             settle_one(load, consumer, i);
         else
             i++;
+    }
     actor_flush(consumer->actor);
 }
 
@@ -292,90 +296,6 @@ static void consumer_lose(struct load *load, struct load_consumer *consumer)
         load->messages[consumer->held[i].message].is_owned[consumer->held[i].queue] = false;
     consumer->held_count = consumer->settling_count = 0;
     consumer->is_in = false;
-}
-
-/* --- definitions --------------------------------------------------------------------------------
- */
-
-static void keeper_ask(struct load *load, struct frame *frame)
-{
-    load->keeper_tag = actor_write(load->keeper, frame);
-    actor_flush(load->keeper);
-}
-
-static void keeper_change(struct load *load)
-{
-    unsigned char settings[32];
-    struct wire_writer w = wire_writer_of(settings, sizeof settings);
-    load->limit_tried = percent(load, 30) ? 5 : 1000 + (uint32_t)chance_below(&load->chance, 99);
-    property_put_number(&w, PROPERTY_QUEUE_COUNT_MAX, load->limit_tried);
-    struct frame frame = {.header.type = FRAME_QUEUE_SET};
-    frame.as.queue_set.queue = wire_bytes_of_text(queue_names[1]);
-    frame.as.queue_set.settings = wire_bytes_of(settings, (uint32_t)wire_written(&w));
-    keeper_ask(load, &frame);
-}
-
-static void keeper_listen(struct load *load)
-{
-    struct frame frame;
-    while (actor_next(load->keeper, &frame)) {
-        if (frame.header.type == FRAME_REFUSE)
-            load_violate(load, "D11: a definition is refused");
-        if (frame.header.type == FRAME_CONFIRM && frame.as.confirm.last >= load->keeper_tag) {
-            load->limit_sure = load->limit_tried;
-            load->keeper_tag = 0;
-        }
-    }
-}
-
-/* Defines everything in the first life, on a disk without faults. */
-static void define(struct load *load)
-{
-    struct actor *keeper = load->keeper;
-    struct frame frame = {.header.type = FRAME_EXCHANGE_CREATE};
-    frame.as.exchange_create.exchange = wire_bytes_of_text("news");
-    actor_say(keeper, &frame);
-    for (int i = 0; i < LOAD_QUEUES; i++) {
-        frame = (struct frame){.header.type = FRAME_QUEUE_CREATE};
-        frame.as.queue_create.queue = wire_bytes_of_text(queue_names[i]);
-        actor_say(keeper, &frame);
-        frame = (struct frame){.header.type = FRAME_BIND};
-        frame.as.bind =
-            (struct frame_bind){wire_bytes_of_text(queue_names[i]), wire_bytes_of_text("news"),
-                                wire_bytes_of_text(i == 0 ? "order.*" : "#")};
-        actor_say(keeper, &frame);
-    }
-    keeper_listen(load);
-}
-
-/* The limit of the second queue as the broker tells it. */
-static uint64_t ask_limit(struct load *load)
-{
-    struct frame frame = {.header.type = FRAME_QUERY};
-    frame.as.query =
-        (struct frame_query){.subject = QUERY_QUEUE, .name = wire_bytes_of_text(queue_names[1])};
-    actor_say(load->keeper, &frame);
-    while (actor_next(load->keeper, &frame)) {
-        if (frame.header.type != FRAME_ROW)
-            continue;
-        struct wire_reader r = wire_reader_of(frame.as.row.fields.at, frame.as.row.fields.bytes);
-        struct row_field field;
-        while (row_next(&r, &field))
-            if (wire_bytes_equal(field.name, wire_bytes_of_text("max_count")))
-                return field.number;
-    }
-    return UINT64_MAX;
-}
-
-static void judge_definitions(struct load *load)
-{
-    uint64_t limit = ask_limit(load);
-    if (load->scene->has_failed)
-        return; /* it crashed before it could answer */
-    if (limit != load->limit_sure && (load->keeper_tag == 0 || limit != load->limit_tried))
-        load_violate(load, "D11: a queue has other settings than were confirmed");
-    load->limit_sure = load->limit_tried = (uint32_t)limit;
-    load->keeper_tag = 0;
 }
 
 /* --- the whole ----------------------------------------------------------------------------------
@@ -388,8 +308,13 @@ void load_start(struct load *load, uint64_t seed, struct load_counters *counters
     memset(load, 0, sizeof *load);
     load->chance.state = seed;
     load->counters = counters;
+    load->is_deep = chance_below(&load->chance, 12) == 0;
+    if (load->is_deep)
+        limits.index_bytes_max = 1;
     load->scene = scene_new_sized(seed, &limits, LOAD_SEGMENT_BYTES);
     load->keeper = scene_actor(load->scene, "");
+    load->absentee = scene_actor(load->scene, "absentee");
+    load->listener = scene_actor(load->scene, "");
     for (int i = 0; i < LOAD_PUBLISHERS; i++) {
         char name[32];
         (void)snprintf(name, sizeof name, "publisher-%d", i);
@@ -398,7 +323,7 @@ void load_start(struct load *load, uint64_t seed, struct load_counters *counters
     for (int i = 0; i < LOAD_CONSUMERS; i++)
         load->consumers[i].actor = scene_actor(load->scene, "");
     (void)actor_enter(load->keeper);
-    define(load);
+    load_define(load);
 }
 
 void load_end(struct load *load)
@@ -411,13 +336,15 @@ void load_enter(struct load *load)
     if (load->scene->has_failed || load->scene->core == NULL)
         return;
     if (load->keeper->peer == NULL && actor_enter(load->keeper))
-        judge_definitions(load);
+        load_judge_definitions(load);
     for (int i = 0; i < LOAD_PUBLISHERS; i++)
         if (!load->publishers[i].is_in)
             publisher_enter(load, &load->publishers[i]);
     for (int i = 0; i < LOAD_CONSUMERS; i++)
         if (!load->consumers[i].is_in)
             consumer_enter(load, &load->consumers[i]);
+    if (!load->is_deep)
+        load_listener_enter(load);
 }
 
 static void listen(struct load *load)
@@ -428,7 +355,9 @@ static void listen(struct load *load)
     for (int i = 0; i < LOAD_CONSUMERS; i++)
         if (load->consumers[i].is_in)
             take_deliveries(load, &load->consumers[i]);
-    keeper_listen(load);
+    load_keeper_listen(load);
+    if (!load->is_deep)
+        load_listener_listen(load);
 }
 
 void load_step(struct load *load)
@@ -442,8 +371,8 @@ void load_step(struct load *load)
         publish_some(load, publisher);
     } else if (what < 17 && consumer->is_in) {
         settle_some(load, consumer, 50);
-    } else if (what == 17 && load->keeper->peer != NULL && load->keeper_tag == 0) {
-        keeper_change(load);
+    } else if (what == 17) {
+        load_keeper_change(load);
     } else if (what == 18 && publisher->is_in) {
         actor_cut(publisher->actor);
         publisher->is_in = false;
@@ -456,6 +385,7 @@ void load_step(struct load *load)
         scene_settle(scene);
     else
         scene_step(scene, chance_below(&load->chance, 5));
+    load_watch_space(load);
     listen(load);
     if (percent(load, 30))
         load_enter(load);
@@ -485,10 +415,10 @@ static void judge_message(struct load *load, const struct load_message *message)
         load_violate(load, "D4: a message is in some of its queues only");
 }
 
-void load_judge(struct load *load)
+/* Has everything delivered and settled that is there. */
+static void consume_all(struct load *load)
 {
     size_t quiet_count = 0;
-    load_enter(load);
     for (int rounds = 0; rounds < 10000 && quiet_count < 3; rounds++) {
         uint64_t before = load->counters->delivered + load->counters->settled;
         scene_settle(load->scene);
@@ -501,6 +431,20 @@ void load_judge(struct load *load)
         bool is_quiet = before == load->counters->delivered + load->counters->settled;
         quiet_count = is_quiet ? quiet_count + 1 : 0;
     }
+}
+
+void load_judge(struct load *load)
+{
+    load_enter(load);
+    load_judge_space(load);
+    load->is_ending = true;
+    for (int i = 0; load->is_deep && i < LOAD_CONSUMERS; i++) {
+        actor_cut(load->consumers[i].actor);
+        consumer_lose(load, &load->consumers[i]);
+    }
+    load_enter(load);
+    consume_all(load);
+    load_judge_absentee(load);
     if (load->scene->has_failed)
         return;
     for (int i = 0; i < LOAD_PUBLISHERS; i++)
@@ -508,4 +452,6 @@ void load_judge(struct load *load)
             load_violate(load, "Q6: a message has no answer");
     for (size_t i = 0; i < load->message_count; i++)
         judge_message(load, &load->messages[i]);
+    load_judge_space(load);
+    load_judge_live_bytes(load);
 }
