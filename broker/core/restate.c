@@ -202,41 +202,52 @@ static bool reserve_numbers(struct restate *restate, uint32_t bytes)
     return true;
 }
 
-/* Leaves only the queues that still hold the message, from where the walk had to wait on. Where
- * there is no room for the pages of all of them at a time, those that are there have to do, and the
- * others get a copy of their own: *is_part. */
-static enum status narrow_queues(struct core *core, struct operation_message *operation,
-                                 uint64_t position, bool *is_part)
+/* Lists the queues that still hold the message, from where the walk had to wait on; *bytes is the
+ * size of the list. STATUS_MORE: the page of the queue at *end is being read. Those before the
+ * first one that holds it are done with. */
+static enum status list_holders(struct core *core, const struct operation_message *operation,
+                                uint64_t position, uint32_t *bytes, uint32_t *end)
 {
     struct restate *restate = &core->restate;
-    *is_part = false;
-    if (!reserve_numbers(restate, operation->queues.bytes))
-        return STATUS_NO_MEMORY;
-    uint32_t bytes = 0;
+    *bytes = 0;
     for (uint32_t i = restate->stall_queue; i + 4 <= operation->queues.bytes; i += 4) {
-        if (bytes > 0 && planted(PLANT_RESTATED_ONE_QUEUE))
+        if (*bytes > 0 && planted(PLANT_RESTATED_ONE_QUEUE))
             break;
         uint32_t number = wire_load_u32(operation->queues.at + i);
         struct queue *queue = queue_find_number(core, number);
         enum status status = queue != NULL ? queue_holds(core, queue, operation->number, position)
                                            : STATUS_NOT_FOUND;
-        if (bytes == 0)
+        if (*bytes == 0)
             restate->stall_queue = i;
-        if (status == STATUS_OK) {
-            wire_store_u32(restate->numbers + bytes, number);
-            bytes += 4;
+        *end = i;
+        if (status == STATUS_NOT_FOUND)
             continue;
-        }
-        *is_part = status == STATUS_MORE && bytes > 0 && restate->stall_count >= STALLS_MAX;
-        if (*is_part) {
-            restate->stall_queue = i;
-            break;
-        }
-        if (status != STATUS_NOT_FOUND)
+        if (status != STATUS_OK)
             return status;
+        wire_store_u32(restate->numbers + *bytes, number);
+        *bytes += 4;
     }
-    operation->queues = wire_bytes_of(restate->numbers, bytes);
     return STATUS_OK;
+}
+
+/* Leaves only the queues that still hold the message. Where there is no room for the pages of all
+ * of them at a time, those that are there have to do, and the others get a copy of their own:
+ * *is_part. */
+static enum status narrow_queues(struct core *core, struct operation_message *operation,
+                                 uint64_t position, bool *is_part)
+{
+    struct restate *restate = &core->restate;
+    uint32_t bytes;
+    uint32_t end;
+    *is_part = false;
+    if (!reserve_numbers(restate, operation->queues.bytes))
+        return STATUS_NO_MEMORY;
+    enum status status = list_holders(core, operation, position, &bytes, &end);
+    *is_part = status == STATUS_MORE && bytes > 0 && restate->stall_count >= STALLS_MAX;
+    if (*is_part)
+        restate->stall_queue = end;
+    operation->queues = wire_bytes_of(restate->numbers, bytes);
+    return *is_part ? STATUS_OK : status;
 }
 
 /* --- stating it again ---------------------------------------------------------------------------

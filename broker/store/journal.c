@@ -166,7 +166,7 @@ static struct chunk *chunk_at(struct journal *journal, uint64_t position, uint64
 
 /* Begins a batch with room for `bytes` of records and their headers. `tail` bytes are left free
  * when no further segment can be had. */
-static enum status open_batch(struct journal *journal, size_t bytes, uint32_t tail)
+static enum status open_batch(struct journal *journal, size_t bytes, uint32_t tail, bool is_fresh)
 {
     if (journal->batch != NULL)
         seal(journal, 0);
@@ -181,6 +181,8 @@ static enum status open_batch(struct journal *journal, size_t bytes, uint32_t ta
         segment++;
         position = segment * journal->segment_bytes + SEGMENT_HEADER_BYTES;
         kept = segment < reach ? 0 : tail;
+        /* What is fresh never runs ahead of the spares: all else would wait behind it. */
+        journal->space.is_full |= is_fresh && segment > space_reach_soon(&journal->space);
         if (journal->space.is_full && segment > reach)
             return STATUS_DISK_FULL;
     }
@@ -220,10 +222,11 @@ unsigned char *journal_open_record(struct journal *journal, size_t bytes_max,
 {
     assert(journal->open_bytes == 0 && bytes_max > 0 &&
            bytes_max <= journal_record_bytes_max(journal));
-    if (journal->space.is_full && urgency == JOURNAL_FRESH)
+    bool is_fresh = urgency == JOURNAL_FRESH;
+    if (is_fresh && journal->space.is_full)
         return NULL;
     if (bytes_max + RECORD_HEADER_BYTES > journal->room_bytes &&
-        open_batch(journal, bytes_max + RECORD_HEADER_BYTES, TRIM_BYTES) != STATUS_OK)
+        open_batch(journal, bytes_max + RECORD_HEADER_BYTES, TRIM_BYTES, is_fresh) != STATUS_OK)
         return NULL;
     journal->open_bytes = bytes_max;
     journal->is_open_patient = urgency == JOURNAL_PATIENT;
@@ -261,7 +264,7 @@ bool journal_is_full(const struct journal *journal)
 /* A batch without records. Where it cannot be had now, the next round tries again. */
 static void append_mark(struct journal *journal, uint32_t flags, uint32_t tail)
 {
-    if (open_batch(journal, 0, tail) == STATUS_OK)
+    if (open_batch(journal, 0, tail, false) == STATUS_OK)
         seal(journal, flags);
 }
 

@@ -27,9 +27,9 @@ struct journal {
     uint64_t segment_end; /* position */
     size_t open_bytes;    /* of the open record, 0: none is open */
     uint64_t batch_ms;    /* when the batch was begun */
-    bool is_hurried;      /* it has records that do not wait for company */
-    bool is_open_patient; /* the open record does */
     uint64_t news_position;
+    bool is_hurried;      /* the batch has records that do not wait for company */
+    bool is_open_patient; /* the open record does */
 
     /* On the way to disk. */
     struct batch *sealed; /* oldest first */
@@ -37,13 +37,16 @@ struct journal {
     struct batch *unused; /* for reuse */
     struct commit commit;
     bool is_committing;
+    bool is_mark_due; /* the last batch has no successor yet */
+    bool is_failed;
+    uint32_t hold_count;  /* nothing is freed unless it is 0 ... */
+    uint64_t held_oldest; /* ... from this segment on */
     uint64_t next_sequence;
     uint64_t durable_position;
     uint64_t durable_oldest; /* oldest kept segment, as the disk knows it */
     uint64_t sealed_oldest;  /* the same in the newest sealed batch */
     uint64_t pending_bytes;
     uint64_t commit_ms; /* when the last commit came back */
-    bool is_mark_due;   /* the last batch has no successor yet */
 
     struct segment_file *segment; /* the files that can be written, oldest first */
     struct segment_file *segment_newest;
@@ -53,14 +56,11 @@ struct journal {
     struct fetch fetch;
     struct oldest oldest;
     struct copy copy;
-    uint32_t hold_count;  /* nothing is freed unless it is 0 ... */
-    uint64_t held_oldest; /* ... from this segment on */
     uint64_t now_ms;
     uint64_t batch_count;
     uint64_t byte_count;
     struct journal_recovery recovery;
     struct journal_failure failure;
-    bool is_failed;
 };
 
 /* Posts an errand unless it is NULL. */

@@ -7,8 +7,8 @@
  * gone
  *
  * Every arrow but MAKE ends with a directory sync before the next begins, so at most one name is
- * unsynced at any time. A lack of space is no failure: it is tried again later, and as long as it
- * lasts and spares are missing, is_full holds.
+ * unsynced at any time. A lack of space is no failure: it is tried again later, and is_full holds
+ * until all spares are back: what is accepted with fewer may find no segment to go to.
  */
 #include "broker/store/space.h"
 
@@ -125,6 +125,7 @@ int space_take_back(struct space *space, uint64_t now_ms, struct segment_file **
     space->is_out = false;
     *prepared = NULL;
     if (work->error != 0) {
+        space->is_making &= work->kind != SPACE_MAKE;
         bool may_retry =
             work->kind == SPACE_MAKE || (work->kind == SPACE_PREPARE && !work->is_renamed);
         if (disk_is_lack(work->error) && may_retry)
@@ -133,10 +134,10 @@ int space_take_back(struct space *space, uint64_t now_ms, struct segment_file **
     }
     switch (work->kind) {
     case SPACE_MAKE:
-        if (work->making.file >= 0)
+        space->is_making = work->making.file >= 0;
+        if (space->is_making)
             return 0; /* another step */
         space->spares[space->count++] = work->making.spare;
-        space->is_full = false;
         break;
     case SPACE_PREPARE:
         space->count--;
@@ -152,7 +153,10 @@ int space_take_back(struct space *space, uint64_t now_ms, struct segment_file **
         space->files_first++;
         break;
     }
-    if (space->count >= space->count_wanted)
+    if (space->count >= space->count_wanted) {
         space->is_full = false;
+        /* The next lack must show at once, before the spares are used up. */
+        space->retry_ms[SPACE_MAKE] = 0;
+    }
     return 0;
 }

@@ -41,6 +41,7 @@ struct space {
     uint64_t files_last;
     bool is_out; /* the work is with the background thread */
     bool is_full;
+    bool is_making; /* a spare that has its space is being filled */
 };
 
 /* Takes over the spares that recovery found. */
@@ -61,6 +62,13 @@ int space_take_back(struct space *space, uint64_t now_ms, struct segment_file **
 static inline uint64_t space_reach(const struct space *space)
 {
     return space->files_last + space->count;
+}
+
+/* The same with the spare that has its space but is still being filled: not to be looked at by
+ * the loop while the work is out, so it is noted when the work comes back. */
+static inline uint64_t space_reach_soon(const struct space *space)
+{
+    return space_reach(space) + space->is_making;
 }
 
 #endif

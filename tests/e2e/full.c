@@ -116,6 +116,7 @@ static bool consume(const struct run *run, const char *queue, unsigned from, uns
     while (is_right && (next < end || confirmed < tag) && talk_take(talk, &frame)) {
         if (frame.header.type == FRAME_CONFIRM)
             confirmed = frame.as.confirm.last;
+        is_right = frame.header.type != FRAME_REFUSE;
         if (frame.header.type != FRAME_DELIVER || next >= end)
             continue;
         is_right = strtoul((const char *)frame.as.deliver.body.at, NULL, 10) == next;

@@ -51,7 +51,8 @@ static enum status reopen(uint64_t cache_bytes_max)
                                       .post = errand_line_post,
                                       .post_context = &f.line};
     return journal_open(&f.journal, disk_sim_disk(f.sim), &options,
-                        &(struct journal_reader){.on_record = on_record, .argument = &f}, &f.failure);
+                        &(struct journal_reader){.on_record = on_record, .argument = &f},
+                        &f.failure);
 }
 
 static void setup(void)
@@ -77,13 +78,18 @@ static unsigned char *open_record(size_t bytes, enum journal_urgency urgency, ui
     return at;
 }
 
-static uint64_t append(size_t bytes)
+static uint64_t append_as(size_t bytes, enum journal_urgency urgency)
 {
     uint64_t position;
-    ck_assert_ptr_nonnull(open_record(bytes, JOURNAL_FRESH, &position));
+    ck_assert_ptr_nonnull(open_record(bytes, urgency, &position));
     journal_close_record(f.journal, bytes);
     journal_home_state(f.journal, position, 1, 1, 1);
     return position;
+}
+
+static uint64_t append(size_t bytes)
+{
+    return append_as(bytes, JOURNAL_FRESH);
 }
 
 static void settle(void)
@@ -200,7 +206,7 @@ START_TEST(test_largest_record_and_a_little_more_than_fits)
     size_t max = journal_record_bytes_max(f.journal);
     ck_assert_uint_eq(max, SEGMENT_BYTES / 4);
     for (int i = 0; i < 20; i++)
-        append(max);
+        append_as(max, JOURNAL_URGENT);
     settle();
     ck_assert_int_eq(reopen(0), STATUS_OK);
     ck_assert_uint_eq(f.count, 20);
@@ -224,13 +230,33 @@ END_TEST
 START_TEST(test_batches_wait_for_their_segment)
 {
     for (int i = 0; i < 60; i++)
-        append(10000);
+        append_as(10000, JOURNAL_URGENT);
     uint64_t end = journal_end_position(f.journal);
     ck_assert_uint_gt(end / SEGMENT_BYTES, 8);
     settle();
     ck_assert_uint_ge(journal_durable_position(f.journal), end);
     ck_assert_int_eq(reopen(0), STATUS_OK);
     ck_assert_uint_eq(f.count, 60);
+}
+END_TEST
+
+/* Otherwise everything would wait behind it, should there be no room for another segment. */
+START_TEST(test_fresh_records_do_not_run_ahead_of_the_spares)
+{
+    uint64_t position;
+    unsigned count = 0;
+    while (open_record(10000, JOURNAL_FRESH, &position) != NULL) {
+        journal_close_record(f.journal, 10000);
+        ck_assert_uint_lt(++count, 100);
+    }
+    ck_assert_uint_ge(count, 5);
+    ck_assert(journal_is_full(f.journal));
+    settle();
+    ck_assert(!journal_is_full(f.journal));
+    append(10000);
+    settle();
+    ck_assert_int_eq(reopen(0), STATUS_OK);
+    ck_assert_uint_eq(f.count, count + 1);
 }
 END_TEST
 
@@ -512,8 +538,9 @@ START_TEST(test_opening_fails_at_every_call)
                                           .spare_count = 2,
                                           .post = errand_line_post,
                                           .post_context = &f.line};
-        enum status status = journal_open(&f.journal, disk_sim_disk(f.sim), &options,
-                                          &(struct journal_reader){.on_record = on_record, .argument = &f}, &f.failure);
+        enum status status = journal_open(
+            &f.journal, disk_sim_disk(f.sim), &options,
+            &(struct journal_reader){.on_record = on_record, .argument = &f}, &f.failure);
         has_failed = disk_sim_has_failed(f.sim);
         if (status == STATUS_OK)
             continue; /* a call whose failure does no harm */
@@ -538,7 +565,8 @@ START_TEST(test_another_segment_size_keeps_the_old)
                                       .post_context = &f.line};
     f.count = 0;
     ck_assert_int_eq(journal_open(&f.journal, disk_sim_disk(f.sim), &options,
-                                  &(struct journal_reader){.on_record = on_record, .argument = &f}, &f.failure),
+                                  &(struct journal_reader){.on_record = on_record, .argument = &f},
+                                  &f.failure),
                      STATUS_OK);
     ck_assert_uint_eq(f.count, 1);
     ck_assert_uint_eq(journal_recovery(f.journal).segment_bytes, SEGMENT_BYTES);
@@ -560,6 +588,7 @@ int main(void)
     tcase_add_test(tcase, test_largest_record_and_a_little_more_than_fits);
     tcase_add_test(tcase, test_less_than_was_asked_for);
     tcase_add_test(tcase, test_batches_wait_for_their_segment);
+    tcase_add_test(tcase, test_fresh_records_do_not_run_ahead_of_the_spares);
     tcase_add_test(tcase, test_oldest_segments_go_when_nothing_is_at_home);
     tcase_add_test(tcase, test_no_file_goes_before_the_trim_is_durable);
     tcase_add_test(tcase, test_a_mark_follows_when_idle);

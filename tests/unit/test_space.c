@@ -196,6 +196,28 @@ START_TEST(test_heals_within_a_second_of_room)
 }
 END_TEST
 
+/* Freed segments make it whole for a moment: what comes at once must leave the spares alone, too.
+ */
+START_TEST(test_the_next_lack_shows_before_the_spares_are_used_up)
+{
+    fill_with_messages();
+    for (int i = 0; i < 3; i++)
+        end_oldest();
+    while (journal_is_full(f.journal)) {
+        ck_assert(append(SETTLE_BYTES, JOURNAL_URGENT));
+        f.now_ms -= TICK_MS; /* all within one millisecond */
+    }
+    ck_assert_uint_ge(journal_figures(f.journal).spare_count, 2);
+    while (append(BODY_BYTES, JOURNAL_FRESH)) {
+        ck_assert_uint_lt(f.count, 1000);
+        f.now_ms -= TICK_MS;
+    }
+    ck_assert_uint_ge(journal_figures(f.journal).spare_count, 1);
+    for (int i = 0; i < 100; i++)
+        ck_assert(append(SETTLE_BYTES, JOURNAL_URGENT));
+}
+END_TEST
+
 /* The process dies while the disk is full, at each of the operations that follow. */
 START_TEST(test_heals_after_a_crash)
 {
@@ -237,6 +259,7 @@ int main(void)
     tcase_add_test(tcase, test_settlements_go_on_for_ever);
     tcase_add_test(tcase, test_what_was_held_is_freed_without_a_spare);
     tcase_add_test(tcase, test_heals_within_a_second_of_room);
+    tcase_add_test(tcase, test_the_next_lack_shows_before_the_spares_are_used_up);
     tcase_add_test(tcase, test_heals_after_a_crash);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
