@@ -222,9 +222,7 @@ static void kill_unsynced(struct run *run)
     char oldest[300];
     daemon_attach(run->daemon, "-e trace=fdatasync -e inject=fdatasync:delay_enter=30000");
     bool is_caught = catch_restating(run, oldest, sizeof oldest);
-    daemon_signal(run->daemon, SIGKILL);
-    daemon_detach(run->daemon); /* which else would wait for the end of a delay for ever */
-    daemon_wait(run->daemon);
+    daemon_kill9_traced(run->daemon);
     run->kills[is_caught && still_there(run, oldest) ? RESTATING : ANY]++;
 }
 

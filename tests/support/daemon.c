@@ -23,7 +23,6 @@
 
 #define DAEMON_START_MS 30000
 #define DAEMON_STOP_MS 30000
-#define DAEMON_DETACH_MS 200
 
 struct daemon {
     char directory[512]; /* everything is in here */
@@ -296,6 +295,17 @@ static int connect_socket(int family, const void *address, socklen_t bytes)
     return file;
 }
 
+int daemon_try_connect(const struct daemon *daemon)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%.107s", daemon->socket);
+    int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (file < 0 || connect(file, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return file;
+    close(file);
+    return -1;
+}
+
 int daemon_connect(const struct daemon *daemon)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -411,14 +421,18 @@ void daemon_detach(struct daemon *daemon)
     if (daemon->tracer == 0)
         return;
     kill(daemon->tracer, SIGINT);
-    /* One that delays a call of a process that was killed meanwhile would never end. */
-    uint64_t end_ms = machine_ms() + DAEMON_DETACH_MS;
-    while (waitpid(daemon->tracer, NULL, WNOHANG) == 0) {
-        usleep(1000);
-        if (machine_ms() > end_ms)
-            kill(daemon->tracer, SIGKILL);
-    }
+    while (waitpid(daemon->tracer, NULL, 0) < 0 && errno == EINTR)
+        continue;
     daemon->tracer = 0;
+}
+
+void daemon_kill9_traced(struct daemon *daemon)
+{
+    /* A tracer that just delays a call of what is killed would wait for ever. */
+    daemon_signal(daemon, SIGKILL);
+    kill(daemon->tracer, SIGKILL);
+    daemon_detach(daemon);
+    daemon_wait(daemon);
 }
 
 const char *daemon_trace_path(const struct daemon *daemon)

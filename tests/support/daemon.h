@@ -40,6 +40,9 @@ uint16_t daemon_port(const struct daemon *daemon);
 int daemon_connect(const struct daemon *daemon);
 int daemon_connect_tcp(const struct daemon *daemon);
 
+/* The same at the unix socket of one that may be gone: -1. */
+int daemon_try_connect(const struct daemon *daemon);
+
 void daemon_signal(const struct daemon *daemon, int number);
 
 /* Waits for its end, 30 s at most. The exit code, or minus the signal's number. */
@@ -64,6 +67,9 @@ void daemon_trace(struct daemon *daemon, const char *options);
  * calls begin here. Ended by daemon_detach, also when the daemon has ended. */
 void daemon_attach(struct daemon *daemon, const char *options);
 void daemon_detach(struct daemon *daemon);
+
+/* SIGKILL for both, with waiting. */
+void daemon_kill9_traced(struct daemon *daemon);
 
 /* What strace wrote since the last start or attach that was traced; lives with the daemon. */
 const char *daemon_trace_path(const struct daemon *daemon);
