@@ -395,17 +395,6 @@ START_TEST(test_fetch_finds_rot)
 }
 END_TEST
 
-START_TEST(test_cache_stays_within_its_limit)
-{
-    ck_assert_int_eq(reopen(3 * SEGMENT_BYTES), STATUS_OK);
-    for (size_t i = 0; i < 200; i++) {
-        append(4000);
-        settle();
-        ck_assert_uint_le(journal_figures(f.journal).cached_bytes, 4 * SEGMENT_BYTES);
-    }
-}
-END_TEST
-
 START_TEST(test_full_disk_and_healing)
 {
     uint64_t positions[400];
@@ -594,7 +583,6 @@ int main(void)
     tcase_add_test(tcase, test_a_mark_follows_when_idle);
     tcase_add_test(tcase, test_peek_and_fetch);
     tcase_add_test(tcase, test_fetch_finds_rot);
-    tcase_add_test(tcase, test_cache_stays_within_its_limit);
     tcase_add_test(tcase, test_full_disk_and_healing);
     tcase_add_test(tcase, test_full_disk_heals_when_room_comes_back);
     tcase_add_test(tcase, test_failed_write_ends_it);

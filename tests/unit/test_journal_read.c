@@ -10,6 +10,7 @@
 #include "tests/support/errand_line.h"
 
 #define SEGMENT_BYTES (4u << 20)
+#define CACHE_BYTES (1u << 20)
 
 struct fixture {
     struct disk_sim *sim;
@@ -53,7 +54,7 @@ static struct journal_options options(void)
 {
     return (struct journal_options){.segment_bytes = SEGMENT_BYTES,
                                     .spare_count = 2,
-                                    .cache_bytes_max = 1 << 20,
+                                    .cache_bytes_max = CACHE_BYTES,
                                     .post = errand_line_post,
                                     .post_context = &f.line};
 }
@@ -222,6 +223,18 @@ START_TEST(test_check_of_a_new_directory)
 }
 END_TEST
 
+/* What is not on disk yet is in memory besides: at most a segment of it here. */
+START_TEST(test_cache_stays_within_its_limit)
+{
+    for (size_t i = 0; i < 100; i++) {
+        append(200 << 10);
+        settle();
+        ck_assert_uint_le(journal_figures(f.journal).cached_bytes, CACHE_BYTES + SEGMENT_BYTES);
+    }
+    ck_assert_uint_gt(journal_end_position(f.journal) / SEGMENT_BYTES, 4);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("journal_read");
@@ -231,6 +244,7 @@ int main(void)
     tcase_add_test(tcase, test_reading_in_order_is_read_ahead);
     tcase_add_test(tcase, test_check_reads_and_changes_nothing);
     tcase_add_test(tcase, test_check_of_a_new_directory);
+    tcase_add_test(tcase, test_cache_stays_within_its_limit);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
