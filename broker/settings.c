@@ -30,6 +30,7 @@ struct core_limits settings_core_limits(const struct config *config)
         .consumers_max = narrow(config->limits_consumers_max),
         .clients_max = narrow(config->limits_clients_max),
         .calls_max = narrow(config->limits_calls_max),
+        .timers_max = narrow(config->limits_timers_max),
         .refusals_max = narrow(config->limits_refusals_max),
         .transient_bytes_max = config->limits_transient_bytes_max,
         .index_bytes_max = config->journal_index_bytes_max,
@@ -40,6 +41,9 @@ struct core_limits settings_core_limits(const struct config *config)
         .pending_bytes_max = config->limits_pending_bytes_max,
         .restate_bytes_per_second = config->journal_restate_bytes_per_second,
         .heartbeat_ms = narrow(config->timeouts_heartbeat),
+        .attempts_max = narrow(config->queue_attempts),
+        .backoff_ms = config->queue_backoff,
+        .backoff_max_ms = config->queue_backoff_max,
         .queue_prefetch_messages = narrow(config->queue_prefetch_messages),
         .event_prefetch_messages = narrow(config->event_prefetch_messages),
     };

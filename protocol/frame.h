@@ -96,6 +96,7 @@ enum frame_query_subject {
     QUERY_ROUTE = 6,       /* the queues an event would go to: exchange in name, key */
     QUERY_STATS = 7,       /* the broker's counters, one row each */
     QUERY_CONNECTIONS = 8, /* all connections, a page at a time */
+    QUERY_PARKED = 9,      /* parked commands of a queue, a page at a time: name */
 };
 
 struct frame_header {

@@ -24,6 +24,8 @@ enum status accept_check(const struct core *core, struct wire_bytes properties,
         enum status status = property_check(properties, PROPERTY_SCOPE_MESSAGE);
         if (status != STATUS_OK)
             return status;
+        if (property_find_number(properties, PROPERTY_MESSAGE_PRIORITY, 0) > ASIDE_PRIORITY_MAX)
+            return STATUS_BAD_VALUE;
     }
     return header_check(headers, core->limits.headers_count_max, core->limits.headers_bytes_max);
 }
@@ -35,16 +37,30 @@ static bool refuses(const struct accept *accept, const struct queue *queue)
     return !accept->is_event || (queue->kind == QUEUE_DURABLE && !accept->is_transient);
 }
 
+/* A live subscriber hears everything as it comes. */
+static bool is_plain_in(const struct accept *accept, const struct queue *queue)
+{
+    return accept->order.is_plain || queue->kind == QUEUE_LIVE;
+}
+
 /* Every queue must take it before any is touched. */
 static enum status check_room(const struct accept *accept, uint32_t bytes)
 {
+    struct core *core = accept->peer->core;
     for (size_t i = 0; i < accept->queue_count; i++) {
         struct queue *queue = accept->queues[i];
+        if (!is_plain_in(accept, queue) && core->aside_count >= core->limits.timers_max) {
+            dispatch_explain(core, "too many messages have a priority or a time of their own");
+            return STATUS_LIMIT;
+        }
         if (!queue_has_room(queue, bytes) && refuses(accept, queue)) {
-            dispatch_explain(accept->peer->core, "queue %s is full", queue->name);
+            dispatch_explain(core, "queue %s is full", queue->name);
             return STATUS_OVERFLOW;
         }
-        if (index_reserve(&queue->index, accept->message.number) != STATUS_OK)
+        enum status status = is_plain_in(accept, queue)
+                                 ? index_reserve(&queue->index, accept->message.number)
+                                 : asides_reserve(&queue->asides);
+        if (status != STATUS_OK)
             return STATUS_NO_MEMORY;
     }
     return STATUS_OK;
@@ -96,14 +112,21 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
         return false;
     }
     if (is_transient_word) {
-        index_append(&queue->index, accept->message.number, word, accept->size);
+        if (is_plain_in(accept, queue))
+            index_append(&queue->index, accept->message.number, word, accept->size);
+        else
+            aside_schedule(core,
+                           asides_add(queue, accept->message.number, word, accept->size,
+                                      accept->order.priority),
+                           accept->order.due_ms);
         queue->bytes += bytes;
         queue->accepted_total++;
         queue->transient_count++;
     } else {
-        apply_message_to(
-            core, queue,
-            &(struct new_place){accept->message.number, word, accept->size, accept->message_bytes});
+        struct new_place new_place = {accept->message.number, word, accept->size,
+                                      accept->message_bytes, accept->order};
+        new_place.order.is_plain = is_plain_in(accept, queue);
+        apply_message_to(core, queue, &new_place);
     }
     if (!TAILQ_EMPTY(&queue->willing))
         queue_wake(core, queue);
@@ -168,6 +191,7 @@ enum status accept_message(struct accept *accept)
     accept->message.time_ms = core->now_ms;
     accept->size = place_size(bytes, (uint32_t)accept->queue_count);
     accept->made = NULL;
+    accept->order = message_order(&accept->message);
     enum status status = check_room(accept, bytes);
     if (status == STATUS_OK)
         status = make_room(accept, bytes);

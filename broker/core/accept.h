@@ -2,6 +2,7 @@
 #ifndef HERALD_ACCEPT_H
 #define HERALD_ACCEPT_H
 
+#include "broker/core/message.h"
 #include "broker/core/state.h"
 
 /* Properties are few and short; more than this is not accepted. */
@@ -15,7 +16,8 @@ struct accept {
     bool is_event;     /* queues that drop instead of refusing may lose it */
     struct operation_message message;
     struct message *made; /* out: the transient message, if it became one */
-    uint32_t size;        /* of its places; accept_message sets both */
+    struct message_order order;
+    uint32_t size; /* of its places; accept_message sets both */
     uint32_t message_bytes;
 };
 

@@ -43,7 +43,12 @@ static struct client *client_named(struct core *core, uint32_t number)
 
 void apply_message_to(struct core *core, struct queue *queue, const struct new_place *place)
 {
-    index_insert(&queue->index, place->number, place->word, place->size);
+    if (place->order.is_plain)
+        index_insert(&queue->index, place->number, place->word, place->size);
+    else
+        aside_schedule(
+            core, asides_add(queue, place->number, place->word, place->size, place->order.priority),
+            place->order.due_ms);
     queue->bytes += place_bytes(place->size);
     queue->accepted_total++;
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
@@ -56,6 +61,21 @@ static void parked_meet(struct core *core, struct parked *parked, const struct n
         home_remove_place(core, place_position(parked->word), parked->size);
     parked->word = place->word;
     parked->size = place->size;
+    parked->priority = place->order.priority;
+}
+
+/* What the place's flags say stays, but for the position. */
+static uint64_t word_moved(uint64_t old, uint64_t word)
+{
+    return (old & PLACE_FLAGS) | (word & ~PLACE_FLAGS) | PLACE_RESTATED;
+}
+
+static void aside_move(struct core *core, struct aside *aside, const struct new_place *place)
+{
+    home_add_place(core, place_position(place->word), place->size, place->message_bytes);
+    home_remove_place(core, place_position(aside->word), aside->size);
+    aside->word = word_moved(aside->word, place->word);
+    aside->size = place->size;
 }
 
 /* The place keeps its flags and gets the message's new position. */
@@ -77,20 +97,29 @@ static enum status message_into(struct core *core, struct queue *queue,
         parked_meet(core, parked, place);
         return STATUS_OK;
     }
-    struct index_at at = index_find(&queue->index, place->number);
-    if (at.is_away)
+    struct standing where = queue_locate(queue, place->number);
+    if (where.at.is_away)
         return STATUS_MORE;
-    if (at.found != NULL) {
-        place_move(core, queue, at, place);
+    if (where.aside != NULL) {
+        aside_move(core, where.aside, place);
         return STATUS_OK;
     }
-    if (index_reserve(&queue->index, place->number) != STATUS_OK)
-        return STATUS_NO_MEMORY;
+    if (where.at.found != NULL) {
+        place_move(core, queue, where.at, place);
+        return STATUS_OK;
+    }
     struct new_place added = *place;
-    if (kept_find_attempted(queue, place->number) != NULL)
+    const struct attempted *attempted = kept_find_attempted(queue, place->number);
+    if (attempted != NULL) {
         added.word |= PLACE_ATTEMPTED;
-    apply_message_to(core, queue, &added);
-    return STATUS_OK;
+        added.order.is_plain = false;
+        added.order.due_ms = attempted->due_ms;
+    }
+    enum status status = added.order.is_plain ? index_reserve(&queue->index, place->number)
+                                              : asides_reserve(&queue->asides);
+    if (status == STATUS_OK)
+        apply_message_to(core, queue, &added);
+    return status;
 }
 
 enum status apply_message(struct core *core, const struct operation_message *operation,
@@ -101,7 +130,7 @@ enum status apply_message(struct core *core, const struct operation_message *ope
     uint32_t queue_count = operation->queues.bytes / 4;
     struct new_place place = {operation->number, word,
                               place_size(message_counted_bytes(operation), queue_count),
-                              (uint32_t)record_size_message(operation)};
+                              (uint32_t)record_size_message(operation), message_order(operation)};
     for (uint32_t i = 0; i + 4 <= operation->queues.bytes; i += 4) {
         struct queue *queue = queue_named(core, wire_load_u32(operation->queues.at + i));
         if (queue == NULL)
@@ -118,11 +147,6 @@ static void place_leave(struct core *core, struct queue *queue, struct index_at 
 {
     uint64_t word = at.found->word;
     queue->bytes -= place_bytes(at.found->size);
-    if ((word & PLACE_ATTEMPTED) != 0) {
-        struct attempted *attempted = kept_find_attempted(queue, index_number(&queue->index, at));
-        if (attempted != NULL)
-            kept_end_attempted(core, queue, attempted);
-    }
     if ((word & PLACE_OUT) != 0)
         queue->out_count--;
     if ((word & PLACE_TRANSIENT) != 0) {
@@ -140,6 +164,37 @@ void place_remove(struct core *core, struct queue *queue, struct index_at at)
     place_leave(core, queue, at);
 }
 
+static void attempts_end(struct core *core, struct queue *queue, uint64_t number)
+{
+    struct attempted *attempted = kept_find_attempted(queue, number);
+    if (attempted != NULL)
+        kept_end_attempted(core, queue, attempted);
+}
+
+/* As place_leave. */
+static void aside_leave(struct core *core, struct queue *queue, struct aside *aside)
+{
+    queue->bytes -= place_bytes(aside->size);
+    if ((aside->word & PLACE_ATTEMPTED) != 0)
+        attempts_end(core, queue, aside->number);
+    if ((aside->word & PLACE_TRANSIENT) != 0) {
+        queue->transient_count--;
+        message_unref(core, place_message(aside->word));
+    }
+    aside_remove(core, aside);
+}
+
+void standing_remove(struct core *core, struct queue *queue, struct standing where)
+{
+    if (where.at.found != NULL)
+        place_remove(core, queue, where.at);
+    if (where.aside == NULL)
+        return;
+    if ((where.aside->word & PLACE_TRANSIENT) == 0)
+        home_remove_place(core, place_position(where.aside->word), where.aside->size);
+    aside_leave(core, queue, where.aside);
+}
+
 static bool is_within(const struct index *index, struct index_at at, uint64_t number)
 {
     uint64_t first;
@@ -148,11 +203,27 @@ static bool is_within(const struct index *index, struct index_at at, uint64_t nu
     return last <= number;
 }
 
+/* Settles one that does not stand in the index: aside, parked, or, while recovering, not seen. */
+static void settle_single(struct core *core, struct queue *queue, uint64_t number)
+{
+    struct aside *aside = asides_find(&queue->asides, number);
+    if (aside != NULL) {
+        standing_remove(core, queue, (struct standing){.aside = aside});
+        return;
+    }
+    struct parked *parked = kept_find_parked(queue, number);
+    if (parked != NULL)
+        kept_end_parked(core, queue, parked);
+    attempts_end(core, queue, number);
+}
+
+/* A range is of places of the index: what stands aside is settled by itself. */
 void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation)
 {
+    if (operation->first == operation->last)
+        settle_single(core, queue, operation->first);
     struct index_at at = index_find_from(&queue->index, operation->first);
     uint64_t last = operation->last + planted(PLANT_SETTLE_OFF_BY_ONE);
-    bool has_buried = false;
     /* Without a grave a page that is away could not be read while recovering, which fails then. */
     while ((at.found != NULL && index_number(&queue->index, at) <= last) ||
            (at.is_away && queue->grave != NULL && is_within(&queue->index, at, last))) {
@@ -161,13 +232,8 @@ void apply_settle(struct core *core, struct queue *queue, const struct operation
             place_remove(core, queue, at);
         else
             queue_bury_page(queue, at);
-        has_buried |= at.is_away;
         at = next;
     }
-    /* Attempts of messages whose places were not looked at: in pages that are away, and while
-     * recovering, when they were settled before they were seen. */
-    if (queue->has_unmet || has_buried)
-        kept_end_attempts(core, queue, operation->first, operation->last);
 }
 
 enum status apply_park(struct core *core, struct queue *queue,
@@ -176,35 +242,77 @@ enum status apply_park(struct core *core, struct queue *queue,
     struct parked *parked = kept_add_parked(queue, operation->number);
     if (parked == NULL)
         return STATUS_NO_MEMORY;
+    kept_explain_parked(parked, operation);
     home_move(core, &parked->home, position, (uint32_t)record_size_park(operation));
-    struct index_at at = index_find(&queue->index, operation->number);
-    if (at.found == NULL)
+    struct standing where = queue_locate(queue, operation->number);
+    if (!standing_is_found(where)) {
+        attempts_end(core, queue, operation->number);
         return STATUS_OK; /* it was parked already, or its message comes later */
-    assert((at.found->word & PLACE_TRANSIENT) == 0);
+    }
+    uint64_t word = standing_word(where);
+    assert((word & PLACE_TRANSIENT) == 0);
     if (parked->word != 0)
         home_remove_place(core, place_position(parked->word), parked->size);
-    parked->word = at.found->word & ~PLACE_FLAGS;
-    parked->size = at.found->size;
-    place_leave(core, queue, at); /* its home is the parked command's now */
+    parked->word = word & ~PLACE_FLAGS;
+    parked->size = standing_size(where);
+    parked->priority = where.aside != NULL ? where.aside->priority : ASIDE_PRIORITY_DEFAULT;
+    /* Its home is the parked command's now. */
+    if (where.aside != NULL)
+        aside_leave(core, queue, where.aside);
+    else
+        place_leave(core, queue, where.at);
     return STATUS_OK;
+}
+
+/* What the operation speaks of stands aside from now on, and is with nobody. NULL: it is not seen
+ * yet. asides_reserve went before. */
+static struct aside *set_aside(struct core *core, struct queue *queue, uint64_t number)
+{
+    struct standing where = queue_locate(queue, number);
+    if (where.aside != NULL)
+        return where.aside;
+    struct parked *parked = kept_find_parked(queue, number);
+    struct aside *aside = NULL;
+    if (where.at.found != NULL) {
+        struct place place = *where.at.found;
+        if ((place.word & PLACE_TRANSIENT) != 0) {
+            message_ref(place_message(place.word), 1);
+            queue->transient_count++;
+        }
+        place_leave(core, queue, where.at);
+        aside =
+            asides_add(queue, number, place.word & ~PLACE_OUT, place.size, ASIDE_PRIORITY_DEFAULT);
+    } else if (parked != NULL && parked->word != 0) {
+        aside = asides_add(queue, number, parked->word | PLACE_REDELIVERED | PLACE_RESTATED,
+                           parked->size, parked->priority);
+        parked->word = 0; /* its home is the message's again */
+    }
+    if (aside != NULL)
+        queue->bytes += place_bytes(aside->size);
+    if (parked != NULL)
+        kept_end_parked(core, queue, parked);
+    return aside;
 }
 
 enum status apply_attempt(struct core *core, struct queue *queue,
                           const struct operation_attempt *operation, uint64_t position)
 {
+    if (kept_find_parked(queue, operation->number) == NULL &&
+        queue_locate(queue, operation->number).at.is_away)
+        return STATUS_MORE; /* while recovering only: who has failed was in memory */
     struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    if (attempted == NULL)
+    if (attempted == NULL || asides_reserve(&queue->asides) != STATUS_OK)
         return STATUS_NO_MEMORY;
-    bool is_news = attempted->failed != operation->failed;
     attempted->failed = operation->failed;
+    attempted->due_ms = operation->due_ms;
     home_move(core, &attempted->home, position, (uint32_t)record_size_attempt(operation));
-    if (is_news && position > queue->attempt_position)
+    struct aside *aside = set_aside(core, queue, operation->number);
+    if (aside != NULL)
+        aside->word |= PLACE_ATTEMPTED;
+    if (aside != NULL)
+        aside_schedule(core, aside, operation->due_ms);
+    if (position > queue->attempt_position)
         queue->attempt_position = position;
-    struct index_at at = index_find(&queue->index, operation->number);
-    if (at.found != NULL)
-        index_set_flags(&queue->index, at, PLACE_ATTEMPTED);
-    else
-        queue->has_unmet = true;
     return STATUS_OK;
 }
 
@@ -346,6 +454,15 @@ static void recover_start(struct core *core, const struct operation_start *opera
         core->next_client = operation->next_client;
 }
 
+/* Stated again, so that only its home has changed: it may have come due, or be out again. */
+static void attempt_restated(struct core *core, struct queue *queue,
+                             const struct operation_attempt *operation, uint64_t position)
+{
+    struct attempted *attempted = kept_find_attempted(queue, operation->number);
+    assert(attempted != NULL);
+    home_move(core, &attempted->home, position, (uint32_t)record_size_attempt(operation));
+}
+
 /* Operations on one place. A settlement of what is gone needs no queue; the others speak of
  * something that lives, or that a later record ends. */
 static enum status recover_place(struct core *core, const struct operation *operation,
@@ -359,9 +476,11 @@ static enum status recover_place(struct core *core, const struct operation *oper
         return is_settle ? STATUS_OK : STATUS_NO_MEMORY;
     if (operation->type == OPERATION_PARK)
         return apply_park(core, queue, &operation->as.park, position);
-    if (operation->type == OPERATION_ATTEMPT)
+    if (operation->type == OPERATION_ATTEMPT && core->is_running)
+        attempt_restated(core, queue, &operation->as.attempt, position);
+    else if (operation->type == OPERATION_ATTEMPT)
         return apply_attempt(core, queue, &operation->as.attempt, position);
-    if (is_settle)
+    else if (is_settle)
         apply_settle(core, queue, &operation->as.settle);
     else
         apply_mark(core, queue, &operation->as.mark, position);

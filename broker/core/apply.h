@@ -9,6 +9,7 @@
 #ifndef HERALD_APPLY_H
 #define HERALD_APPLY_H
 
+#include "broker/core/message.h"
 #include "broker/store/record.h"
 
 struct client;
@@ -27,12 +28,14 @@ enum status apply_operation(struct core *core, const struct operation *operation
 enum status apply_message(struct core *core, const struct operation_message *operation,
                           uint64_t word);
 
-/* A new message at the end of one queue; index_reserve went before. */
+/* A new message for one queue; index_reserve, or asides_reserve for one whose order is not plain,
+ * went before. */
 struct new_place {
     uint64_t number;
     uint64_t word;
     uint32_t size;          /* as place_size makes it */
     uint32_t message_bytes; /* of the operation in the journal */
+    struct message_order order;
 };
 void apply_message_to(struct core *core, struct queue *queue, const struct new_place *place);
 
@@ -63,6 +66,10 @@ enum status apply_refused(struct core *core, const struct operation_refused *ope
                           uint64_t position);
 void apply_seen(struct core *core, const struct operation_seen *operation);
 void apply_client_gone(struct core *core, const struct operation_client_gone *operation);
+
+/* Takes a message out of its queue, wherever it stands, and everything that hangs on it. */
+struct standing;
+void standing_remove(struct core *core, struct queue *queue, struct standing where);
 
 /* Takes one place out of a queue's index and everything that hangs on it: its home or its transient
  * message, its attempts, its counts. */

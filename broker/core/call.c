@@ -6,6 +6,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
+#include "broker/core/retry.h"
 
 enum status call_new(struct peer *peer, struct queue *queue, const struct frame *frame,
                      uint64_t number, struct message *message)
@@ -71,14 +72,14 @@ void call_fail(struct call *call, enum status status, enum frame_outcome_ran ran
     call_answer(call, &outcome);
 }
 
-void call_fail_worker(struct call *call, const struct frame_fail *fail)
+void call_fail_worker(struct call *call, const struct failure *failure)
 {
     struct frame_outcome outcome = {.state = OUTCOME_FAILED,
                                     .ran = OUTCOME_RAN,
-                                    .code = fail->code,
-                                    .text = fail->text,
-                                    .body_bytes = fail->detail.bytes,
-                                    .body = fail->detail};
+                                    .code = failure->code,
+                                    .text = failure->text,
+                                    .body_bytes = failure->detail.bytes,
+                                    .body = failure->detail};
     call_answer(call, &outcome);
 }
 
@@ -93,15 +94,15 @@ void call_refuse(struct peer *peer, uint64_t tag, enum status status, const char
  */
 static bool message_let_go(struct core *core, struct call *call)
 {
-    struct index_at at = index_find(&call->queue->index, call->number);
-    if (at.found == NULL)
+    struct standing where = queue_locate(call->queue, call->number);
+    if (!standing_is_found(where))
         return false;
-    struct message *message = place_message(at.found->word);
+    struct message *message = place_message(standing_word(where));
     message->call = NULL;
     message->is_unheard = true;
-    if ((at.found->word & PLACE_OUT) != 0)
+    if ((standing_word(where) & PLACE_OUT) != 0)
         return true;
-    place_remove(core, call->queue, at);
+    standing_remove(core, call->queue, where);
     return false;
 }
 
@@ -130,10 +131,10 @@ void call_end_peer(struct peer *peer)
 }
 
 /* Ends the call whose message has this place, if it is one of those. */
-static void end_call_at(struct core *core, struct queue *queue, struct index_at at,
+static void end_call_at(struct core *core, struct queue *queue, struct standing where,
                         enum call_scope scope, enum status status)
 {
-    uint64_t word = at.found->word;
+    uint64_t word = standing_word(where);
     struct message *message = (word & PLACE_TRANSIENT) != 0 ? place_message(word) : NULL;
     bool is_out = (word & PLACE_OUT) != 0;
     if (message == NULL || message->call == NULL || (is_out && scope == CALL_WAITING))
@@ -141,7 +142,7 @@ static void end_call_at(struct core *core, struct queue *queue, struct index_at 
     call_fail(message->call, status, is_out ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
     message->call = NULL;
     if (!is_out)
-        place_remove(core, queue, at);
+        standing_remove(core, queue, where);
 }
 
 void call_end_all(struct core *core, struct queue *queue, enum call_scope scope, enum status status)
@@ -152,7 +153,13 @@ void call_end_all(struct core *core, struct queue *queue, enum call_scope scope,
     while (at.found != NULL || at.is_away) {
         struct index_at next = index_next(&queue->index, at);
         if (at.found != NULL) /* what is away is no call */
-            end_call_at(core, queue, at, scope, status);
+            end_call_at(core, queue, (struct standing){.at = at}, scope, status);
         at = next;
+    }
+    struct aside *aside = asides_next(&queue->asides, NULL);
+    while (aside != NULL) {
+        struct aside *next = asides_next(&queue->asides, aside);
+        end_call_at(core, queue, (struct standing){.aside = aside}, scope, status);
+        aside = next;
     }
 }

@@ -19,7 +19,8 @@ enum status call_new(struct peer *peer, struct queue *queue, const struct frame 
 /* Answers the caller and frees the call. The message is the caller's business. */
 void call_done(struct call *call, struct wire_bytes result);
 void call_fail(struct call *call, enum status status, enum frame_outcome_ran ran);
-void call_fail_worker(struct call *call, const struct frame_fail *fail);
+struct failure;
+void call_fail_worker(struct call *call, const struct failure *failure);
 
 /* Answers a call that never became a message. */
 void call_refuse(struct peer *peer, uint64_t tag, enum status status, const char *text);

@@ -13,11 +13,11 @@
 #include "broker/core/call.h"
 #include "broker/core/delivery.h"
 #include "broker/core/exchange.h"
-#include "broker/core/kept.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/plant.h"
 #include "broker/core/recorder.h"
+#include "broker/core/retry.h"
 
 /* What an event without a body takes all the same, when a live subscriber is slow. */
 enum { LIVE_EVENT_BYTES_MIN = 64 };
@@ -288,31 +288,25 @@ void consumer_end_all(struct core *core, struct queue *queue, enum status status
 static void delivery_lost(struct core *core, struct delivery *delivery)
 {
     struct queue *queue = delivery->consumer->queue;
-    struct index_at at = index_find(&queue->index, delivery->number);
-    if (at.found == NULL)
+    struct standing where = queue_locate(queue, delivery->number);
+    if (!standing_is_found(where))
         return;
     core->counters.workers_lost++;
-    if ((at.found->word & PLACE_TRANSIENT) != 0) {
-        struct message *message = place_message(at.found->word);
+    if ((standing_word(where) & PLACE_TRANSIENT) != 0) {
+        struct message *message = place_message(standing_word(where));
         if (message->call != NULL) {
             call_fail(message->call, STATUS_WORKER_LOST, OUTCOME_MAYBE_RUN);
             message->call = NULL;
-            place_remove(core, queue, at);
+            standing_remove(core, queue, where);
             return;
         }
     }
-    struct operation_attempt operation = {
-        queue->number, delivery->number,
-        (uint16_t)(kept_failed_attempts(queue, delivery->number) + 1)};
-    uint64_t position = 0;
-    /* Where the journal takes nothing, the attempt counts until the next start only; without memory
-     * it does not count. */
-    if (kept_add_attempted(queue, delivery->number) != NULL) {
-        if ((at.found->word & PLACE_TRANSIENT) == 0)
-            (void)recorder_append_attempt(core, NULL, &operation, &position);
-        (void)apply_attempt(core, queue, &operation, position);
-    }
-    queue_return(core, queue, delivery->number);
+    struct failure failure = {
+        FAIL_RETRYABLE, 0, wire_bytes_of_text(status_name(STATUS_WORKER_LOST)),
+        wire_bytes_of_text(status_text(STATUS_WORKER_LOST)), wire_bytes_of(NULL, 0)};
+    /* Where the journal takes nothing, or there is no memory, it does not count. */
+    if (retry_fail(core, NULL, queue, delivery->number, &failure) != STATUS_OK)
+        queue_return(core, queue, delivery->number);
 }
 
 void consumer_end_peer(struct peer *peer, enum peer_leaving leaving)

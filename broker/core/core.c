@@ -54,6 +54,7 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
     TAILQ_INIT(&core->lines);
     TAILQ_INIT(&core->creditors);
     TAILQ_INIT(&core->absent);
+    core->chance = 1;
     wheel_init(&core->wheel, 0);
     return core;
 }
@@ -226,6 +227,12 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
         core->next_message += NUMBERS_LEFT_OUT;
     core->rate_number = core->next_message;
     core->start_number++;
+    core->is_running = true;
+    core->chance = ((uint64_t)core->start_number << 32 ^ now_ms) | 1;
+    struct queue *queue;
+    struct queue *next;
+    HASH_ITER (by_number, core->queues_by_number, queue, next)
+        asides_start(core, &queue->asides);
     return record_start(core);
 }
 
@@ -257,7 +264,10 @@ void core_set_time(struct core *core, uint64_t now_ms)
 
 static void on_timer(void *argument, struct wheel_timer *timer)
 {
-    call_on_timer(argument, timer);
+    if (timer->kind == TIMER_ASIDE)
+        aside_on_timer(argument, timer);
+    else
+        call_on_timer(argument, timer);
 }
 
 /* How fast numbers are given or handed out now: marks reach ahead by a second of it. */

@@ -34,6 +34,7 @@ struct core_limits {
     uint32_t consumers_max;
     uint32_t clients_max;
     uint32_t calls_max;
+    uint32_t timers_max;
     uint32_t refusals_max;
     uint64_t transient_bytes_max;
     uint64_t index_bytes_max; /* takes effect when the core is made */
@@ -44,6 +45,9 @@ struct core_limits {
     uint64_t pending_bytes_max;
     uint64_t restate_bytes_per_second;
     uint32_t heartbeat_ms;
+    uint32_t attempts_max;
+    uint64_t backoff_ms;
+    uint64_t backoff_max_ms;
     uint32_t queue_prefetch_messages;
     uint32_t event_prefetch_messages;
 };

@@ -35,6 +35,41 @@ static void drop(struct core *core, struct queue *queue, struct index_at at)
     place_remove(core, queue, at);
 }
 
+/* Those that stand aside, by way of the same steps. */
+static bool detach_aside(struct core *core, struct queue *queue, struct aside *aside)
+{
+    uint64_t word = aside->word;
+    struct operation_message operation;
+    if (queue_read(core, word, &operation) != STATUS_OK) {
+        fetch(core, queue, word);
+        return false;
+    }
+    struct message *message = message_new(core, &operation);
+    if (message == NULL) {
+        if (aside->state != ASIDE_OUT) {
+            core->counters.messages_dropped++;
+            standing_remove(core, queue, (struct standing){.aside = aside});
+        }
+        return true;
+    }
+    aside->word = (word & PLACE_FLAGS) | place_word_transient(message);
+    queue->transient_count++;
+    home_remove_place(core, place_position(word), aside->size);
+    return true;
+}
+
+static void detach_asides(struct core *core, struct queue *queue, uint64_t end_position)
+{
+    struct aside *aside = asides_next(&queue->asides, NULL);
+    while (aside != NULL) {
+        struct aside *next = asides_next(&queue->asides, aside);
+        if ((aside->word & PLACE_TRANSIENT) == 0 && place_position(aside->word) < end_position &&
+            !detach_aside(core, queue, aside))
+            return;
+        aside = next;
+    }
+}
+
 /* False: the bytes are not in memory. */
 static bool detach_place(struct core *core, struct queue *queue, struct index_at at)
 {
@@ -60,6 +95,7 @@ static bool detach_place(struct core *core, struct queue *queue, struct index_at
 
 static void detach_queue(struct core *core, struct queue *queue, uint64_t end_position)
 {
+    detach_asides(core, queue, end_position);
     struct index_at at = index_find_from(&queue->index, 0);
     while (at.found != NULL) {
         struct index_at next = index_next(&queue->index, at);

@@ -76,6 +76,7 @@ static void row_queue(struct page *page, const struct queue *queue)
     row_put_number(w, "messages", ROW_NUMBER, queue_count(queue));
     row_put_number(w, "ready", ROW_NUMBER, queue_ready_count(queue));
     row_put_number(w, "running", ROW_NUMBER, queue->out_count);
+    row_put_number(w, "waiting", ROW_NUMBER, queue->asides.waiting_count);
     row_put_number(w, "parked", ROW_NUMBER, HASH_CNT(hh, queue->parked));
     row_put_number(w, "consumers", ROW_NUMBER, queue->consumer_count);
     row_put_number(w, "bindings", ROW_NUMBER, queue->binding_count);
@@ -83,6 +84,9 @@ static void row_queue(struct page *page, const struct queue *queue)
     row_put_number(w, "max_count", ROW_NUMBER, queue->count_max);
     row_put_number(w, "max_bytes", ROW_BYTES, queue->bytes_max);
     put_text(w, "overflow", queue->overflow == QUEUE_REFUSE ? "refuse" : "drop-oldest");
+    row_put_number(w, "attempts", ROW_NUMBER, queue->attempts_max);
+    row_put_number(w, "backoff", ROW_MILLISECONDS, queue->backoff_ms);
+    row_put_number(w, "backoff_max", ROW_MILLISECONDS, queue->backoff_max_ms);
     row_put_number(w, "accepted", ROW_NUMBER, queue->accepted_total);
     row_put_number(w, "delivered", ROW_NUMBER, queue->delivered_total);
     row_put_number(w, "settled", ROW_NUMBER, queue->settled_total);
@@ -244,6 +248,34 @@ static enum status query_connections(struct page *page, const struct frame_query
     return STATUS_OK;
 }
 
+static int compare_parked(const struct parked *a, const struct parked *b)
+{
+    return a->number < b->number ? -1 : 1;
+}
+
+static enum status query_parked(struct page *page, const struct frame_query *query)
+{
+    struct queue *queue = queue_find(page->peer->core, query->name);
+    if (queue == NULL)
+        return STATUS_NO_QUEUE;
+    HASH_SRT(hh, queue->parked, compare_parked);
+    struct parked *parked;
+    struct parked *next;
+    HASH_ITER (hh, queue->parked, parked, next) {
+        if (parked->number <= query->after || page_is_full(page))
+            continue;
+        const char *code = parked->why != NULL ? parked->why : "";
+        struct wire_writer *w = row_begin(page);
+        row_put_number(w, "number", ROW_NUMBER, parked->number);
+        row_put_number(w, "time_ms", ROW_NUMBER, parked->time_ms);
+        row_put_number(w, "attempts", ROW_NUMBER, parked->attempts);
+        put_text(w, "code", code);
+        put_text(w, "text", parked->why != NULL ? code + strlen(code) + 1 : "");
+        row_end(page);
+    }
+    return STATUS_OK;
+}
+
 static enum status run_query(struct page *page, const struct frame_query *query)
 {
     switch ((enum frame_query_subject)query->subject) {
@@ -263,6 +295,8 @@ static enum status run_query(struct page *page, const struct frame_query *query)
         return query_stats(page, query);
     case QUERY_CONNECTIONS:
         return query_connections(page, query);
+    case QUERY_PARKED:
+        return query_parked(page, query);
     }
     return STATUS_UNKNOWN_QUERY;
 }

@@ -1,8 +1,9 @@
-/* QUEUE_CREATE, QUEUE_SET, QUEUE_DELETE, QUEUE_PURGE. */
+/* QUEUE_CREATE, QUEUE_SET, QUEUE_DELETE, QUEUE_PURGE, PARKED_RETRY, PARKED_DROP. */
 #include "broker/core/apply.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/core/retry.h"
 #include "protocol/property.h"
 #include "protocol/topic.h"
 
@@ -56,12 +57,14 @@ static enum status compare(struct peer *peer, const struct queue *queue, uint8_t
     if (queue->owner != NULL && queue->owner != peer)
         return STATUS_EXCLUSIVE;
     struct queue wanted = {0};
+    queue_set_default(&wanted, &peer->core->limits);
     queue_set(&wanted, settings);
-    bool is_same = (queue->kind == QUEUE_TRANSIENT) == is_transient &&
-                   (queue->owner != NULL) == is_exclusive &&
-                   queue->is_auto_delete == is_auto_delete &&
-                   queue->count_max == wanted.count_max && queue->bytes_max == wanted.bytes_max &&
-                   queue->overflow == wanted.overflow;
+    bool is_same =
+        (queue->kind == QUEUE_TRANSIENT) == is_transient &&
+        (queue->owner != NULL) == is_exclusive && queue->is_auto_delete == is_auto_delete &&
+        queue->count_max == wanted.count_max && queue->bytes_max == wanted.bytes_max &&
+        queue->overflow == wanted.overflow && queue->attempts_max == wanted.attempts_max &&
+        queue->backoff_ms == wanted.backoff_ms && queue->backoff_max_ms == wanted.backoff_max_ms;
     return is_same ? STATUS_OK : STATUS_MISMATCH;
 }
 
@@ -101,6 +104,7 @@ enum status handle_queue_create(struct peer *peer, const struct frame *frame)
     if ((flags & (FLAG_QUEUE_TRANSIENT | FLAG_QUEUE_EXCLUSIVE)) != 0)
         return create_transient(peer, create->queue, flags, create->settings);
     struct queue as = {0};
+    queue_set_default(&as, &core->limits);
     queue_set(&as, create->settings);
     return record_queue(peer, core->next_queue, create->queue, flags, &as);
 }
@@ -126,8 +130,12 @@ enum status handle_queue_set(struct peer *peer, const struct frame *frame)
         queue_set(queue, set->settings);
         return STATUS_OK;
     }
-    struct queue as = {
-        .count_max = queue->count_max, .bytes_max = queue->bytes_max, .overflow = queue->overflow};
+    struct queue as = {.count_max = queue->count_max,
+                       .bytes_max = queue->bytes_max,
+                       .overflow = queue->overflow,
+                       .attempts_max = queue->attempts_max,
+                       .backoff_ms = queue->backoff_ms,
+                       .backoff_max_ms = queue->backoff_max_ms};
     queue_set(&as, set->settings);
     return record_queue(peer, queue->number, set->queue,
                         queue->is_auto_delete ? FLAG_QUEUE_AUTO_DELETE : 0, &as);
@@ -162,4 +170,33 @@ enum status handle_queue_purge(struct peer *peer, const struct frame *frame)
     struct queue *queue;
     enum status status = find(peer, frame->as.queue_purge.queue, &queue);
     return status == STATUS_OK ? queue_purge(peer->core, peer, queue) : status;
+}
+
+enum status handle_parked_retry(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_parked_retry *retry = &frame->as.parked_retry;
+    struct queue *queue;
+    enum status status = find(peer, retry->queue, &queue);
+    return status == STATUS_OK ? retry_parked(peer->core, peer, queue, retry->first, retry->last)
+                               : status;
+}
+
+enum status handle_parked_drop(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_parked_drop *drop = &frame->as.parked_drop;
+    struct queue *queue;
+    enum status status = find(peer, drop->queue, &queue);
+    if (status != STATUS_OK)
+        return status;
+    status = STATUS_NOT_PARKED;
+    struct parked *parked;
+    struct parked *next;
+    HASH_ITER (hh, queue->parked, parked, next) {
+        if (parked->number < drop->first || parked->number > drop->last)
+            continue;
+        status = queue_settle(peer->core, peer, queue, parked->number, parked->number);
+        if (status != STATUS_OK)
+            break;
+    }
+    return status;
 }

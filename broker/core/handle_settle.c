@@ -1,17 +1,16 @@
 /* DONE, RESULT, FAIL, RELEASE: the consumer's word on its deliveries. */
-#include "broker/core/apply.h"
 #include "broker/core/call.h"
 #include "broker/core/consumer.h"
 #include "broker/core/delivery.h"
-#include "broker/core/kept.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/queue.h"
-#include "broker/core/recorder.h"
+#include "broker/core/retry.h"
 
 /* Deliveries whose places follow each other in one queue: settled by one operation. */
 struct run {
     struct queue *queue;
     struct index_at last_at;
+    struct aside *aside; /* a run of one that stands aside */
     uint64_t first;
     uint64_t last;
     uint64_t count;
@@ -58,7 +57,7 @@ static enum status run_end(struct peer *peer, struct run *run)
 static bool run_extend(struct run *run, const struct delivery *delivery)
 {
     struct queue *queue = delivery->consumer->queue;
-    if (queue != run->queue)
+    if (queue != run->queue || run->aside != NULL)
         return false;
     struct index_at next = index_next(&queue->index, run->last_at);
     if (next.found == NULL || index_number(&queue->index, next) != delivery->number)
@@ -72,18 +71,23 @@ static bool run_extend(struct run *run, const struct delivery *delivery)
 static void run_begin(struct run *run, const struct delivery *delivery)
 {
     struct queue *queue = delivery->consumer->queue;
-    run->last_at = index_find(&queue->index, delivery->number);
-    run->queue = run->last_at.found != NULL ? queue : NULL;
+    struct standing where = queue_locate(queue, delivery->number);
+    run->last_at = where.at;
+    run->aside = where.aside;
+    run->queue = standing_is_found(where) ? queue : NULL;
     run->first = run->last = delivery->number;
     run->count = 1;
 }
 
 /* A call is answered before its place goes. */
-static void answer_call(const struct index_at at, struct wire_bytes result)
+static void answer_call(const struct run *run, struct wire_bytes result)
 {
-    if (at.found == NULL || (at.found->word & PLACE_TRANSIENT) == 0)
+    if (run->queue == NULL)
         return;
-    struct message *message = place_message(at.found->word);
+    struct standing where = {run->last_at, run->aside};
+    if ((standing_word(where) & PLACE_TRANSIENT) == 0)
+        return;
+    struct message *message = place_message(standing_word(where));
     if (message->call != NULL) {
         call_done(message->call, result);
         message->call = NULL;
@@ -101,7 +105,7 @@ static enum status settle_done(struct peer *peer, struct delivery *delivery, uin
             status = run_end(peer, &run);
             run_begin(&run, delivery);
         }
-        answer_call(run.last_at, result);
+        answer_call(&run, result);
         consumer_on_settled(peer, delivery);
         delivery = next;
     }
@@ -130,35 +134,6 @@ enum status handle_result(struct peer *peer, const struct frame *frame)
     return settle_done(peer, delivery, result->delivery, result->body);
 }
 
-/* Parks a durable command where it is; a transient one has nowhere to be kept. */
-static enum status park(struct peer *peer, struct queue *queue, struct index_at at,
-                        const struct frame_fail *fail)
-{
-    struct core *core = peer->core;
-    if ((at.found->word & PLACE_TRANSIENT) != 0) {
-        struct message *message = place_message(at.found->word);
-        if (message->call != NULL)
-            call_fail_worker(message->call, fail);
-        message->call = NULL;
-        place_remove(core, queue, at);
-        return STATUS_OK;
-    }
-    struct operation_park operation = {queue->number, index_number(&queue->index, at),
-                                       core->now_ms,  fail->code,
-                                       fail->text,    fail->detail};
-    struct parked *parked = kept_add_parked(queue, operation.number);
-    if (parked == NULL)
-        return STATUS_NO_MEMORY;
-    uint64_t position;
-    enum status status = recorder_append_park(core, peer, &operation, &position);
-    if (status != STATUS_OK) {
-        kept_end_parked(core, queue, parked);
-        return status;
-    }
-    core->counters.messages_parked++;
-    return apply_park(core, queue, &operation, position);
-}
-
 enum status handle_fail(struct peer *peer, const struct frame *frame)
 {
     const struct frame_fail *fail = &frame->as.fail;
@@ -169,9 +144,9 @@ enum status handle_fail(struct peer *peer, const struct frame *frame)
     if (status != STATUS_OK)
         return status;
     struct queue *queue = delivery->consumer->queue;
-    struct index_at at = index_find(&queue->index, delivery->number);
-    if (at.found != NULL)
-        status = park(peer, queue, at, fail);
+    struct failure failure = {fail->class, fail->retry_after_ms, fail->code, fail->text,
+                              fail->detail};
+    status = retry_fail(peer->core, peer, queue, delivery->number, &failure);
     if (status != STATUS_OK)
         return status;
     peer->core->counters.messages_failed++;

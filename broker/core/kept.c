@@ -3,6 +3,10 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Of the text of a failure only so much is kept in memory: the journal has all of it. */
+enum { PARKED_TEXT_BYTES_MAX = 200 };
 
 struct attempted *kept_find_attempted(const struct queue *queue, uint64_t number)
 {
@@ -56,6 +60,20 @@ struct parked *kept_add_parked(struct queue *queue, uint64_t number)
     return NULL;
 }
 
+void kept_explain_parked(struct parked *parked, const struct operation_park *operation)
+{
+    parked->time_ms = operation->time_ms;
+    parked->attempts = operation->attempts;
+    uint32_t text_bytes = operation->text.bytes < PARKED_TEXT_BYTES_MAX ? operation->text.bytes
+                                                                        : PARKED_TEXT_BYTES_MAX;
+    free(parked->why);
+    parked->why = calloc(1, (size_t)operation->code.bytes + text_bytes + 2);
+    if (parked->why == NULL)
+        return;
+    memcpy(parked->why, operation->code.at, operation->code.bytes);
+    memcpy(parked->why + operation->code.bytes + 1, operation->text.at, text_bytes);
+}
+
 void kept_end_attempted(struct core *core, struct queue *queue, struct attempted *attempted)
 {
     assert(queue->attempted != NULL);
@@ -71,16 +89,8 @@ void kept_end_parked(struct core *core, struct queue *queue, struct parked *park
     if (parked->word != 0)
         home_remove_place(core, place_position(parked->word), parked->size);
     HASH_DEL(queue->parked, parked);
+    free(parked->why);
     free(parked);
-}
-
-void kept_end_attempts(struct core *core, struct queue *queue, uint64_t first, uint64_t last)
-{
-    struct attempted *attempted;
-    struct attempted *next;
-    HASH_ITER (hh, queue->attempted, attempted, next)
-        if (attempted->number >= first && attempted->number <= last)
-            kept_end_attempted(core, queue, attempted);
 }
 
 void kept_end_all(struct core *core, struct queue *queue)
@@ -89,5 +99,8 @@ void kept_end_all(struct core *core, struct queue *queue)
     struct parked *next;
     HASH_ITER (hh, queue->parked, parked, next)
         kept_end_parked(core, queue, parked);
-    kept_end_attempts(core, queue, 0, UINT64_MAX);
+    struct attempted *attempted;
+    struct attempted *next_attempted;
+    HASH_ITER (hh, queue->attempted, attempted, next_attempted)
+        kept_end_attempted(core, queue, attempted);
 }

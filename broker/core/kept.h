@@ -5,6 +5,7 @@
 #define HERALD_KEPT_H
 
 #include "broker/core/state.h"
+#include "broker/store/record.h"
 #include "protocol/status.h"
 
 /* NULL: nothing is kept of this number. */
@@ -19,14 +20,15 @@ uint16_t kept_failed_attempts(const struct queue *queue, uint64_t number);
 struct attempted *kept_add_attempted(struct queue *queue, uint64_t number);
 struct parked *kept_add_parked(struct queue *queue, uint64_t number);
 
+/* Takes over what the operation says of the failure; the beginning of its words, where there is
+ * memory for that. */
+void kept_explain_parked(struct parked *parked, const struct operation_park *operation);
+
 /* Takes one out and frees it, its home included. */
 void kept_end_attempted(struct core *core, struct queue *queue, struct attempted *attempted);
 void kept_end_parked(struct core *core, struct queue *queue, struct parked *parked);
 
-/* The attempts of all numbers from first to last. */
-void kept_end_attempts(struct core *core, struct queue *queue, uint64_t first, uint64_t last);
-
-/* All that is parked. */
+/* All of both. */
 void kept_end_all(struct core *core, struct queue *queue);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/core/state.h"
+#include "protocol/property.h"
 
 struct message *message_new(struct core *core, const struct operation_message *operation)
 {
@@ -42,4 +43,25 @@ void message_unref(struct core *core, struct message *message)
 uint32_t message_counted_bytes(const struct operation_message *operation)
 {
     return operation->body.bytes + operation->headers.bytes;
+}
+
+struct message_order message_order(const struct operation_message *operation)
+{
+    struct message_order order = {.is_plain = true, .priority = ASIDE_PRIORITY_DEFAULT};
+    struct wire_reader r = wire_reader_of(operation->properties.at, operation->properties.bytes);
+    struct property property;
+    while (operation->properties.bytes > 0 && property_next(&r, &property)) {
+        if (property.kind > PROPERTY_MESSAGE_PRIORITY || property.kind == PROPERTY_MESSAGE_ID)
+            continue;
+        uint64_t value = wire_load_u64(property.value.at);
+        order.is_plain = false;
+        if (property.kind == PROPERTY_MESSAGE_PRIORITY)
+            order.priority = (uint8_t)value;
+        else if (property.kind == PROPERTY_MESSAGE_DUE)
+            order.due_ms = value;
+        else
+            order.due_ms =
+                value > UINT64_MAX - operation->time_ms ? UINT64_MAX : operation->time_ms + value;
+    }
+    return order;
 }

@@ -31,6 +31,16 @@ void message_ref(struct message *message, uint32_t count);
 /* Frees the message with its last reference. */
 void message_unref(struct core *core, struct message *message);
 
+/* What the sender asks of a message's place in its queues. */
+struct message_order {
+    bool is_plain; /* nothing: it stands in the index */
+    uint8_t priority;
+    uint64_t due_ms; /* not to be handed out before, in broker time; 0: at once */
+};
+
+/* From the properties alone, and so the same after a start. */
+struct message_order message_order(const struct operation_message *operation);
+
 /* What a queue counts a message as: body and headers. */
 uint32_t message_counted_bytes(const struct operation_message *operation);
 

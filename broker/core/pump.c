@@ -36,17 +36,15 @@ static void queue_leave_pump(struct core *core, struct queue *queue)
 }
 
 /* Whether all that a hand-out of this place would state is on disk. */
-static bool place_may_leave(struct core *core, struct queue *queue, struct index_at at)
+static bool may_leave(struct core *core, struct queue *queue, uint64_t number, uint64_t word)
 {
-    uint64_t word = at.found->word;
     if ((word & PLACE_ATTEMPTED) != 0 && queue->attempt_position >= core->durable_position)
         return false;
     if ((word & PLACE_TRANSIENT) != 0)
         return true;
     if (place_position(word) >= core->durable_position && (word & PLACE_RESTATED) == 0)
         return false;
-    return queue->kind != QUEUE_DURABLE ||
-           queue_mark_covers(core, queue, index_number(&queue->index, at));
+    return queue->kind != QUEUE_DURABLE || queue_mark_covers(core, queue, number);
 }
 
 static void tell_gap(struct consumer *consumer)
@@ -67,11 +65,11 @@ static uint8_t deliver_flags(const struct queue *queue, uint64_t number, uint64_
 }
 
 /* Hands one place to one consumer. The place of a live subscription is done with at once. */
-static void hand_out(struct core *core, struct consumer *consumer, struct index_at at,
+static void hand_out(struct core *core, struct consumer *consumer, struct standing where,
                      const struct operation_message *message)
 {
     struct queue *queue = consumer->queue;
-    uint64_t word = at.found->word;
+    uint64_t word = standing_word(where);
     struct frame_deliver deliver = {.consumer = consumer->number,
                                     .number = message->number,
                                     .attempt = 1,
@@ -85,7 +83,8 @@ static void hand_out(struct core *core, struct consumer *consumer, struct index_
     if ((word & PLACE_ATTEMPTED) != 0)
         deliver.attempt = (uint16_t)(kept_failed_attempts(queue, message->number) + 1);
     if (queue->kind != QUEUE_LIVE)
-        deliver.delivery = delivery_add(consumer, message->number, place_bytes(at.found->size));
+        deliver.delivery =
+            delivery_add(consumer, message->number, place_bytes(standing_size(where)));
     if (queue->missed > 0)
         tell_gap(consumer);
     uint8_t flags = deliver_flags(queue, message->number, word);
@@ -94,11 +93,15 @@ static void hand_out(struct core *core, struct consumer *consumer, struct index_
     core->counters.messages_redelivered += (flags & FLAG_REDELIVERED) != 0;
     queue->delivered_total++;
     if (queue->kind == QUEUE_LIVE) {
-        place_remove(core, queue, at);
+        standing_remove(core, queue, where);
         return;
     }
-    index_set_out(&queue->index, at);
-    queue->out_count++;
+    if (where.aside != NULL) {
+        aside_set_out(core, where.aside);
+    } else {
+        index_set_out(&queue->index, where.at);
+        queue->out_count++;
+    }
     if (message->number > queue->handed_max)
         queue->handed_max = message->number;
 }
@@ -123,24 +126,44 @@ static enum pump_result start_fetch(struct core *core, struct queue *queue, uint
     return PUMP_FETCHING;
 }
 
-/* Finds the message to be handed out next. PUMP_MORE: it is in *message, and its place in *at;
- * without a place in *at there was no memory, and the next round tries again. */
-static enum pump_result find_head(struct core *core, struct queue *queue, struct index_at *at,
+/* The first of those aside, when its turn is before that of the first plain one. */
+static struct aside *aside_first(const struct queue *queue, struct index_at head)
+{
+    struct aside *aside = asides_first(&queue->asides);
+    if (aside == NULL || (head.found == NULL && !head.is_away))
+        return aside;
+    if (aside->priority != ASIDE_PRIORITY_DEFAULT)
+        return aside->priority > ASIDE_PRIORITY_DEFAULT ? aside : NULL;
+    uint64_t first;
+    uint64_t last;
+    index_range(&queue->index, head, &first, &last);
+    return aside->number < first ? aside : NULL;
+}
+
+/* Finds the message to be handed out next. PUMP_MORE: it is in *message, and its place in *where;
+ * without one there was no memory, and the next round tries again. */
+static enum pump_result find_head(struct core *core, struct queue *queue, struct standing *where,
                                   struct operation_message *message)
 {
     struct index_at head = index_first_ready(&queue->index);
-    at->found = NULL;
-    if (head.is_away)
+    struct standing first = {.aside = aside_first(queue, head)};
+    *where = first;
+    where->aside = NULL;
+    if (first.aside == NULL && head.is_away)
         return queue_ask_page(core, queue, head) ? PUMP_FETCHING : PUMP_MORE;
-    if (head.found == NULL)
+    if (first.aside == NULL)
+        first.at = head;
+    if (!standing_is_found(first))
         return PUMP_EMPTY;
-    if (!place_may_leave(core, queue, head))
+    uint64_t word = standing_word(first);
+    uint64_t number = first.aside != NULL ? first.aside->number : index_number(&queue->index, head);
+    if (!may_leave(core, queue, number, word))
         return PUMP_HELD;
-    enum status status = queue_read(core, head.found->word, message);
+    enum status status = queue_read(core, word, message);
     if (status == STATUS_MORE)
-        return start_fetch(core, queue, head.found->word);
+        return start_fetch(core, queue, word);
     if (status == STATUS_OK)
-        *at = head;
+        *where = first;
     return PUMP_MORE;
 }
 
@@ -151,15 +174,15 @@ static enum pump_result pump_queue(struct core *core, struct queue *queue)
         struct consumer *consumer = TAILQ_FIRST(&queue->willing);
         if (consumer == NULL)
             return PUMP_EMPTY;
-        struct index_at at;
+        struct standing where;
         struct operation_message message;
-        enum pump_result result = find_head(core, queue, &at, &message);
-        if (at.found == NULL || delivery_reserve(consumer->peer) != STATUS_OK)
+        enum pump_result result = find_head(core, queue, &where, &message);
+        if (!standing_is_found(where) || delivery_reserve(consumer->peer) != STATUS_OK)
             return result;
         bytes += message.body.bytes;
         TAILQ_REMOVE(&queue->willing, consumer, queue_link);
         TAILQ_INSERT_TAIL(&queue->willing, consumer, queue_link);
-        hand_out(core, consumer, at, &message);
+        hand_out(core, consumer, where, &message);
         consumer_update(consumer);
     }
     return PUMP_MORE;

@@ -51,6 +51,7 @@ struct queue *queue_new(struct core *core, enum queue_kind kind, uint32_t number
     queue->number = number;
     queue->kind = kind;
     queue->ref_count = 1;
+    queue_set_default(queue, &core->limits);
     index_init(&queue->index, core->spill);
     TAILQ_INIT(&queue->willing);
     LIST_INIT(&queue->bindings);
@@ -97,8 +98,9 @@ void queue_unref(struct core *core, struct queue *queue)
     (void)core;
     if (--queue->ref_count > 0)
         return;
-    assert(queue->is_gone && queue->index.live_count == 0);
+    assert(queue->is_gone && queue_count(queue) == 0);
     index_deinit(&queue->index);
+    asides_deinit(&queue->asides);
     free(queue->name);
     free(queue);
 }
@@ -123,6 +125,19 @@ void queue_set(struct queue *queue, struct wire_bytes settings)
     queue->bytes_max = property_find_number(settings, PROPERTY_QUEUE_BYTES_MAX, queue->bytes_max);
     queue->overflow = (enum queue_overflow)property_find_number(settings, PROPERTY_QUEUE_OVERFLOW,
                                                                 queue->overflow);
+    uint64_t attempts =
+        property_find_number(settings, PROPERTY_QUEUE_ATTEMPTS, queue->attempts_max);
+    queue->attempts_max = attempts < UINT32_MAX ? (uint32_t)attempts : UINT32_MAX;
+    queue->backoff_ms = property_find_number(settings, PROPERTY_QUEUE_BACKOFF, queue->backoff_ms);
+    queue->backoff_max_ms =
+        property_find_number(settings, PROPERTY_QUEUE_BACKOFF_MAX, queue->backoff_max_ms);
+}
+
+void queue_set_default(struct queue *queue, const struct core_limits *limits)
+{
+    queue->attempts_max = limits->attempts_max;
+    queue->backoff_ms = limits->backoff_ms;
+    queue->backoff_max_ms = limits->backoff_max_ms;
 }
 
 void queue_put_settings(const struct queue *queue, struct wire_writer *w)
@@ -130,6 +145,9 @@ void queue_put_settings(const struct queue *queue, struct wire_writer *w)
     property_put_number(w, PROPERTY_QUEUE_COUNT_MAX, queue->count_max);
     property_put_number(w, PROPERTY_QUEUE_BYTES_MAX, queue->bytes_max);
     property_put_number(w, PROPERTY_QUEUE_OVERFLOW, queue->overflow);
+    property_put_number(w, PROPERTY_QUEUE_ATTEMPTS, queue->attempts_max);
+    property_put_number(w, PROPERTY_QUEUE_BACKOFF, queue->backoff_ms);
+    property_put_number(w, PROPERTY_QUEUE_BACKOFF_MAX, queue->backoff_max_ms);
 }
 
 void queue_wake(struct core *core, struct queue *queue)
@@ -150,17 +168,20 @@ bool queue_has_room(const struct queue *queue, uint32_t bytes)
            (queue->bytes_max == 0 || queue->bytes + bytes <= queue->bytes_max);
 }
 
-/* Drops the oldest ready message; STATUS_NOT_FOUND: none is ready. */
+/* Drops the oldest ready message, plain ones first; STATUS_NOT_FOUND: none is ready. */
 static enum status drop_oldest(struct core *core, struct queue *queue)
 {
-    struct index_at at = index_first_ready(&queue->index);
-    if (at.is_away)
-        (void)queue_ask_page(core, queue, at);
-    if (at.found == NULL)
+    struct standing where = {.at = index_first_ready(&queue->index)};
+    if (where.at.is_away)
+        (void)queue_ask_page(core, queue, where.at);
+    else if (where.at.found == NULL)
+        where.aside = asides_first(&queue->asides);
+    if (!standing_is_found(where))
         return STATUS_NOT_FOUND;
-    uint64_t number = index_number(&queue->index, at);
-    struct message *message =
-        (at.found->word & PLACE_TRANSIENT) != 0 ? place_message(at.found->word) : NULL;
+    uint64_t number =
+        where.aside != NULL ? where.aside->number : index_number(&queue->index, where.at);
+    uint64_t word = standing_word(where);
+    struct message *message = (word & PLACE_TRANSIENT) != 0 ? place_message(word) : NULL;
     if (message != NULL && message->call != NULL) {
         call_fail(message->call, STATUS_OVERFLOW, OUTCOME_NOT_RUN);
         message->call = NULL;
@@ -242,19 +263,22 @@ enum status queue_read(struct core *core, uint64_t word, struct operation_messag
 
 void queue_return(struct core *core, struct queue *queue, uint64_t number)
 {
-    struct index_at at = index_find(&queue->index, number);
-    if (at.found == NULL || (at.found->word & PLACE_OUT) == 0)
+    struct standing where = queue_locate(queue, number);
+    if (!standing_is_found(where) || (standing_word(where) & PLACE_OUT) == 0)
         return;
-    index_clear_out(&queue->index, at);
-    queue->out_count--;
-    struct message *message =
-        (at.found->word & PLACE_TRANSIENT) != 0 ? place_message(at.found->word) : NULL;
-    if (!planted(PLANT_RETURNED_TO_BACK))
-        index_on_ready(&queue->index, at);
-    if (message != NULL && message->is_unheard) {
-        place_remove(core, queue, at);
+    uint64_t word = standing_word(where);
+    if ((word & PLACE_TRANSIENT) != 0 && place_message(word)->is_unheard) {
+        standing_remove(core, queue, where);
         return;
     }
+    if (where.aside != NULL) {
+        aside_schedule(core, where.aside, core->now_ms);
+        return;
+    }
+    index_clear_out(&queue->index, where.at);
+    queue->out_count--;
+    if (!planted(PLANT_RETURNED_TO_BACK))
+        index_on_ready(&queue->index, where.at);
     queue_wake(core, queue);
 }
 
@@ -265,6 +289,9 @@ static bool run_is_durable(const struct queue *queue, uint64_t first, uint64_t l
         return false;
     if (queue->transient_count == 0)
         return true;
+    const struct aside *aside = first == last ? asides_find(&queue->asides, first) : NULL;
+    if (aside != NULL)
+        return (aside->word & PLACE_TRANSIENT) == 0;
     struct index_at at = index_find_from(&queue->index, first);
     for (; at.found != NULL && index_number(&queue->index, at) <= last;
          at = index_next(&queue->index, at))
@@ -381,6 +408,19 @@ void queue_bury_page(struct queue *queue, struct index_at at)
     grave->bytes += bytes;
 }
 
+static enum status purge_asides(struct core *core, struct peer *peer, struct queue *queue)
+{
+    enum status status = STATUS_OK;
+    struct aside *aside = asides_next(&queue->asides, NULL);
+    while (aside != NULL && status == STATUS_OK) {
+        struct aside *next = asides_next(&queue->asides, aside);
+        if (aside->state != ASIDE_OUT)
+            status = queue_settle(core, peer, queue, aside->number, aside->number);
+        aside = next;
+    }
+    return status;
+}
+
 enum status queue_purge(struct core *core, struct peer *peer, struct queue *queue)
 {
     enum status status = STATUS_OK;
@@ -393,6 +433,8 @@ enum status queue_purge(struct core *core, struct peer *peer, struct queue *queu
     for (uint64_t from = 0; status == STATUS_OK && ready_run(queue, from, &first, &last);
          from = last + 1)
         status = queue_settle(core, peer, queue, first, last);
+    if (status == STATUS_OK)
+        status = purge_asides(core, peer, queue);
     grave_close(core, queue);
     return status;
 }
@@ -424,7 +466,7 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
         HASH_DELETE(by_name, core->queues_by_name, queue);
     if (queue->kind != QUEUE_LIVE)
         HASH_DELETE(by_number, core->queues_by_number, queue);
-    if (queue->index.live_count > 0)
+    if (queue_count(queue) > 0)
         TAILQ_INSERT_TAIL(&core->dying, queue, pump_link); /* keeps the directory's reference */
     else
         queue_unref(core, queue);
@@ -447,6 +489,16 @@ static struct index_at work_off_slice(struct core *core, struct queue *queue)
     return at;
 }
 
+static void work_off_asides(struct core *core, struct queue *queue)
+{
+    struct aside *aside = asides_next(&queue->asides, NULL);
+    for (uint32_t i = 0; i < WORK_OFF_PLACES && aside != NULL; i++) {
+        struct aside *next = asides_next(&queue->asides, aside);
+        standing_remove(core, queue, (struct standing){.aside = aside});
+        aside = next;
+    }
+}
+
 bool queue_work_off(struct core *core)
 {
     struct queue *queue = TAILQ_FIRST(&core->dying);
@@ -455,7 +507,9 @@ bool queue_work_off(struct core *core)
     struct index_at at = work_off_slice(core, queue);
     if (at.is_away && !core->is_ending)
         return !queue_ask_page(core, queue, at);
-    if (at.found == NULL && !at.is_away) {
+    if (at.found == NULL && !at.is_away)
+        work_off_asides(core, queue);
+    if (queue_count(queue) == 0) {
         TAILQ_REMOVE(&core->dying, queue, pump_link);
         queue_unref(core, queue);
     }

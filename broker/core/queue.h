@@ -24,18 +24,51 @@ struct queue *queue_find_number(const struct core *core, uint32_t number);
 /* Takes over the settings that the list names. */
 void queue_set(struct queue *queue, struct wire_bytes settings);
 
+/* Those of a new queue that does not say. */
+void queue_set_default(struct queue *queue, const struct core_limits *limits);
+
 /* Writes the settings whole. */
 void queue_put_settings(const struct queue *queue, struct wire_writer *w);
 
 /* Messages waiting or out; parked ones are not among them. */
 static inline uint64_t queue_count(const struct queue *queue)
 {
-    return queue->index.live_count;
+    return queue->index.live_count + queue->asides.count;
 }
 
 static inline uint64_t queue_ready_count(const struct queue *queue)
 {
-    return queue->index.live_count - queue->out_count;
+    return queue_count(queue) - queue->out_count - queue->asides.waiting_count;
+}
+
+/* A message in its queue, wherever it stands: at most one of `at.found` and `aside` is there. */
+struct standing {
+    struct index_at at;
+    struct aside *aside;
+};
+
+/* Where the message of this number stands; nowhere also when its page is away. */
+static inline struct standing queue_locate(const struct queue *queue, uint64_t number)
+{
+    struct aside *aside = asides_find(&queue->asides, number);
+    struct index_at nowhere = {.found = NULL};
+    return (struct standing){aside != NULL ? nowhere : index_find(&queue->index, number), aside};
+}
+
+static inline bool standing_is_found(struct standing where)
+{
+    return where.aside != NULL || where.at.found != NULL;
+}
+
+/* The word and the size of its place; it must be found. */
+static inline uint64_t standing_word(struct standing where)
+{
+    return where.aside != NULL ? where.aside->word : where.at.found->word;
+}
+
+static inline uint32_t standing_size(struct standing where)
+{
+    return where.aside != NULL ? where.aside->size : where.at.found->size;
 }
 
 /* Whether one message more of this size keeps within the limits. */

@@ -179,13 +179,13 @@ static enum status queue_holds(struct core *core, struct queue *queue, uint64_t 
     const struct parked *parked = kept_find_parked(queue, number);
     if (parked != NULL)
         return place_position(parked->word) == position ? STATUS_OK : STATUS_NOT_FOUND;
-    struct index_at at = index_find(&queue->index, number);
-    if (at.is_away)
-        return queue_ask_page(core, queue, at) ? STATUS_MORE : STATUS_NO_MEMORY;
-    if (at.found == NULL && planted(PLANT_RESTATED_DEAD))
+    struct standing where = queue_locate(queue, number);
+    if (where.at.is_away)
+        return queue_ask_page(core, queue, where.at) ? STATUS_MORE : STATUS_NO_MEMORY;
+    if (!standing_is_found(where) && planted(PLANT_RESTATED_DEAD))
         return STATUS_OK;
-    if (at.found == NULL || (at.found->word & PLACE_TRANSIENT) != 0 ||
-        place_position(at.found->word) != position)
+    if (!standing_is_found(where) || (standing_word(where) & PLACE_TRANSIENT) != 0 ||
+        place_position(standing_word(where)) != position)
         return STATUS_NOT_FOUND;
     return STATUS_OK;
 }

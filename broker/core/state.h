@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 #include "broker/core/table.h"
 
+#include "broker/core/aside.h"
 #include "broker/core/buffer.h"
 #include "broker/core/core.h"
 #include "broker/core/home.h"
@@ -45,20 +46,31 @@ enum queue_overflow {
     QUEUE_DROP_OLDEST = 1,
 };
 
+/* For whom a timer of the core's wheel fires. */
+enum timer_kind {
+    TIMER_CALL,
+    TIMER_ASIDE,
+};
+
 /* A parked command: where it is and why. */
 struct parked {
     UT_hash_handle hh;
     uint64_t number;
     uint64_t word;    /* position and `back` of its message; 0: that comes later (recovery) */
     struct home home; /* the PARK operation */
+    uint64_t time_ms;
     uint32_t size;
+    uint16_t attempts;
+    uint8_t priority;
+    char *why; /* beginning of its code, and behind the NUL of its text; NULL: not known */
 };
 
-/* Failed attempts of a message that is still in its queue. */
+/* Failed attempts of a message that is still in its queue, where it stands aside. */
 struct attempted {
     UT_hash_handle hh;
     uint64_t number;
     struct home home; /* the ATTEMPT operation */
+    uint64_t due_ms;  /* not to be handed out before */
     uint16_t failed;
 };
 
@@ -81,18 +93,22 @@ struct queue {
     bool is_held;       /* in the held list: its head is not on disk yet */
     bool is_fetching;   /* bytes of its head are being read */
     bool is_paging;     /* a page of its index was asked for */
-    bool has_unmet;     /* attempts are known of messages that are not, see apply.c */
     bool had_consumer;  /* auto-delete begins with the last consumer's leaving */
     struct peer *owner; /* exclusive to this peer; NULL: to nobody */
     uint64_t count_max;
     uint64_t bytes_max;
     enum queue_overflow overflow;
 
+    uint32_t attempts_max;   /* failed attempts after which a command is parked; 0: none */
+    uint64_t backoff_ms;     /* longest wait before the second attempt, see retry.c */
+    uint64_t backoff_max_ms; /* and between any two */
+
     struct index index;
+    struct asides asides;
     struct queue *grave; /* while a purge takes pages out that are away: who gets them */
     struct parked *parked;
     struct attempted *attempted;
-    uint64_t bytes;     /* of all places of the index */
+    uint64_t bytes;     /* of all that is not parked */
     uint64_t out_count; /* of them with consumers */
     uint64_t transient_count;
 
@@ -326,6 +342,7 @@ struct core {
     uint32_t binding_count;
     uint32_t consumer_count;
     uint32_t call_count;
+    uint32_t aside_count;
     uint64_t transient_bytes;
 
     struct queue_list pump;  /* queues with something to hand out, perhaps */
@@ -346,6 +363,8 @@ struct core {
     uint64_t rate_delivered;   /* hand-outs then */
     uint64_t numbers_a_second; /* numbers given or handed out in the last full second */
 
+    uint64_t chance; /* of the jitter of retries: xorshift */
+    bool is_running; /* core_start is done */
     bool is_draining;
     bool is_ending; /* core_free has begun */
     bool is_anonymous_allowed;

@@ -52,7 +52,8 @@ static void timer_place(struct wheel *wheel, struct wheel_timer *timer, uint64_t
 void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t due_ms)
 {
     wheel_disarm(wheel, timer);
-    timer->due_tick = due_ms / WHEEL_TICK_MS + (due_ms % WHEEL_TICK_MS != 0);
+    uint64_t tick = due_ms / WHEEL_TICK_MS + (due_ms % WHEEL_TICK_MS != 0);
+    timer->due_tick = tick & (UINT64_MAX >> 2); /* no tick is larger */
     timer_place(wheel, timer, wheel->tick + 1);
     wheel->armed_count++;
 }

@@ -305,6 +305,7 @@ void load_start(struct load *load, uint64_t seed, struct load_counters *counters
 {
     struct core_limits limits = scene_limits();
     limits.message_bytes_max = BODY_BYTES_MAX;
+    limits.attempts_max = 0; /* parked ones would have to be looked for */
     memset(load, 0, sizeof *load);
     load->chance.state = seed;
     load->counters = counters;

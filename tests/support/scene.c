@@ -30,6 +30,8 @@ struct core_limits scene_limits(void)
         .consumers_max = 1000,
         .clients_max = 1000,
         .calls_max = 1000,
+        .timers_max = 1000,
+        .attempts_max = 5,
         .refusals_max = 1000,
         .transient_bytes_max = 4 << 20,
         .index_bytes_max = 1 << 20,

@@ -34,7 +34,7 @@ START_TEST(test_census)
     record_put_message(&w, &(struct operation_message){.number = 8,
                                                        .queues = wire_bytes_of(queues, 4),
                                                        .body = wire_bytes_of_text("12345")});
-    record_put_attempt(&w, &(struct operation_attempt){2, 8, 3});
+    record_put_attempt(&w, &(struct operation_attempt){.queue = 2, .number = 8, .failed = 3});
     record_put_park(&w, &(struct operation_park){.queue = 2, .number = 5});
     record_put_binding(&w, &(struct operation_binding){1, 2, wire_bytes_of_text("#")});
     struct core_limits limits = scene_limits();

@@ -42,19 +42,6 @@ START_TEST(test_attempts_are_kept_by_number)
 }
 END_TEST
 
-START_TEST(test_attempts_end_by_range)
-{
-    for (uint64_t number = 1; number <= 100; number++)
-        ck_assert_ptr_nonnull(kept_add_attempted(queue, number));
-    kept_end_attempts(core, queue, 11, 90);
-    ck_assert_uint_eq(HASH_COUNT(queue->attempted), 20);
-    ck_assert_ptr_nonnull(kept_find_attempted(queue, 10));
-    ck_assert_ptr_null(kept_find_attempted(queue, 11));
-    ck_assert_ptr_null(kept_find_attempted(queue, 90));
-    ck_assert_ptr_nonnull(kept_find_attempted(queue, 91));
-}
-END_TEST
-
 START_TEST(test_parked_are_kept_by_number)
 {
     ck_assert_ptr_null(kept_find_parked(queue, 5));
@@ -85,7 +72,6 @@ int main(void)
     TCase *tcase = tcase_create("kept");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, test_attempts_are_kept_by_number);
-    tcase_add_test(tcase, test_attempts_end_by_range);
     tcase_add_test(tcase, test_parked_are_kept_by_number);
     tcase_add_test(tcase, test_all_ends);
     suite_add_tcase(suite, tcase);

@@ -1,0 +1,244 @@
+/* Messages that stand aside of the plain order of their queue. */
+#include "broker/core/aside.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "broker/core/queue.h"
+
+enum { ROOM_MIN = 16 };
+
+/* --- the table ----------------------------------------------------------------------------------
+ */
+
+/* Numbers come one after the other: multiplied by an odd number they spread (Knuth, The Art of
+ * Computer Programming 3, 6.4). */
+static struct aside **bucket_of(const struct asides *asides, uint64_t number)
+{
+    uint64_t hash = number * UINT64_C(0x9e3779b97f4a7c15);
+    return &asides->buckets[(hash >> 32) & (asides->room - 1)];
+}
+
+static enum status table_grow(struct asides *asides)
+{
+    struct asides grown = *asides;
+    grown.room = asides->room > 0 ? asides->room * 2 : ROOM_MIN;
+    grown.heap = realloc(asides->heap, grown.room * sizeof(struct aside *));
+    if (grown.heap == NULL)
+        return STATUS_NO_MEMORY;
+    asides->heap = grown.heap;
+    grown.buckets = calloc(grown.room, sizeof(struct aside *));
+    if (grown.buckets == NULL)
+        return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < asides->room; i++)
+        while (asides->buckets[i] != NULL) {
+            struct aside *aside = asides->buckets[i];
+            asides->buckets[i] = aside->next;
+            struct aside **bucket = bucket_of(&grown, aside->number);
+            aside->next = *bucket;
+            *bucket = aside;
+        }
+    free(asides->buckets);
+    *asides = grown;
+    return STATUS_OK;
+}
+
+enum status asides_reserve(struct asides *asides)
+{
+    if (asides->count == asides->room && table_grow(asides) != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    if (asides->spare == NULL)
+        asides->spare = malloc(sizeof *asides->spare);
+    return asides->spare != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+struct aside *asides_add(struct queue *queue, uint64_t number, uint64_t word, uint32_t size,
+                         uint8_t priority)
+{
+    struct asides *asides = &queue->asides;
+    struct aside *aside = asides->spare;
+    assert(aside != NULL && asides->count < asides->room);
+    asides->spare = NULL;
+    struct aside **bucket = bucket_of(asides, number);
+    *aside = (struct aside){.number = number,
+                            .word = word,
+                            .queue = queue,
+                            .next = *bucket,
+                            .size = size,
+                            .state = ASIDE_RECOVERED,
+                            .priority = priority};
+    *bucket = aside;
+    asides->count++;
+    queue->core->aside_count++;
+    return aside;
+}
+
+struct aside *asides_find(const struct asides *asides, uint64_t number)
+{
+    if (asides->count == 0)
+        return NULL;
+    struct aside *aside = *bucket_of(asides, number);
+    while (aside != NULL && aside->number != number)
+        aside = aside->next;
+    return aside;
+}
+
+struct aside *asides_next(const struct asides *asides, const struct aside *before)
+{
+    if (before != NULL && before->next != NULL)
+        return before->next;
+    if (asides->count == 0)
+        return NULL;
+    struct aside **bucket =
+        before != NULL ? bucket_of(asides, before->number) + 1 : asides->buckets;
+    while (bucket < asides->buckets + asides->room && *bucket == NULL)
+        bucket++;
+    return bucket < asides->buckets + asides->room ? *bucket : NULL;
+}
+
+/* --- the heap -----------------------------------------------------------------------------------
+ */
+
+static bool comes_before(const struct aside *a, const struct aside *b)
+{
+    return a->priority != b->priority ? a->priority > b->priority : a->number < b->number;
+}
+
+static void heap_put(struct asides *asides, uint32_t at, struct aside *aside)
+{
+    asides->heap[at] = aside;
+    aside->as.heap_at = at;
+}
+
+static void heap_up(struct asides *asides, uint32_t at, struct aside *aside)
+{
+    while (at > 0 && comes_before(aside, asides->heap[(at - 1) / 2])) {
+        heap_put(asides, at, asides->heap[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    heap_put(asides, at, aside);
+}
+
+static void heap_down(struct asides *asides, uint32_t at, struct aside *aside)
+{
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= asides->heap_count)
+            break;
+        if (child + 1 < asides->heap_count &&
+            comes_before(asides->heap[child + 1], asides->heap[child]))
+            child++;
+        if (!comes_before(asides->heap[child], aside))
+            break;
+        heap_put(asides, at, asides->heap[child]);
+        at = child;
+    }
+    heap_put(asides, at, aside);
+}
+
+static void heap_remove(struct asides *asides, struct aside *aside)
+{
+    uint32_t at = aside->as.heap_at;
+    struct aside *last = asides->heap[--asides->heap_count];
+    if (last == aside)
+        return;
+    if (comes_before(last, aside))
+        heap_up(asides, at, last);
+    else
+        heap_down(asides, at, last);
+}
+
+struct aside *asides_first(const struct asides *asides)
+{
+    return asides->heap_count > 0 ? asides->heap[0] : NULL;
+}
+
+/* --- states -------------------------------------------------------------------------------------
+ */
+
+static struct asides *asides_of(const struct aside *aside)
+{
+    return &aside->queue->asides;
+}
+
+static void leave_state(struct core *core, struct aside *aside)
+{
+    if (aside->state == ASIDE_READY)
+        heap_remove(asides_of(aside), aside);
+    if (aside->state == ASIDE_WAITING) {
+        wheel_disarm(&core->wheel, &aside->as.timer);
+        asides_of(aside)->waiting_count--;
+    }
+    if (aside->state == ASIDE_OUT) {
+        aside->word &= ~PLACE_OUT;
+        aside->queue->out_count--;
+    }
+}
+
+static void become_ready(struct core *core, struct aside *aside)
+{
+    struct asides *asides = asides_of(aside);
+    aside->state = ASIDE_READY;
+    heap_up(asides, asides->heap_count++, aside);
+    queue_wake(core, aside->queue);
+}
+
+void aside_schedule(struct core *core, struct aside *aside, uint64_t due_ms)
+{
+    leave_state(core, aside);
+    if (!core->is_running) {
+        aside->state = ASIDE_RECOVERED;
+        aside->as.due_ms = due_ms;
+    } else if (due_ms > core->now_ms) {
+        aside->state = ASIDE_WAITING;
+        aside->as.timer = (struct wheel_timer){.kind = TIMER_ASIDE};
+        asides_of(aside)->waiting_count++;
+        wheel_arm(&core->wheel, &aside->as.timer, due_ms);
+    } else {
+        become_ready(core, aside);
+    }
+}
+
+void aside_set_out(struct core *core, struct aside *aside)
+{
+    leave_state(core, aside);
+    aside->state = ASIDE_OUT;
+    aside->word |= PLACE_OUT | PLACE_REDELIVERED;
+    aside->queue->out_count++;
+}
+
+void aside_remove(struct core *core, struct aside *aside)
+{
+    struct asides *asides = asides_of(aside);
+    leave_state(core, aside);
+    struct aside **link = bucket_of(asides, aside->number);
+    while (*link != aside)
+        link = &(*link)->next;
+    *link = aside->next;
+    asides->count--;
+    core->aside_count--;
+    free(aside);
+}
+
+void aside_on_timer(struct core *core, struct wheel_timer *timer)
+{
+    struct aside *aside = (struct aside *)(void *)((char *)timer - offsetof(struct aside, as));
+    asides_of(aside)->waiting_count--;
+    become_ready(core, aside);
+}
+
+void asides_start(struct core *core, struct asides *asides)
+{
+    for (struct aside *aside = asides_next(asides, NULL); aside != NULL;
+         aside = asides_next(asides, aside))
+        aside_schedule(core, aside, aside->as.due_ms);
+}
+
+void asides_deinit(struct asides *asides)
+{
+    assert(asides->count == 0);
+    free(asides->buckets);
+    free(asides->heap);
+    free(asides->spare);
+    *asides = (struct asides){0};
+}

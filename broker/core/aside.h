@@ -1,0 +1,108 @@
+/* Messages that stand aside of the plain order of their queue.
+ *
+ * A plain message is a place of the queue's index, 16 bytes, and its turn comes by its number. One
+ * with a priority or a time of its own, or with failed attempts, stands here instead, for as long
+ * as it is in the queue: found by its number, and handed out before or between the plain ones.
+ *
+ *            +------------- failed, later ---------------+
+ *            v                                           |
+ *   (in) --> waiting -- its time has come --> ready --> out --> (gone, or parked)
+ *     |                                       ^  ^       |
+ *     +---- at once --------------------------+  +-------+ given back
+ *
+ * recovered  until the broker has started: when it may be handed out is known, nothing is armed
+ * waiting    in the timer wheel
+ * ready      in the heap of its queue: the highest priority first, then the lowest number
+ * out        with a consumer; PLACE_OUT is set in its word
+ *
+ * Whether a message stands aside follows from what is on disk (its properties, and whether attempts
+ * are kept of it), so that it does again after a start.
+ */
+#ifndef HERALD_ASIDE_H
+#define HERALD_ASIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/core/wheel.h"
+#include "protocol/status.h"
+
+struct core;
+struct queue;
+
+enum {
+    ASIDE_PRIORITY_DEFAULT = 4, /* of plain messages, too */
+    ASIDE_PRIORITY_MAX = 9,
+};
+
+enum aside_state {
+    ASIDE_RECOVERED,
+    ASIDE_WAITING,
+    ASIDE_READY,
+    ASIDE_OUT,
+};
+
+struct aside {
+    uint64_t number;
+    uint64_t word; /* as in a place */
+    struct queue *queue;
+    struct aside *next; /* of its bucket */
+    union {
+        uint64_t due_ms;          /* ASIDE_RECOVERED */
+        struct wheel_timer timer; /* ASIDE_WAITING */
+        uint32_t heap_at;         /* ASIDE_READY */
+    } as;
+    uint32_t size; /* as in a place */
+    uint8_t state;
+    uint8_t priority;
+};
+
+/* All of one queue. Empty when zeroed. */
+struct asides {
+    struct aside **buckets;
+    struct aside **heap;
+    struct aside *spare; /* for the next one, see asides_reserve */
+    uint32_t room;       /* buckets, and room of the heap; a power of two or 0 */
+    uint32_t count;
+    uint32_t heap_count;
+    uint32_t waiting_count;
+};
+
+/* Makes sure that the next asides_add has what it needs. STATUS_OK or STATUS_NO_MEMORY. */
+enum status asides_reserve(struct asides *asides);
+
+/* Puts one in that asides_reserve has made room for and that is not there yet: neither waiting nor
+ * ready before aside_schedule. It belongs to the queue. */
+struct aside *asides_add(struct queue *queue, uint64_t number, uint64_t word, uint32_t size,
+                         uint8_t priority);
+
+/* NULL: none of this number stands aside. */
+struct aside *asides_find(const struct asides *asides, uint64_t number);
+
+/* What is to be handed out first; NULL: none is ready. */
+struct aside *asides_first(const struct asides *asides);
+
+/* One after the other in no order; NULL begins, and NULL is the end. The one before may be removed
+ * when its successor is known. */
+struct aside *asides_next(const struct asides *asides, const struct aside *before);
+
+/* It has nobody, and may be handed out from due_ms on: ready at once when that is not in the
+ * future. */
+void aside_schedule(struct core *core, struct aside *aside, uint64_t due_ms);
+
+/* A consumer has it. */
+void aside_set_out(struct core *core, struct aside *aside);
+
+/* Takes it out and frees it; its message and home are the caller's. */
+void aside_remove(struct core *core, struct aside *aside);
+
+/* The timer fired: it is ready. */
+void aside_on_timer(struct core *core, struct wheel_timer *timer);
+
+/* The broker has started: what was recovered waits or is ready. */
+void asides_start(struct core *core, struct asides *asides);
+
+/* Frees what is left of the tables, all being gone. */
+void asides_deinit(struct asides *asides);
+
+#endif
