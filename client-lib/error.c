@@ -72,6 +72,7 @@ enum herald_status error_status_of(unsigned code)
     case STATUS_NO_QUEUE:
     case STATUS_NO_EXCHANGE:
     case STATUS_NO_BINDING:
+    case STATUS_NOT_PARKED:
         return HERALD_ENOTFOUND;
     case STATUS_DENIED:
     case STATUS_AUTHENTICATION_FAILED:

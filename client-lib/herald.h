@@ -194,7 +194,11 @@ struct herald_header {
     size_t value_bytes;
 };
 
-/* What is sent. Start from herald_content() or herald_text(), which set `size`. */
+#define HERALD_PRIORITY_DEFAULT 4
+#define HERALD_PRIORITY_MAX 9
+
+/* What is sent. Start from herald_content() or herald_text(), which set `size` and
+ * `priority`. */
 struct herald_content {
     size_t size;
     const void *body;
@@ -204,6 +208,9 @@ struct herald_content {
     const unsigned char *id;  /* 16 bytes, see herald_id_make; NULL: none */
     const char *content_type; /* NULL: none */
     const char *correlation;  /* NULL: none */
+    uint64_t delay_ms;        /* of a command: not handed out before it has waited so long */
+    uint64_t due_ms;          /* of a command: nor before this time, milliseconds since 1970 */
+    int priority;             /* of a command: 0 to HERALD_PRIORITY_MAX, higher first */
     int transient;            /* 1: need not survive the broker; not confirmed */
     int confirm;              /* 1: confirm it although it is transient */
     void *context;            /* yours, for on_confirmed and on_refused */
@@ -216,6 +223,7 @@ static inline struct herald_content herald_content(const void *body, size_t body
     content.size = sizeof content;
     content.body = body;
     content.body_bytes = body_bytes;
+    content.priority = HERALD_PRIORITY_DEFAULT;
     return content;
 }
 
@@ -469,6 +477,10 @@ struct herald_queue_options {
     int64_t count_max; /* messages; 0: default, or unchanged; < 0: no limit */
     int64_t bytes_max; /* likewise */
     enum herald_overflow overflow;
+    int64_t attempts;       /* failed ones after which a command is parked; 0 and < 0 likewise */
+    int64_t backoff_ms;     /* longest wait before the second attempt; 0: default, or unchanged;
+                               < 0: none. Doubles with every further one, ... */
+    int64_t backoff_max_ms; /* ... at most to this */
 };
 
 static inline struct herald_queue_options herald_queue_options_default(void)
@@ -499,6 +511,14 @@ HERALD_API enum herald_status herald_queue_delete(struct herald_client *client, 
 HERALD_API enum herald_status herald_queue_purge(struct herald_client *client, const char *queue,
                                                  int timeout_ms);
 
+/* Has the commands that are parked in a queue, with broker's numbers from first to last, tried
+ * again at their old places with all attempts anew; or throws them away. The numbers come from
+ * HERALD_PARKED. HERALD_ENOTFOUND: none of them is parked there. */
+HERALD_API enum herald_status herald_parked_retry(struct herald_client *client, const char *queue,
+                                                  uint64_t first, uint64_t last, int timeout_ms);
+HERALD_API enum herald_status herald_parked_drop(struct herald_client *client, const char *queue,
+                                                 uint64_t first, uint64_t last, int timeout_ms);
+
 enum herald_durability { HERALD_DURABLE = 0, HERALD_TRANSIENT = 1 };
 
 HERALD_API enum herald_status herald_exchange_create(struct herald_client *client,
@@ -526,7 +546,8 @@ enum herald_subject {
     HERALD_BINDINGS = 5, /* name of an exchange */
     HERALD_ROUTE = 6,    /* name of an exchange, key: which queues would get it */
     HERALD_STATS = 7,
-    HERALD_CONNECTIONS = 8
+    HERALD_CONNECTIONS = 8,
+    HERALD_PARKED = 9 /* name of a queue: its parked commands */
 };
 
 enum herald_field_kind {

@@ -31,6 +31,9 @@ static struct wire_bytes encode_settings(unsigned char room[SETTINGS_BYTES_MAX],
     if (options->overflow != HERALD_OVERFLOW_DEFAULT)
         property_put_number(&w, PROPERTY_QUEUE_OVERFLOW,
                             options->overflow == HERALD_OVERFLOW_DROP_OLDEST ? 1 : 0);
+    put_limit(&w, PROPERTY_QUEUE_ATTEMPTS, options->attempts);
+    put_limit(&w, PROPERTY_QUEUE_BACKOFF, options->backoff_ms);
+    put_limit(&w, PROPERTY_QUEUE_BACKOFF_MAX, options->backoff_max_ms);
     return wire_bytes_of(room, (uint32_t)wire_written(&w));
 }
 
@@ -80,6 +83,26 @@ enum herald_status herald_queue_purge(struct herald_client *client, const char *
     struct frame frame = {
         .header.type = FRAME_QUEUE_PURGE,
         .as.queue_purge = {name_of(queue)},
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
+enum herald_status herald_parked_retry(struct herald_client *client, const char *queue,
+                                       uint64_t first, uint64_t last, int timeout_ms)
+{
+    struct frame frame = {
+        .header.type = FRAME_PARKED_RETRY,
+        .as.parked_retry = {name_of(queue), first, last},
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
+enum herald_status herald_parked_drop(struct herald_client *client, const char *queue,
+                                      uint64_t first, uint64_t last, int timeout_ms)
+{
+    struct frame frame = {
+        .header.type = FRAME_PARKED_DROP,
+        .as.parked_drop = {name_of(queue), first, last},
     };
     return request_run(client, request_new(&frame), timeout_ms);
 }
@@ -134,7 +157,8 @@ enum herald_status herald_unbind(struct herald_client *client, const char *queue
 
 static bool has_pages(enum herald_subject subject)
 {
-    return subject == HERALD_QUEUES || subject == HERALD_EXCHANGES || subject == HERALD_CONNECTIONS;
+    return subject == HERALD_QUEUES || subject == HERALD_EXCHANGES ||
+           subject == HERALD_CONNECTIONS || subject == HERALD_PARKED;
 }
 
 /* One page; *after is moved on to the number of its last row. */

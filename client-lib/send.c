@@ -56,11 +56,15 @@ static void put_text_property(struct wire_writer *w, uint8_t kind, const char *t
 static bool encode_properties(struct parcel *parcel, const struct herald_content *content)
 {
     parcel->properties = (struct wire_bytes){0};
-    if (content->id == NULL && content->content_type == NULL && content->correlation == NULL)
-        return true;
     struct wire_writer w = wire_writer_of(parcel->property_bytes, sizeof parcel->property_bytes);
     if (content->id != NULL)
         property_put(&w, PROPERTY_MESSAGE_ID, wire_bytes_of(content->id, 16));
+    if (content->delay_ms > 0)
+        property_put_number(&w, PROPERTY_MESSAGE_DELAY, content->delay_ms);
+    if (content->due_ms > 0)
+        property_put_number(&w, PROPERTY_MESSAGE_DUE, content->due_ms);
+    if (content->priority != HERALD_PRIORITY_DEFAULT)
+        property_put_number(&w, PROPERTY_MESSAGE_PRIORITY, (uint64_t)content->priority);
     put_text_property(&w, PROPERTY_MESSAGE_CONTENT_TYPE, content->content_type);
     put_text_property(&w, PROPERTY_MESSAGE_CORRELATION, content->correlation);
     parcel->properties = wire_bytes_of(w.start, (uint32_t)wire_written(&w));
@@ -215,6 +219,8 @@ static enum herald_status pack(struct herald_client *client, struct parcel *parc
         return error_set(client, HERALD_EINVAL, "the content has no size or no body");
     if (!read_name(target, &parcel->target))
         return error_set(client, HERALD_EINVAL, "a name must have 1 to 255 bytes");
+    if (content->priority < 0 || content->priority > HERALD_PRIORITY_MAX)
+        return error_set(client, HERALD_EINVAL, "a priority is a number from 0 to 9");
     if (!encode_properties(parcel, content))
         return error_set(client, HERALD_EINVAL, "a property is longer than 255 bytes");
     parcel->content = content;

@@ -301,9 +301,10 @@ static void delivery_lost(struct core *core, struct delivery *delivery)
             return;
         }
     }
-    struct failure failure = {
-        FAIL_RETRYABLE, 0, wire_bytes_of_text(status_name(STATUS_WORKER_LOST)),
-        wire_bytes_of_text(status_text(STATUS_WORKER_LOST)), wire_bytes_of(NULL, 0)};
+    struct failure failure = {.class = FAIL_RETRYABLE,
+                              .is_lost = true,
+                              .code = wire_bytes_of_text(status_name(STATUS_WORKER_LOST)),
+                              .text = wire_bytes_of_text(status_text(STATUS_WORKER_LOST))};
     /* Where the journal takes nothing, or there is no memory, it does not count. */
     if (retry_fail(core, NULL, queue, delivery->number, &failure) != STATUS_OK)
         queue_return(core, queue, delivery->number);

@@ -144,8 +144,11 @@ enum status handle_fail(struct peer *peer, const struct frame *frame)
     if (status != STATUS_OK)
         return status;
     struct queue *queue = delivery->consumer->queue;
-    struct failure failure = {fail->class, fail->retry_after_ms, fail->code, fail->text,
-                              fail->detail};
+    struct failure failure = {.class = fail->class,
+                              .retry_after_ms = fail->retry_after_ms,
+                              .code = fail->code,
+                              .text = fail->text,
+                              .detail = fail->detail};
     status = retry_fail(peer->core, peer, queue, delivery->number, &failure);
     if (status != STATUS_OK)
         return status;

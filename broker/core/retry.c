@@ -3,7 +3,9 @@
  * The wait before an attempt is drawn from nothing up to a bound that doubles with every failed
  * attempt until it reaches the queue's longest: exponential back-off with full jitter (Brooker,
  * "Exponential Backoff And Jitter", 2015). A worker that is busy does not count as a failed
- * attempt; one that says when to come back is taken at its word.
+ * attempt; one that says when to come back is taken at its word. A worker that went away tells
+ * nothing of the message: it is ready at once, at its old place, and its attempts bound how often
+ * that goes.
  */
 #include "broker/core/retry.h"
 
@@ -35,7 +37,7 @@ static uint64_t due_ms(struct core *core, const struct queue *queue, uint16_t fa
                        const struct failure *failure)
 {
     uint64_t wait_ms = failure->retry_after_ms;
-    if (wait_ms == 0)
+    if (wait_ms == 0 && !failure->is_lost)
         wait_ms = draw(core, backoff_max_ms(queue, failed));
     return wait_ms > UINT64_MAX - core->now_ms ? UINT64_MAX : core->now_ms + wait_ms;
 }

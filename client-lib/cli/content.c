@@ -22,6 +22,16 @@ static bool parse_header(struct herald_header *header, const char *text)
     return true;
 }
 
+static bool parse_priority(const char *text, int *priority)
+{
+    if (text[0] < '0' || text[0] > '9' || text[1] != '\0') {
+        report_say("--priority takes a number from 0 to 9, not '%s'", text);
+        return false;
+    }
+    *priority = text[0] - '0';
+    return true;
+}
+
 bool content_init(struct content *content, const struct arguments *arguments)
 {
     content->content = herald_content(NULL, 0);
@@ -38,6 +48,16 @@ bool content_init(struct content *content, const struct arguments *arguments)
         }
         content->content.id = content->id;
     }
+    content->content.delay_ms = (uint64_t)arguments_number(arguments, OPTION_DELAY, 0);
+    if (arguments_has(arguments, OPTION_DUE) &&
+        !value_parse_time(arguments->options[OPTION_DUE].text, &content->content.due_ms)) {
+        report_say("--due takes a time like 2026-01-31T12:00:00Z or @1769860800, not '%s'",
+                   arguments->options[OPTION_DUE].text);
+        return false;
+    }
+    if (arguments_has(arguments, OPTION_PRIORITY) &&
+        !parse_priority(arguments->options[OPTION_PRIORITY].text, &content->content.priority))
+        return false;
     /* Even what need not survive the broker is confirmed: otherwise nobody would learn that the
      * queue does not exist. */
     content->content.transient = arguments_has(arguments, OPTION_TRANSIENT);

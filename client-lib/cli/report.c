@@ -75,8 +75,8 @@ int report_refusal(enum herald_status status, const char *code, const char *text
         enum exit_code exit_code;
     } known[] = {
         {"NO_QUEUE", EXIT_NOT_FOUND},   {"NO_EXCHANGE", EXIT_NOT_FOUND},
-        {"NO_BINDING", EXIT_NOT_FOUND}, {"DENIED", EXIT_DENIED},
-        {"EXPIRED", EXIT_TIMEOUT},
+        {"NO_BINDING", EXIT_NOT_FOUND}, {"NOT_PARKED", EXIT_NOT_FOUND},
+        {"DENIED", EXIT_DENIED},        {"EXPIRED", EXIT_TIMEOUT},
     };
     const char *separator = code[0] != '\0' && text[0] != '\0' ? ": " : "";
     bool is_silent = code[0] == '\0' && text[0] == '\0';

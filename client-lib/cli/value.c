@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* The largest number that every reader of JSON keeps exact. */
 #define COUNT_MAX (INT64_C(1) << 53)
@@ -95,6 +96,25 @@ static bool is_uuid_dashed(const char *text)
 {
     return strlen(text) == 36 && text[8] == '-' && text[13] == '-' && text[18] == '-' &&
            text[23] == '-';
+}
+
+bool value_parse_time(const char *text, uint64_t *ms)
+{
+    int64_t seconds;
+    if (text[0] == '@') {
+        if (!value_parse_count(text + 1, &seconds) || seconds > INT64_MAX / 1000)
+            return false;
+    } else {
+        struct tm parts = {0};
+        const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+        if (end == NULL || *end != '\0')
+            return false;
+        seconds = timegm(&parts);
+        if (seconds <= 0)
+            return false;
+    }
+    *ms = (uint64_t)seconds * 1000;
+    return true;
 }
 
 bool value_parse_id(const char *text, unsigned char id[16])

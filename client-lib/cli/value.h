@@ -22,6 +22,9 @@ bool value_parse_size(const char *text, int64_t *bytes);
 bool value_parse_duration(const char *text, int64_t *ms);
 
 /* 32 hexadecimal digits, with or without the dashes of a UUID. */
+/* A time in UTC as 2026-01-31T12:00:00Z, or @ and seconds since 1970; in milliseconds since then.
+ */
+bool value_parse_time(const char *text, uint64_t *ms);
 bool value_parse_id(const char *text, unsigned char id[16]);
 
 /* "512B", "12.3KiB". */

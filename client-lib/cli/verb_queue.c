@@ -18,6 +18,9 @@ static struct herald_queue_options queue_options(const struct arguments *argumen
         options.overflow = strcmp(arguments->options[OPTION_OVERFLOW].text, "refuse") == 0
                                ? HERALD_OVERFLOW_REFUSE
                                : HERALD_OVERFLOW_DROP_OLDEST;
+    options.attempts = arguments_number(arguments, OPTION_ATTEMPTS, 0);
+    options.backoff_ms = arguments_number(arguments, OPTION_BACKOFF, 0);
+    options.backoff_max_ms = arguments_number(arguments, OPTION_BACKOFF_MAX, 0);
     return options;
 }
 
@@ -51,9 +54,13 @@ int verb_queue_create(const struct arguments *arguments)
 int verb_queue_set(const struct arguments *arguments)
 {
     struct contact contact;
-    if (!arguments_has(arguments, OPTION_MAX_COUNT) &&
-        !arguments_has(arguments, OPTION_MAX_BYTES) && !arguments_has(arguments, OPTION_OVERFLOW)) {
-        report_say("nothing to set: give --max-count, --max-bytes or --overflow");
+    static const enum option settings[] = {OPTION_MAX_COUNT, OPTION_MAX_BYTES, OPTION_OVERFLOW,
+                                           OPTION_ATTEMPTS,  OPTION_BACKOFF,   OPTION_BACKOFF_MAX};
+    bool has_any = false;
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        has_any |= arguments_has(arguments, settings[i]);
+    if (!has_any) {
+        report_say("nothing to set: give one of the options, see `herald help queue set`");
         return EXIT_USAGE;
     }
     int code = contact_open_plain(&contact, arguments);

@@ -33,9 +33,6 @@ enum {
     /* The exit codes of a program that asks for another try, as in sysexits.h. */
     EXIT_BUSY = 69,
     EXIT_RETRY = 75,
-    /* What is given back comes again at once: without a pause a program that wants to wait for
-     * something would be started hundreds of times a second. */
-    RELEASE_PAUSE_MS = 1000,
 };
 
 enum worker_state { WORKER_TAKING, WORKER_FINISHING, WORKER_STOPPING };
@@ -44,7 +41,6 @@ enum worker_state { WORKER_TAKING, WORKER_FINISHING, WORKER_STOPPING };
 struct run {
     struct herald_message *message;
     struct child child;
-    int64_t release_at_ms; /* not 0: the program has ended, the command is given back then */
 };
 
 struct waiting {
@@ -153,7 +149,6 @@ static void start_run(struct worker *worker, struct run *run)
     environment_free(environment);
     if (error == 0) {
         run->message = message;
-        run->release_at_ms = 0;
         worker->running++;
         return;
     }
@@ -172,11 +167,12 @@ static void start_runs(struct worker *worker)
     }
 }
 
-static enum herald_status fail_run(struct run *run, const char *code, const char *text)
+static enum herald_status fail_run(struct run *run, enum herald_fail_class class, const char *code,
+                                   const char *text)
 {
     report_say("command %" PRIu64 " failed: %s%s%s", herald_message_number(run->message), code,
                text[0] != '\0' ? ": " : "", text);
-    return herald_fail(run->message, HERALD_FAIL_PERMANENT, code, text);
+    return herald_fail(run->message, class, code, text);
 }
 
 /* With nobody waiting for the outcome, what the program printed goes where this one prints. */
@@ -195,15 +191,25 @@ static enum herald_status settle_done(struct worker *worker, struct run *run)
     if (!child->is_result_too_large)
         status = herald_result(run->message, child->result, child->result_count);
     if (status == HERALD_ETOOLARGE)
-        return fail_run(run, "RESULT_TOO_LARGE", "the output is larger than a result may be");
+        return fail_run(run, HERALD_FAIL_PERMANENT, "RESULT_TOO_LARGE",
+                        "the output is larger than a result may be");
     return status;
 }
 
-static enum herald_status settle_failed(struct run *run, int exit_status)
+static enum herald_status settle_failed(struct run *run)
 {
-    char code[16];
-    snprintf(code, sizeof code, "EXIT_%d", exit_status);
-    return fail_run(run, code, child_error(&run->child));
+    int status = run->child.wait_status;
+    char code[24];
+    enum herald_fail_class class = HERALD_FAIL_PERMANENT;
+    if (WIFSIGNALED(status) || WEXITSTATUS(status) == EXIT_RETRY)
+        class = HERALD_FAIL_RETRYABLE;
+    else if (WEXITSTATUS(status) == EXIT_BUSY)
+        class = HERALD_FAIL_BUSY;
+    if (WIFSIGNALED(status))
+        snprintf(code, sizeof code, "SIGNAL_%d", WTERMSIG(status));
+    else
+        snprintf(code, sizeof code, "EXIT_%d", WEXITSTATUS(status));
+    return fail_run(run, class, code, child_error(&run->child));
 }
 
 static void free_run(struct worker *worker, struct run *run, enum herald_status status)
@@ -218,22 +224,16 @@ static void free_run(struct worker *worker, struct run *run, enum herald_status 
     worker->last_ms = contact_now_ms();
 }
 
-/* The program has ended: settle, or wait a little before the command is given back. */
+/* The program has ended. One that was killed because this one stops has not failed. */
 static void finish_run(struct worker *worker, struct run *run)
 {
     int status = run->child.wait_status;
-    bool wants_retry = WIFSIGNALED(status) || WEXITSTATUS(status) == EXIT_RETRY ||
-                       WEXITSTATUS(status) == EXIT_BUSY;
-    if (wants_retry && run->release_at_ms == 0)
-        run->release_at_ms = contact_now_ms() + RELEASE_PAUSE_MS;
-    if (wants_retry) {
-        if (contact_now_ms() >= run->release_at_ms || worker->state == WORKER_STOPPING)
-            free_run(worker, run, herald_release(run->message));
-    } else if (WEXITSTATUS(status) == 0) {
+    if (WIFSIGNALED(status) && worker->state == WORKER_STOPPING)
+        free_run(worker, run, herald_release(run->message));
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         free_run(worker, run, settle_done(worker, run));
-    } else {
-        free_run(worker, run, settle_failed(run, WEXITSTATUS(status)));
-    }
+    else
+        free_run(worker, run, settle_failed(run));
 }
 
 static void look_after_runs(struct worker *worker)
@@ -255,15 +255,7 @@ static void look_after_runs(struct worker *worker)
 static int wait_ms(const struct worker *worker)
 {
     bool is_idle = worker->running == 0 && worker->first == NULL;
-    int least = is_idle ? receive_idle_left_ms(worker->idle_ms, worker->last_ms) : -1;
-    for (size_t i = 0; i < worker->parallel; i++) {
-        const struct run *run = &worker->runs[i];
-        if (run->message == NULL || run->release_at_ms == 0)
-            continue;
-        int left = receive_idle_left_ms(RELEASE_PAUSE_MS, run->release_at_ms - RELEASE_PAUSE_MS);
-        least = least < 0 || left < least ? left : least;
-    }
-    return least;
+    return is_idle ? receive_idle_left_ms(worker->idle_ms, worker->last_ms) : -1;
 }
 
 static void watch_runs(struct worker *worker)

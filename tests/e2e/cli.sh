@@ -412,19 +412,21 @@ commands() {
     head -c 900000 /dev/zero | h send mail -
     h work mail --count 1 --idle 5 -- true
     same "a program that does not read" 0 $?
+    h queue set mail --backoff 1ms
     for status in 75 69; do
         send_one mail again
         h work mail --count 1 -- sh -c "exit $status" 2>"$work/err"
-        same "exit $status gives it back" again "$(drain)"
+        same "exit $status asks for another attempt" again "$(drain)"
     done
     send_one mail again
     # shellcheck disable=SC2016
     h work mail --count 1 -- sh -c 'kill -9 $$' 2>"$work/err"
-    same "death by signal gives it back" again "$(drain)"
+    same "death by signal asks for another attempt" again "$(drain)"
     send_one mail bad
     h work mail --count 1 -- sh -c 'exit 1' 2>"$work/err"
     same "any other parks it" 1 "$(h queue show mail -o json | sed 's/.*"parked":\([0-9]*\).*/\1/')"
     same "and not again" "" "$(drain)"
+    repairs
     send_one mail again
     code 2 "a program that is not there" work mail -- /nonexistent
     same "gives it back" again "$(drain)"
@@ -433,6 +435,40 @@ commands() {
     h work mail --count 8 --parallel 4 -- sleep 0.5
     same "parallel" 1 "$(awk -v a="$from" -v b="$EPOCHREALTIME" 'BEGIN { print b - a < 3 }')"
     interrupted
+}
+
+# What is parked is looked at, tried again and thrown away; attempts are counted; what waits comes late.
+repairs() {
+    code 0 "parked list" parked list mail
+    says "parked list" out '^ *[0-9]+ +1 +EXIT_1'
+    code 0 "parked list json" parked list mail -o json
+    is_json "parked list json" <"$work/out"
+    local number
+    number=$(sed 's/.*"number":\([0-9]*\).*/\1/' "$work/out")
+    code 4 "parked list no queue" parked list none
+    code 4 "parked retry nothing" parked retry mail 999999
+    code 2 "parked retry no number" parked retry mail some
+    code 0 "parked retry" parked retry mail "$number"
+    same "and it comes again" bad "$(drain)"
+    code 4 "parked drop nothing" parked drop mail all --yes
+    h queue set mail --attempts 2
+    send_one mail bad
+    # shellcheck disable=SC2016
+    h work mail --count 2 -- sh -c 'echo "attempt $HERALD_ATTEMPT" >&2; exit 75' 2>"$work/err"
+    says "second attempt" err 'attempt 2'
+    same "the last attempt parks" "" "$(drain)"
+    code 2 "parked drop needs --yes" parked drop mail all
+    code 0 "parked drop" parked drop mail all --yes
+    same "nothing is parked" '[]' "$(h parked list mail -o json)"
+    code 0 "send --delay" send mail late --delay 1s
+    code 0 "send --priority" send mail low --priority 0
+    code 0 "send --due" send mail due --due 2020-01-01T00:00:00Z
+    code 2 "queue set --backoff no duration" queue set mail --backoff soon
+    code 2 "send --due no time" send mail x --due tomorrow
+    code 2 "send --priority no number" send mail x --priority 10
+    same "due, then low, the late one not yet" "due low" "$(h work mail --count 2 | paste -sd' ')"
+    same "and then the late one" late "$(h work mail --count 1 --idle 5)"
+    code 2 "queue set nothing" queue set mail
 }
 
 interrupted() {

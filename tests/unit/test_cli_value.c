@@ -142,12 +142,35 @@ START_TEST(test_utf8)
 }
 END_TEST
 
+START_TEST(test_times)
+{
+    static const char *const bad[] = {"",
+                                      "@",
+                                      "@0",
+                                      "@-1",
+                                      "now",
+                                      "2026-01-31",
+                                      "1969-12-31T23:59:59Z",
+                                      "2026-01-31T12:00:00",
+                                      "2026-01-31T12:00:00Zx",
+                                      "2026-13-01T00:00:00Z",
+                                      "@9007199254740993"};
+    uint64_t ms = 0;
+    ck_assert(value_parse_time("@1769860800", &ms) && ms == UINT64_C(1769860800000));
+    ms = 0;
+    ck_assert(value_parse_time("2026-01-31T12:00:00Z", &ms) && ms == UINT64_C(1769860800000));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        ck_assert_msg(!value_parse_time(bad[i], &ms), "%s", bad[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cli value");
     TCase *value = tcase_create("value");
     tcase_add_test(value, test_counts);
     tcase_add_test(value, test_durations);
+    tcase_add_test(value, test_times);
     tcase_add_test(value, test_sizes);
     tcase_add_test(value, test_ids);
     tcase_add_test(value, test_printing);

@@ -29,6 +29,16 @@ static enum herald_status set(struct herald_client *client)
     return herald_queue_set(client, "q", &options, 2000);
 }
 
+static enum herald_status retry_parked(struct herald_client *client)
+{
+    return herald_parked_retry(client, "q", 1, 2, 2000);
+}
+
+static enum herald_status drop_parked(struct herald_client *client)
+{
+    return herald_parked_drop(client, "q", 1, 2, 2000);
+}
+
 static enum herald_status purge(struct herald_client *client)
 {
     return herald_queue_purge(client, "q", 2000);
@@ -69,6 +79,8 @@ START_TEST(test_frames)
         {create, FRAME_QUEUE_CREATE, FLAG_QUEUE_AUTO_DELETE},
         {set, FRAME_QUEUE_SET, 0},
         {purge, FRAME_QUEUE_PURGE, 0},
+        {retry_parked, FRAME_PARKED_RETRY, 0},
+        {drop_parked, FRAME_PARKED_DROP, 0},
         {delete_queue, FRAME_QUEUE_DELETE, FLAG_IF_EMPTY | FLAG_IF_UNUSED},
         {create_exchange, FRAME_EXCHANGE_CREATE, FLAG_TRANSIENT},
         {delete_exchange, FRAME_EXCHANGE_DELETE, FLAG_IF_UNUSED},
