@@ -25,55 +25,20 @@ static void fetch(struct core *core, struct queue *queue, uint64_t word)
         queue_ref(queue);
 }
 
-static void drop(struct core *core, struct queue *queue, struct index_at at)
+static void drop(struct core *core, struct queue *queue, struct standing where)
 {
     core->counters.messages_dropped++;
     if (queue->kind == QUEUE_LIVE) {
         queue->missed++;
         core->counters.events_missed++;
     }
-    place_remove(core, queue, at);
-}
-
-/* Those that stand aside, by way of the same steps. */
-static bool detach_aside(struct core *core, struct queue *queue, struct aside *aside)
-{
-    uint64_t word = aside->word;
-    struct operation_message operation;
-    if (queue_read(core, word, &operation) != STATUS_OK) {
-        fetch(core, queue, word);
-        return false;
-    }
-    struct message *message = message_new(core, &operation);
-    if (message == NULL) {
-        if (aside->state != ASIDE_OUT) {
-            core->counters.messages_dropped++;
-            standing_remove(core, queue, (struct standing){.aside = aside});
-        }
-        return true;
-    }
-    aside->word = (word & PLACE_FLAGS) | place_word_transient(message);
-    queue->transient_count++;
-    home_remove_place(core, place_position(word), aside->size);
-    return true;
-}
-
-static void detach_asides(struct core *core, struct queue *queue, uint64_t end_position)
-{
-    struct aside *aside = asides_next(&queue->asides, NULL);
-    while (aside != NULL) {
-        struct aside *next = asides_next(&queue->asides, aside);
-        if ((aside->word & PLACE_TRANSIENT) == 0 && place_position(aside->word) < end_position &&
-            !detach_aside(core, queue, aside))
-            return;
-        aside = next;
-    }
+    standing_remove(core, queue, where);
 }
 
 /* False: the bytes are not in memory. */
-static bool detach_place(struct core *core, struct queue *queue, struct index_at at)
+static bool detach_one(struct core *core, struct queue *queue, struct standing where)
 {
-    uint64_t word = at.found->word;
+    uint64_t word = standing_word(where);
     struct operation_message operation;
     if (queue_read(core, word, &operation) != STATUS_OK) {
         fetch(core, queue, word);
@@ -82,27 +47,53 @@ static bool detach_place(struct core *core, struct queue *queue, struct index_at
     struct message *message = message_new(core, &operation);
     if (message == NULL) {
         /* One that is out stays where it is until it is settled. */
-        if (place_is_ready(word))
-            drop(core, queue, at);
+        if ((word & PLACE_OUT) == 0)
+            drop(core, queue, where);
         return true;
     }
-    uint32_t size = at.found->size;
-    index_move(&queue->index, at, place_word_transient(message), size);
+    uint32_t size = standing_size(where);
+    if (where.aside != NULL)
+        where.aside->word = (word & PLACE_FLAGS) | place_word_transient(message);
+    else
+        index_move(&queue->index, where.at, place_word_transient(message), size);
     queue->transient_count++;
     home_remove_place(core, place_position(word), size);
     return true;
 }
 
+/* Whether it refers to what is about to be freed. */
+static bool is_concerned(uint64_t word, uint64_t end_position)
+{
+    return (word & PLACE_TRANSIENT) == 0 && place_position(word) < end_position;
+}
+
+/* False: one has to wait for its bytes. */
+static bool detach_asides(struct core *core, struct queue *queue, uint64_t end_position)
+{
+    struct aside *aside = asides_next(&queue->asides, NULL);
+    while (aside != NULL) {
+        struct aside *next = asides_next(&queue->asides, aside);
+        if (is_concerned(aside->word, end_position) &&
+            !detach_one(core, queue, (struct standing){.aside = aside}))
+            return false;
+        aside = next;
+    }
+    return true;
+}
+
 static void detach_queue(struct core *core, struct queue *queue, uint64_t end_position)
 {
-    detach_asides(core, queue, end_position);
+    if (!detach_asides(core, queue, end_position))
+        return;
     struct index_at at = index_find_from(&queue->index, 0);
     while (at.found != NULL) {
         struct index_at next = index_next(&queue->index, at);
         uint64_t word = at.found->word;
-        if ((word & PLACE_TRANSIENT) == 0) {
-            if (place_position(word) >= end_position || !detach_place(core, queue, at))
+        if (is_concerned(word, end_position)) {
+            if (!detach_one(core, queue, (struct standing){.at = at}))
                 return;
+        } else if ((word & PLACE_TRANSIENT) == 0) {
+            return; /* so are all behind it */
         }
         at = next;
     }

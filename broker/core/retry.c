@@ -82,7 +82,10 @@ static enum status try_again(struct core *core, struct peer *peer, struct queue 
 /* A call has one attempt: its caller decides what to do. */
 static bool end_call(struct standing where, const struct failure *failure)
 {
-    struct message *message = place_message(standing_word(where));
+    uint64_t word = standing_word(where);
+    if ((word & PLACE_TRANSIENT) == 0)
+        return false;
+    struct message *message = place_message(word);
     if (message->call == NULL)
         return message->is_unheard;
     call_fail_worker(message->call, failure);
@@ -96,7 +99,8 @@ enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue
     struct standing where = queue_locate(queue, number);
     if (!standing_is_found(where))
         return STATUS_OK; /* it was dropped while it ran */
-    bool is_durable = (standing_word(where) & PLACE_TRANSIENT) == 0;
+    /* A queue that does not outlive the broker may hold what does, for others. */
+    bool is_durable = queue->kind == QUEUE_DURABLE && (standing_word(where) & PLACE_TRANSIENT) == 0;
     uint16_t failed = kept_failed_attempts(queue, number);
     if (failure->class != FAIL_BUSY && failed < UINT16_MAX)
         failed++;

@@ -321,6 +321,31 @@ START_TEST(test_delays_and_times_are_exact)
 }
 END_TEST
 
+/* Nothing is recorded of a queue that a start does not know. */
+START_TEST(test_durable_events_of_a_transient_queue)
+{
+    hear_confirm(alice, say_queue_with(alice, "fast", FLAG_QUEUE_TRANSIENT, 0, 0));
+    do_exchange(alice, "news");
+    do_bind(alice, "fast", "news", "#");
+    do_bind(alice, "work", "news", "#");
+    do_publish(alice, "news", "a", "0");
+    do_publish(alice, "news", "a", "1");
+    do_consume(bob, 1, "fast", 2);
+    uint64_t first = hear_delivery(bob, "0").delivery;
+    uint64_t second = hear_delivery(bob, "1").delivery;
+    fail_as(first, FAIL_RETRYABLE, 10);
+    fail_as(second, FAIL_PERMANENT, 0);
+    scene_advance_ms(scene, 20);
+    scene_settle(scene);
+    ck_assert_uint_eq(hear_delivery(bob, "0").attempt, 2);
+    actor_cut(bob);
+    ck_assert(actor_enter(bob));
+    ck_assert_uint_eq(ask_queue(alice, "fast", "messages"), 1);
+    crash();
+    ck_assert_uint_eq(count("messages"), 2);
+}
+END_TEST
+
 START_TEST(test_purge_and_deletion_take_what_waits)
 {
     send_with("delayed", PROPERTY_MESSAGE_DELAY, 1000);
@@ -376,6 +401,7 @@ int main(void)
     tcase_add_test(tcase, test_parked_commands_come_back_or_go);
     tcase_add_test(tcase, test_priorities_go_first_and_last);
     tcase_add_test(tcase, test_delays_and_times_are_exact);
+    tcase_add_test(tcase, test_durable_events_of_a_transient_queue);
     tcase_add_test(tcase, test_purge_and_deletion_take_what_waits);
     tcase_add_test(tcase, test_messages_with_a_time_are_limited);
     suite_add_tcase(suite, tcase);

@@ -69,6 +69,20 @@ START_TEST(test_places_get_copies)
 END_TEST
 
 /* What is not in memory is read, and found by a later call. */
+/* The same for one that stands aside. */
+START_TEST(test_one_aside_gets_a_copy)
+{
+    do_consume(alice, 1, "fast", 1);
+    hear_delivery(alice, "an event with a body");
+    actor_cut(alice);
+    ck_assert(actor_enter(alice));
+    ck_assert_uint_eq(fast->asides.count, 1);
+    detach_volatile_queues(scene->core, journal_end_position(scene->journal));
+    ck_assert_uint_eq(fast->transient_count, MESSAGES);
+    take_all();
+}
+END_TEST
+
 START_TEST(test_bytes_are_read)
 {
     scene->core->limits.transient_bytes_max = UINT64_MAX;
@@ -107,6 +121,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, test_what_lies_behind_stays);
     tcase_add_test(tcase, test_places_get_copies);
+    tcase_add_test(tcase, test_one_aside_gets_a_copy);
     tcase_add_test(tcase, test_bytes_are_read);
     tcase_add_test(tcase, test_without_room_waiting_places_are_dropped);
     suite_add_tcase(suite, tcase);
