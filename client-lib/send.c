@@ -206,6 +206,17 @@ static enum herald_status check_sizes(struct herald_client *client, const struct
     return HERALD_OK;
 }
 
+static enum herald_status check_content(struct herald_client *client,
+                                        const struct herald_content *content)
+{
+    if (content == NULL || content->size < sizeof *content ||
+        (content->body == NULL && content->body_bytes > 0))
+        return error_set(client, HERALD_EINVAL, "the content has no size or no body");
+    if (content->priority < 0 || content->priority > HERALD_PRIORITY_MAX)
+        return error_set(client, HERALD_EINVAL, "a priority is a number from 0 to 9");
+    return HERALD_OK;
+}
+
 /* Checks a content and fills the parcel with all but what depends on the kind of frame. */
 static enum herald_status pack(struct herald_client *client, struct parcel *parcel,
                                const char *target, const struct herald_content *content)
@@ -214,20 +225,18 @@ static enum herald_status pack(struct herald_client *client, struct parcel *parc
     parcel->header_bytes = 0;
     if (client->closed || client->session.state == SESSION_OVER)
         return error_set(client, HERALD_ECLOSED, "the handle is closed");
-    if (content == NULL || content->size < sizeof *content ||
-        (content->body == NULL && content->body_bytes > 0))
-        return error_set(client, HERALD_EINVAL, "the content has no size or no body");
+    enum herald_status status = check_content(client, content);
+    if (status != HERALD_OK)
+        return status;
     if (!read_name(target, &parcel->target))
         return error_set(client, HERALD_EINVAL, "a name must have 1 to 255 bytes");
-    if (content->priority < 0 || content->priority > HERALD_PRIORITY_MAX)
-        return error_set(client, HERALD_EINVAL, "a priority is a number from 0 to 9");
     if (!encode_properties(parcel, content))
         return error_set(client, HERALD_EINVAL, "a property is longer than 255 bytes");
     parcel->content = content;
     parcel->header_bytes = measure_headers(content);
     if (parcel->header_bytes == 0 && content->header_count > 0)
         return error_set(client, HERALD_EINVAL, "a header has no name or is too long");
-    enum herald_status status = check_sizes(client, parcel, content->body_bytes);
+    status = check_sizes(client, parcel, content->body_bytes);
     if (status != HERALD_OK)
         return status;
     parcel->body = wire_bytes_of(content->body, (uint32_t)content->body_bytes);
