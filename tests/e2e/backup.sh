@@ -124,6 +124,15 @@ else
 fi
 result $(($? == 0)) "stopped: exit code $got"
 
+# The broker may take a moment to see that whoever asked for the stopped one has gone.
+for ((i = 0; i < 100; i++)); do
+    h backup "$work/next" >/dev/null 2>"$work/err" && break
+    grep -q LIMIT "$work/err" || break
+    sleep 0.05
+done
+result $((i < 100 && $(ls "$work/next" | wc -l) > 0)) 'a backup behind one that was stopped'
+rm -rf "$work/next"
+
 # A broker that dies under the copy: an error, and no directory.
 "$herald" backup "$work/broken" 2>"$work/err" >"$work/out" &
 broken=$!
