@@ -157,6 +157,9 @@ static void set_number(json_t *object, const char *name, uint64_t value)
 }
 
 /* What a FIELD line calls, by its kind. */
+#define SET_id(name)                                                                               \
+    json_object_set_new(object, #name,                                                             \
+                        id_json(wire_bytes_of(fields->name.byte, sizeof fields->name.byte)))
 #define SET_u8(name) set_number(object, #name, fields->name)
 #define SET_u16(name) set_number(object, #name, fields->name)
 #define SET_u32(name) set_number(object, #name, fields->name)

@@ -100,9 +100,15 @@ static void note_refusal(struct herald_client *client, const struct herald_error
 static void refuse_call(struct herald_client *client, struct entry *entry,
                         const struct herald_error *error)
 {
-    struct call *call = entry->context;
+    struct entry copy = *entry;
+    struct call *call = copy.context;
     entry->answered = true;
     ring_pop_answered(&client->outbox.calls);
+    if (copy.kind == ENTRY_REQUEST) {
+        request_answer(client, copy.context, error->code, wire_bytes_of_text(error->text));
+        client_notify(client);
+        return;
+    }
     if (call == NULL)
         return;
     const struct herald_outcome outcome = {
@@ -262,7 +268,7 @@ void answer_handle_outcome(struct herald_client *client, uint64_t tag,
                            const struct frame_outcome *frame, struct wire_bytes body)
 {
     struct entry *entry = ring_find(&client->outbox.calls, tag);
-    if (entry == NULL || entry->context == NULL) {
+    if (entry == NULL || entry->context == NULL || entry->kind != ENTRY_CALL) {
         if (entry != NULL)
             entry->answered = true;
         ring_pop_answered(&client->outbox.calls);
@@ -310,7 +316,9 @@ static void lose_calls(struct herald_client *client)
         /* Not a byte of what stands behind the part being written has left. */
         bool is_unwritten = outbox->region_at < outbox->region_end &&
                             entry.start >= outbox->region_at && entry.start < outbox->region_end;
-        if (!entry.answered && entry.context != NULL)
+        if (!entry.answered && entry.kind == ENTRY_REQUEST)
+            request_lose(client, entry.context);
+        else if (!entry.answered && entry.context != NULL)
             lose_call(client, entry.context, is_unwritten ? HERALD_NOT_RUN : HERALD_MAYBE_RUN);
     }
 }

@@ -104,6 +104,9 @@ struct call {
 };
 TAILQ_HEAD(call_list, call);
 
+/* Deliveries whose outcome nobody waits for, the newest ones. */
+enum { UNWANTED_ROOM = 256 };
+
 struct herald_client {
     pthread_mutex_t lock;
     pthread_cond_t progress; /* after every round and every answer somebody waits for */
@@ -136,6 +139,8 @@ struct herald_client {
     struct herald_consumer **consumers; /* by number - 1; NULL: free */
     size_t consumer_count;
     struct call_list calls;
+    uint64_t unwanted[UNWANTED_ROOM]; /* names of deliveries of this connection */
+    uint32_t unwanted_count;
     uint64_t call_deadline_ms; /* none is earlier; UINT64_MAX: no calls */
 
     uint64_t generation;        /* of the connection */
@@ -163,6 +168,13 @@ struct herald_message {
     char exchange[256];
     unsigned char bytes[]; /* of a copy */
 };
+
+/* --- command.c ----------------------------------------------------------------------------------
+ */
+
+/* The broker tells how a tracked command is. */
+void command_handle_state(struct herald_client *client, const struct frame *frame,
+                          struct wire_bytes body);
 
 /* --- error.c ------------------------------------------------------------------------------------
  */
@@ -322,6 +334,9 @@ void consumer_cancel_all(struct herald_client *client);
 /* Runs the consumer's callback for a delivery with its whole body. */
 void message_handle_deliver(struct herald_client *client, const struct frame *frame,
                             struct wire_bytes body);
+
+/* Nobody waits for the outcome of this delivery any more. */
+void message_handle_unwanted(struct herald_client *client, uint64_t delivery);
 
 /* Gives back everything unsettled on this connection. */
 void message_release_all(struct herald_client *client);

@@ -73,6 +73,7 @@ enum herald_status error_status_of(unsigned code)
     case STATUS_NO_EXCHANGE:
     case STATUS_NO_BINDING:
     case STATUS_NOT_PARKED:
+    case STATUS_UNKNOWN_COMMAND:
         return HERALD_ENOTFOUND;
     case STATUS_DENIED:
     case STATUS_AUTHENTICATION_FAILED:

@@ -211,9 +211,20 @@ struct herald_content {
     uint64_t delay_ms;        /* of a command: not handed out before it has waited so long */
     uint64_t due_ms;          /* of a command: nor before this time, milliseconds since 1970 */
     int priority;             /* of a command: 0 to HERALD_PRIORITY_MAX, higher first */
-    int transient;            /* 1: need not survive the broker; not confirmed */
-    int confirm;              /* 1: confirm it although it is transient */
-    void *context;            /* yours, for on_confirmed and on_refused */
+    uint64_t deadline_ms;     /* not begun after this time, milliseconds since 1970 */
+    uint64_t timeout_ms;      /* nor later than this after the broker took it */
+    uint64_t ttl_ms;          /* leaves its queue when it has waited so long */
+    int track;                /* of a command: 1: its outcome is kept, see herald_command_wait;
+                                 it must have an id */
+    const char *key;          /* of a tracked one: idempotency key; NULL: none */
+    const char *reply_to;     /* of a command: queue that gets its outcome; NULL: none */
+    int64_t attempts;         /* these four as in herald_queue_options, for this command alone: */
+    int64_t backoff_ms;       /* 0: as the queue has it, < 0: no limit, no wait */
+    int64_t backoff_max_ms;
+    int64_t retry_for_ms;
+    int transient; /* 1: need not survive the broker; not confirmed */
+    int confirm;   /* 1: confirm it although it is transient */
+    void *context; /* yours, for on_confirmed and on_refused */
 };
 
 static inline struct herald_content herald_content(const void *body, size_t body_bytes)
@@ -280,7 +291,9 @@ struct herald_outcome {
 
 typedef void herald_outcome_fn(const struct herald_outcome *outcome, void *context);
 
-/* Sends a command and waits for its outcome.
+/* Sends a command and waits for its outcome. With content->track it survives the broker, and its
+ * outcome may be asked for by its id, also after this has returned HERALD_ELOST or HERALD_ETIMEOUT;
+ * it has one attempt unless the content says otherwise, and is not begun after the timeout.
  * HERALD_OK: done, the result is in the outcome. HERALD_EFAILED: failed, see code and ran.
  * HERALD_ENOTFOUND, HERALD_EDENIED: never ran. HERALD_ETIMEOUT: not known. HERALD_ELOST: see ran.
  * outcome may be NULL. *outcome is NULL or to be freed with herald_outcome_free. */
@@ -304,6 +317,61 @@ HERALD_API enum herald_status herald_call_async(struct herald_client *client,
                                                 const struct herald_content *content);
 /* NULL is fine. */
 HERALD_API void herald_outcome_free(struct herald_outcome *outcome);
+
+/* --- tracked commands ------------------------------------------------------------------------- */
+
+enum herald_command_state {
+    HERALD_COMMAND_SCHEDULED = 0, /* its time has not come */
+    HERALD_COMMAND_READY = 1,
+    HERALD_COMMAND_RUNNING = 2,  /* a worker has it */
+    HERALD_COMMAND_RETRYING = 3, /* an attempt failed, the next one comes */
+    HERALD_COMMAND_DONE = 4,
+    HERALD_COMMAND_FAILED = 5
+};
+
+/* How a tracked command is. */
+struct herald_command {
+    unsigned char id[16];
+    enum herald_command_state state;
+    enum herald_ran ran;  /* of one that failed */
+    int is_cancelled;     /* asked to be cancelled while it ran */
+    unsigned attempts;    /* failed so far */
+    const char *queue;    /* "" when that is gone */
+    uint64_t number;      /* the broker's */
+    uint64_t accepted_ms; /* milliseconds since 1970, like time_ms: */
+    uint64_t time_ms;     /* when it is due, or when its outcome was decided; else 0 */
+    const char *code;     /* why it failed; "" else */
+    const char *text;     /* for people */
+    const void *body;     /* the result, or details of the failure; a NUL follows */
+    size_t body_bytes;
+};
+
+typedef void herald_command_fn(const struct herald_command *command, void *context);
+
+/* The first asks how a command is, the second waits until it is done or has failed, over lost
+ * connections and restarts of the broker. HERALD_OK: see *command, which is to be freed with
+ * herald_command_free. HERALD_ETIMEOUT: it has no outcome yet, *command may be NULL.
+ * HERALD_ENOTFOUND: no tracked command of this id is known, or not any longer. */
+HERALD_API enum herald_status herald_command_status(struct herald_client *client,
+                                                    const unsigned char id[16], int timeout_ms,
+                                                    struct herald_command **command);
+HERALD_API enum herald_status herald_command_wait(struct herald_client *client,
+                                                  const unsigned char id[16], int timeout_ms,
+                                                  struct herald_command **command);
+/* NULL is fine. */
+HERALD_API void herald_command_free(struct herald_command *command);
+
+/* As herald_command_wait, and has the function told how it is at first and at every change; after a
+ * lost connection how it is then. */
+HERALD_API enum herald_status herald_command_watch(struct herald_client *client,
+                                                   const unsigned char id[16], int timeout_ms,
+                                                   herald_command_fn *on_change, void *context);
+
+/* Takes a command back. One that waits fails with CANCELLED; the worker of one that runs is told,
+ * see herald_message_is_unwanted, and it is not tried again. HERALD_OK: that is on disk.
+ * HERALD_EREFUSED (FINISHED): too late. HERALD_ENOTFOUND as above. */
+HERALD_API enum herald_status herald_command_cancel(struct herald_client *client,
+                                                    const unsigned char id[16], int timeout_ms);
 
 /* --- receiving -------------------------------------------------------------------------------- */
 
@@ -437,6 +505,10 @@ HERALD_API uint64_t herald_message_number(const struct herald_message *message);
 HERALD_API unsigned herald_message_attempt(const struct herald_message *message);
 HERALD_API int herald_message_is_redelivered(const struct herald_message *message);
 HERALD_API int herald_message_is_call(const struct herald_message *message);
+/* Whether nobody waits for the outcome any more, because the command was cancelled or its deadline
+ * has passed: a handler that takes long may look and give up with herald_fail. From any thread; it
+ * needs somebody to drive the handle. */
+HERALD_API int herald_message_is_unwanted(const struct herald_message *message);
 HERALD_API uint64_t herald_message_time_ms(const struct herald_message *message);
 /* 16 bytes, or NULL if the sender gave none. */
 HERALD_API const unsigned char *herald_message_id(const struct herald_message *message);
@@ -481,6 +553,7 @@ struct herald_queue_options {
     int64_t backoff_ms;     /* longest wait before the second attempt; 0: default, or unchanged;
                                < 0: none. Doubles with every further one, ... */
     int64_t backoff_max_ms; /* ... at most to this */
+    int64_t retry_for_ms;   /* from the first failed attempt on; 0 and < 0 likewise */
 };
 
 static inline struct herald_queue_options herald_queue_options_default(void)

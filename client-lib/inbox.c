@@ -52,6 +52,10 @@ static struct wire_bytes body_of(const struct frame *frame, uint32_t *whole)
         *whole = frame->as.deliver.body_bytes;
         return frame->as.deliver.body;
     }
+    if (frame->header.type == FRAME_COMMAND_STATE) {
+        *whole = frame->as.command_state.body_bytes;
+        return frame->as.command_state.body;
+    }
     *whole = frame->as.outcome.body_bytes;
     return frame->as.outcome.body;
 }
@@ -61,6 +65,8 @@ static void handle_body(struct herald_client *client, const struct frame *frame,
 {
     if (frame->header.type == FRAME_DELIVER)
         message_handle_deliver(client, frame, body);
+    else if (frame->header.type == FRAME_COMMAND_STATE)
+        command_handle_state(client, frame, body);
     else
         answer_handle_outcome(client, frame->header.tag, &frame->as.outcome, body);
 }
@@ -137,7 +143,8 @@ static void handle_frame(struct herald_client *client, const struct frame *frame
 {
     switch (frame->header.type) {
     case FRAME_DELIVER:
-    case FRAME_OUTCOME: {
+    case FRAME_OUTCOME:
+    case FRAME_COMMAND_STATE: {
         uint32_t whole;
         struct wire_bytes body = body_of(frame, &whole);
         if (body.bytes == whole)
@@ -172,6 +179,9 @@ static void handle_frame(struct herald_client *client, const struct frame *frame
         break;
     case FRAME_GAP:
         handle_gap(client, &frame->as.gap);
+        break;
+    case FRAME_UNWANTED:
+        message_handle_unwanted(client, frame->as.unwanted.delivery);
         break;
     case FRAME_DRAIN:
         session_tell_state(client, HERALD_STATE_DRAINING);

@@ -422,3 +422,26 @@ struct herald_client *herald_message_client(const struct herald_message *message
     pthread_mutex_unlock(&client->lock);
     return closed ? NULL : client;
 }
+
+/* --- what nobody waits for ----------------------------------------------------------------------
+ */
+
+void message_handle_unwanted(struct herald_client *client, uint64_t delivery)
+{
+    client->unwanted[client->unwanted_count++ % UNWANTED_ROOM] = delivery;
+}
+
+int herald_message_is_unwanted(const struct herald_message *message)
+{
+    struct herald_client *client = message->client;
+    if (client == NULL)
+        return 1;
+    pthread_mutex_lock(&client->lock);
+    int is_unwanted = 0;
+    uint32_t count =
+        client->unwanted_count < UNWANTED_ROOM ? client->unwanted_count : UNWANTED_ROOM;
+    for (uint32_t i = 0; i < count; i++)
+        is_unwanted |= client->unwanted[i] == message->fields.delivery;
+    pthread_mutex_unlock(&client->lock);
+    return is_unwanted;
+}

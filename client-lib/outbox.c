@@ -170,15 +170,16 @@ bool outbox_stage_plain(struct outbox *outbox, const unsigned char *frame, size_
     return !has_region(outbox) && stage_bytes(outbox, frame, bytes);
 }
 
-/* Stages a tagged frame that is answered in line. False without memory: tried again next round. */
-static bool stage_tagged(struct outbox *outbox, const unsigned char *frame, size_t bytes,
-                         struct entry *entry)
+/* Stages a tagged frame, which waits for its answer in the ring. False without memory: tried again
+ * next round. */
+static bool stage_tagged(struct outbox *outbox, struct ring *ring, const unsigned char *frame,
+                         size_t bytes, struct entry *entry)
 {
     entry->tag = outbox->tag_next;
-    if (!ring_push(&outbox->inflight, entry))
+    if (!ring_push(ring, entry))
         return false;
     if (!stage_frame(outbox, frame, bytes, entry->tag)) {
-        outbox->inflight.count--;
+        ring->count--;
         return false;
     }
     outbox->tag_next++;
@@ -190,7 +191,10 @@ static void stage_requests(struct outbox *outbox)
     while (!TAILQ_EMPTY(&outbox->requests)) {
         struct request *request = TAILQ_FIRST(&outbox->requests);
         struct entry entry = {.context = request, .kind = ENTRY_REQUEST};
-        if (!stage_tagged(outbox, request->frame, request->bytes, &entry))
+        /* A command may take its time: what waits in line must not wait for that. */
+        struct ring *ring =
+            request->type == FRAME_COMMAND_STATUS ? &outbox->calls : &outbox->inflight;
+        if (!stage_tagged(outbox, ring, request->frame, request->bytes, &entry))
             return;
         TAILQ_REMOVE(&outbox->requests, request, link);
         request->unsent = false;
@@ -207,7 +211,7 @@ static bool stage_ranges(struct outbox *outbox)
         bool encoded = frame_put_done(&w, 0, 0, &fields);
         assert(encoded);
         struct entry entry = {.start = outbox->settle_round, .kind = ENTRY_SETTLE};
-        if (!stage_tagged(outbox, frame, wire_written(&w), &entry)) {
+        if (!stage_tagged(outbox, &outbox->inflight, frame, wire_written(&w), &entry)) {
             memmove(outbox->ranges, range, (outbox->range_count - i) * sizeof *range);
             outbox->range_count -= i;
             return false;
@@ -227,7 +231,7 @@ static void stage_settlements(struct outbox *outbox)
         const unsigned char *frame = settlements->bytes + settlements->at;
         uint32_t bytes = frame_header_load(frame).length;
         struct entry entry = {.start = outbox->settle_round, .kind = ENTRY_SETTLE};
-        if (!stage_tagged(outbox, frame, bytes, &entry))
+        if (!stage_tagged(outbox, &outbox->inflight, frame, bytes, &entry))
             return;
         buffer_drop(settlements, buffer_offset_front(settlements) + bytes);
     }

@@ -71,6 +71,7 @@ static void let_go(struct herald_client *client, struct request *request)
     request->waited = false;
     request->query = NULL;
     request->backup = NULL;
+    request->asking = NULL;
     request->row_number = NULL;
     if (!request->unsent)
         return;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 enum {
-    PROPERTIES_BYTES_MAX = 1024,
+    PROPERTIES_BYTES_MAX = 1536,
     /* What is gathered before it is written without anybody asking. */
     WRITE_BYTES = 64 * 1024,
     FRAME_FIELDS_BYTES_MAX = 600, /* header, two names and lengths */
@@ -53,16 +53,44 @@ static void put_text_property(struct wire_writer *w, uint8_t kind, const char *t
     property_put(w, kind, wire_bytes_of(text, (uint32_t)bytes));
 }
 
+/* 0: not said; below: none. */
+static void put_limit_property(struct wire_writer *w, uint8_t kind, int64_t limit)
+{
+    if (limit != 0)
+        property_put_number(w, kind, limit < 0 ? 0 : (uint64_t)limit);
+}
+
+static void put_time_property(struct wire_writer *w, uint8_t kind, uint64_t ms)
+{
+    if (ms > 0)
+        property_put_number(w, kind, ms);
+}
+
+/* What a command asks for besides its way into the queue. */
+static void put_terms(struct wire_writer *w, const struct herald_content *content)
+{
+    if (content->track)
+        property_put_number(w, PROPERTY_MESSAGE_TRACK, 1);
+    put_text_property(w, PROPERTY_MESSAGE_KEY, content->key);
+    put_text_property(w, PROPERTY_MESSAGE_REPLY_TO, content->reply_to);
+    put_time_property(w, PROPERTY_MESSAGE_DEADLINE, content->deadline_ms);
+    put_time_property(w, PROPERTY_MESSAGE_TIMEOUT, content->timeout_ms);
+    put_time_property(w, PROPERTY_MESSAGE_TTL, content->ttl_ms);
+    put_limit_property(w, PROPERTY_MESSAGE_ATTEMPTS, content->attempts);
+    put_limit_property(w, PROPERTY_MESSAGE_BACKOFF, content->backoff_ms);
+    put_limit_property(w, PROPERTY_MESSAGE_BACKOFF_MAX, content->backoff_max_ms);
+    put_limit_property(w, PROPERTY_MESSAGE_RETRY_FOR, content->retry_for_ms);
+}
+
 static bool encode_properties(struct parcel *parcel, const struct herald_content *content)
 {
     parcel->properties = (struct wire_bytes){0};
     struct wire_writer w = wire_writer_of(parcel->property_bytes, sizeof parcel->property_bytes);
     if (content->id != NULL)
         property_put(&w, PROPERTY_MESSAGE_ID, wire_bytes_of(content->id, 16));
-    if (content->delay_ms > 0)
-        property_put_number(&w, PROPERTY_MESSAGE_DELAY, content->delay_ms);
-    if (content->due_ms > 0)
-        property_put_number(&w, PROPERTY_MESSAGE_DUE, content->due_ms);
+    put_time_property(&w, PROPERTY_MESSAGE_DELAY, content->delay_ms);
+    put_time_property(&w, PROPERTY_MESSAGE_DUE, content->due_ms);
+    put_terms(&w, content);
     if (content->priority != HERALD_PRIORITY_DEFAULT)
         property_put_number(&w, PROPERTY_MESSAGE_PRIORITY, (uint64_t)content->priority);
     put_text_property(&w, PROPERTY_MESSAGE_CONTENT_TYPE, content->content_type);
@@ -214,6 +242,8 @@ static enum herald_status check_content(struct herald_client *client,
         return error_set(client, HERALD_EINVAL, "the content has no size or no body");
     if (content->priority < 0 || content->priority > HERALD_PRIORITY_MAX)
         return error_set(client, HERALD_EINVAL, "a priority is a number from 0 to 9");
+    if (content->track && content->id == NULL)
+        return error_set(client, HERALD_EINVAL, "a tracked command needs an id");
     return HERALD_OK;
 }
 
@@ -286,12 +316,23 @@ enum herald_status send_call(struct herald_client *client, const char *queue,
                              struct call *call)
 {
     struct parcel parcel;
+    struct herald_content own;
+    bool is_durable = content != NULL && content->size >= sizeof own && content->track;
+    if (is_durable) {
+        own = *content;
+        own.transient = 0;
+        if (own.timeout_ms == 0 && timeout_ms != UINT32_MAX)
+            own.timeout_ms = timeout_ms;
+        if (own.attempts == 0)
+            own.attempts = 1;
+        content = &own;
+    }
     enum herald_status status = pack(client, &parcel, queue, content);
     if (status != HERALD_OK)
         return status;
     parcel.type = FRAME_CALL;
     parcel.kind = ENTRY_CALL;
-    parcel.flags = 0;
+    parcel.flags = is_durable ? FLAG_DURABLE : 0;
     parcel.timeout_ms = timeout_ms;
     parcel.context = call;
     status = append(client, &parcel);

@@ -256,6 +256,7 @@ static void disconnect(struct herald_client *client)
 {
     transport_disconnect(&client->transport);
     inbox_reset(&client->inbox);
+    client->unwanted_count = 0;
     client->generation++;
     client->unsettled = 0;
     client->session.broken = false;

@@ -27,7 +27,7 @@ extern const unsigned char frame_magic[FRAME_MAGIC_BYTES];
 enum frame_type {
 #define FRAME(NAME, name, type, sender, phase, line, flag_mask, text) FRAME_##NAME = type,
 #include "protocol/frames.def"
-    FRAME_TYPE_COUNT = 0x55,
+    FRAME_TYPE_COUNT = 0x5b,
 };
 
 enum frame_sender {
@@ -54,6 +54,7 @@ enum frame_line {
 enum {
     FLAG_TRANSIENT = 0x01,
     FLAG_CONFIRM = 0x02,
+    FLAG_DURABLE = 0x01,
     FLAG_LAST = 0x01,
     FLAG_REDELIVERED = 0x01,
     FLAG_CALL = 0x02,
@@ -73,6 +74,23 @@ enum frame_outcome_ran {
     OUTCOME_NOT_RUN = 0,
     OUTCOME_MAYBE_RUN = 1,
     OUTCOME_RAN = 2,
+};
+
+/* Where a tracked command is in its life. */
+enum frame_command_phase {
+    COMMAND_SCHEDULED = 0,
+    COMMAND_READY = 1,
+    COMMAND_RUNNING = 2,
+    COMMAND_RETRYING = 3,
+    COMMAND_DONE = 4,
+    COMMAND_FAILED = 5,
+};
+
+/* When the last answer about one is wanted. */
+enum frame_command_until {
+    COMMAND_NOW = 0,
+    COMMAND_OUTCOME = 1,
+    COMMAND_CHANGES = 2,
 };
 
 enum frame_fail_class {

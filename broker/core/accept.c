@@ -7,12 +7,14 @@
 #include "broker/core/accept.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/core/apply.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/spill.h"
+#include "broker/core/tracked.h"
 #include "protocol/property.h"
 
 enum status accept_check(const struct core *core, struct wire_bytes properties,
@@ -32,7 +34,7 @@ enum status accept_check(const struct core *core, struct wire_bytes properties,
 
 static bool refuses(const struct accept *accept, const struct queue *queue)
 {
-    if (queue->overflow != QUEUE_REFUSE)
+    if (queue->overflow != QUEUE_REFUSE || accept->is_reply)
         return false;
     return !accept->is_event || (queue->kind == QUEUE_DURABLE && !accept->is_transient);
 }
@@ -40,13 +42,13 @@ static bool refuses(const struct accept *accept, const struct queue *queue)
 /* A live subscriber hears everything as it comes. */
 static bool is_plain_in(const struct accept *accept, const struct queue *queue)
 {
-    return accept->order.is_plain || queue->kind == QUEUE_LIVE;
+    return accept->terms.is_plain || queue->kind == QUEUE_LIVE;
 }
 
 /* Every queue must take it before any is touched. */
 static enum status check_room(const struct accept *accept, uint32_t bytes)
 {
-    struct core *core = accept->peer->core;
+    struct core *core = accept->core;
     for (size_t i = 0; i < accept->queue_count; i++) {
         struct queue *queue = accept->queues[i];
         if (!is_plain_in(accept, queue) && core->aside_count >= core->limits.timers_max) {
@@ -59,11 +61,70 @@ static enum status check_room(const struct accept *accept, uint32_t bytes)
         }
         enum status status = is_plain_in(accept, queue)
                                  ? index_reserve(&queue->index, accept->message.number)
-                                 : asides_reserve(&queue->asides);
+                                 : asides_reserve(queue, &accept->terms);
         if (status != STATUS_OK)
             return STATUS_NO_MEMORY;
     }
     return STATUS_OK;
+}
+
+/* A sender that tries again must not have its command carried out twice. */
+static enum status check_known(struct accept *accept)
+{
+    struct core *core = accept->core;
+    const struct message_terms *terms = &accept->terms;
+    const struct tracked_table *table = &core->tracked;
+    uint32_t queue = accept->queues[0]->number;
+    struct tracked *known = tracked_find(core, terms->id);
+    if (known == NULL && terms->key.bytes > 0)
+        known = tracked_find_key(core, queue, terms->key);
+    if (known != NULL && (known->digest != terms->digest || known->queue != queue))
+        return STATUS_DUPLICATE_MISMATCH;
+    accept->known = known;
+    if (known != NULL && memcmp(known->id.byte, terms->id.byte, sizeof terms->id.byte) != 0)
+        return STATUS_DUPLICATE;
+    if (known != NULL)
+        return STATUS_OK;
+    if (table->count - table->finished_count >= core->limits.tracked_max) {
+        dispatch_explain(core, "too many tracked commands have no outcome yet");
+        return STATUS_LIMIT;
+    }
+    if (terms->key.bytes > 0 && HASH_COUNT(table->keys) >= core->limits.keys_max) {
+        dispatch_explain(core, "too many idempotency keys are remembered");
+        return STATUS_LIMIT;
+    }
+    return STATUS_OK;
+}
+
+/* What a command may ask for, and what not every message can have. */
+static enum status check_terms(struct accept *accept)
+{
+    const struct message_terms *terms = &accept->terms;
+    bool is_command = terms->is_tracked || terms->key.bytes > 0 || terms->reply_to.bytes > 0;
+    if (is_command && accept->is_event) {
+        dispatch_explain(accept->core, "only a command has an outcome");
+        return STATUS_BAD_PROPERTY;
+    }
+    if (terms->key.bytes > 0 && !terms->is_tracked) {
+        dispatch_explain(accept->core, "an idempotency key needs a tracked command");
+        return STATUS_BAD_PROPERTY;
+    }
+    if (terms->reply_to.bytes > 0 && queue_find(accept->core, terms->reply_to) == NULL) {
+        dispatch_explain(accept->core, "there is no queue %.*s to reply to",
+                         (int)terms->reply_to.bytes, (const char *)terms->reply_to.at);
+        return STATUS_NO_QUEUE;
+    }
+    if (!terms->is_tracked)
+        return STATUS_OK;
+    if (!terms->has_id) {
+        dispatch_explain(accept->core, "a tracked command needs an id");
+        return STATUS_BAD_PROPERTY;
+    }
+    if (accept->is_transient || accept->queues[0]->kind != QUEUE_DURABLE) {
+        dispatch_explain(accept->core, "only a durable command in a durable queue is tracked");
+        return STATUS_BAD_PROPERTY;
+    }
+    return check_known(accept);
 }
 
 static enum status make_room(struct accept *accept, uint32_t bytes)
@@ -72,7 +133,7 @@ static enum status make_room(struct accept *accept, uint32_t bytes)
         struct queue *queue = accept->queues[i];
         if (queue_has_room(queue, bytes) || queue->overflow != QUEUE_DROP_OLDEST)
             continue;
-        enum status status = queue_drop_oldest(accept->peer->core, queue, bytes);
+        enum status status = queue_drop_oldest(accept->core, queue, bytes);
         if (status != STATUS_OK)
             return status;
     }
@@ -115,17 +176,16 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
         if (is_plain_in(accept, queue))
             index_append(&queue->index, accept->message.number, word, accept->size);
         else
-            aside_schedule(core,
-                           asides_add(queue, accept->message.number, word, accept->size,
-                                      accept->order.priority),
-                           accept->order.due_ms);
+            aside_schedule(
+                core, asides_add(queue, accept->message.number, word, accept->size, &accept->terms),
+                accept->terms.due_ms);
         queue->bytes += bytes;
         queue->accepted_total++;
         queue->transient_count++;
     } else {
         struct new_place new_place = {accept->message.number, word, accept->size,
-                                      accept->message_bytes, accept->order};
-        new_place.order.is_plain = is_plain_in(accept, queue);
+                                      accept->message_bytes, accept->terms};
+        new_place.terms.is_plain = is_plain_in(accept, queue);
         apply_message_to(core, queue, &new_place);
     }
     if (!TAILQ_EMPTY(&queue->willing))
@@ -135,7 +195,7 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
 
 static enum status accept_durable(struct accept *accept, size_t durable_count)
 {
-    struct core *core = accept->peer->core;
+    struct core *core = accept->core;
     if (spill_is_full(core->spill))
         return STATUS_DISK_FULL;
     unsigned char few[64];
@@ -163,7 +223,7 @@ static enum status accept_durable(struct accept *accept, size_t durable_count)
 
 static enum status accept_transient(struct accept *accept)
 {
-    struct core *core = accept->peer->core;
+    struct core *core = accept->core;
     struct message *message = message_new(core, &accept->message);
     if (message == NULL)
         return STATUS_LIMIT;
@@ -181,17 +241,9 @@ static enum status accept_transient(struct accept *accept)
     return placed_count > 0 || accept->is_event ? STATUS_OK : STATUS_OVERFLOW;
 }
 
-enum status accept_message(struct accept *accept)
+static enum status take_in(struct accept *accept)
 {
-    struct core *core = accept->peer->core;
-    if (core->is_draining)
-        return STATUS_DRAINING;
     uint32_t bytes = message_counted_bytes(&accept->message);
-    accept->message.number = core->next_message;
-    accept->message.time_ms = core->now_ms;
-    accept->size = place_size(bytes, (uint32_t)accept->queue_count);
-    accept->made = NULL;
-    accept->order = message_order(&accept->message);
     enum status status = check_room(accept, bytes);
     if (status == STATUS_OK)
         status = make_room(accept, bytes);
@@ -199,4 +251,28 @@ enum status accept_message(struct accept *accept)
         return status;
     size_t durable_count = count_durable(accept);
     return durable_count > 0 ? accept_durable(accept, durable_count) : accept_transient(accept);
+}
+
+enum status accept_message(struct accept *accept)
+{
+    struct core *core = accept->core;
+    if (core->is_draining && !accept->is_reply)
+        return STATUS_DRAINING;
+    accept->message.number = core->next_message;
+    accept->message.time_ms = core->now_ms;
+    accept->size =
+        place_size(message_counted_bytes(&accept->message), (uint32_t)accept->queue_count);
+    accept->made = NULL;
+    accept->known = NULL;
+    accept->terms = message_terms(&accept->message);
+    if (accept->terms.needs_ward) {
+        enum status status = check_terms(accept);
+        if (status != STATUS_OK || accept->known != NULL)
+            return status;
+    }
+    enum status status = take_in(accept);
+    if (status != STATUS_OK && accept->terms.needs_ward)
+        for (size_t i = 0; i < accept->queue_count; i++)
+            asides_unreserve(accept->queues[i]);
+    return status;
 }

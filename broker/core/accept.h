@@ -9,15 +9,18 @@
 enum { ACCEPT_PROPERTIES_BYTES_MAX = 4096 };
 
 struct accept {
-    struct peer *peer;
+    struct core *core;
+    struct peer *peer;           /* NULL: the broker itself */
     struct queue *const *queues; /* where it goes, each once */
     size_t queue_count;
     bool is_transient; /* asked for by the sender */
     bool is_event;     /* queues that drop instead of refusing may lose it */
+    bool is_reply;     /* the outcome of a command: is never refused */
     struct operation_message message;
     struct message *made; /* out: the transient message, if it became one */
-    struct message_order order;
-    uint32_t size; /* of its places; accept_message sets both */
+    struct message_terms terms;
+    struct tracked *known; /* out: the tracked command that this one is again */
+    uint32_t size;         /* of its places; accept_message sets these */
     uint32_t message_bytes;
 };
 
@@ -27,7 +30,9 @@ enum status accept_check(const struct core *core, struct wire_bytes properties,
 
 /* Takes the message in: number, time, record, places. STATUS_OVERFLOW names the queue that is full;
  * STATUS_DISK_FULL, STATUS_LIMIT, STATUS_NO_MEMORY, STATUS_DRAINING. On a refusal nothing changed.
- */
+ *
+ * A tracked command that is known is not taken in again: STATUS_OK with `known` when its id is the
+ * same, STATUS_DUPLICATE with `known` when only its key is; STATUS_DUPLICATE_MISMATCH. */
 enum status accept_message(struct accept *accept);
 
 #endif

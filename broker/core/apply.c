@@ -43,12 +43,12 @@ static struct client *client_named(struct core *core, uint32_t number)
 
 void apply_message_to(struct core *core, struct queue *queue, const struct new_place *place)
 {
-    if (place->order.is_plain)
+    if (place->terms.is_plain)
         index_insert(&queue->index, place->number, place->word, place->size);
     else
-        aside_schedule(
-            core, asides_add(queue, place->number, place->word, place->size, place->order.priority),
-            place->order.due_ms);
+        aside_schedule(core,
+                       asides_add(queue, place->number, place->word, place->size, &place->terms),
+                       place->terms.due_ms);
     queue->bytes += place_bytes(place->size);
     queue->accepted_total++;
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
@@ -61,7 +61,7 @@ static void parked_meet(struct core *core, struct parked *parked, const struct n
         home_remove_place(core, place_position(parked->word), parked->size);
     parked->word = place->word;
     parked->size = place->size;
-    parked->priority = place->order.priority;
+    parked->priority = place->terms.priority;
 }
 
 /* What the place's flags say stays, but for the position. */
@@ -112,11 +112,12 @@ static enum status message_into(struct core *core, struct queue *queue,
     const struct attempted *attempted = kept_find_attempted(queue, place->number);
     if (attempted != NULL) {
         added.word |= PLACE_ATTEMPTED;
-        added.order.is_plain = false;
-        added.order.due_ms = attempted->due_ms;
+        added.terms.is_plain = false;
+        if (attempted->due_ms > added.terms.due_ms)
+            added.terms.due_ms = attempted->due_ms;
     }
-    enum status status = added.order.is_plain ? index_reserve(&queue->index, place->number)
-                                              : asides_reserve(&queue->asides);
+    enum status status = added.terms.is_plain ? index_reserve(&queue->index, place->number)
+                                              : asides_reserve(queue, &added.terms);
     if (status == STATUS_OK)
         apply_message_to(core, queue, &added);
     return status;
@@ -130,7 +131,7 @@ enum status apply_message(struct core *core, const struct operation_message *ope
     uint32_t queue_count = operation->queues.bytes / 4;
     struct new_place place = {operation->number, word,
                               place_size(message_counted_bytes(operation), queue_count),
-                              (uint32_t)record_size_message(operation), message_order(operation)};
+                              (uint32_t)record_size_message(operation), message_terms(operation)};
     for (uint32_t i = 0; i + 4 <= operation->queues.bytes; i += 4) {
         struct queue *queue = queue_named(core, wire_load_u32(operation->queues.at + i));
         if (queue == NULL)
@@ -273,6 +274,7 @@ static struct aside *set_aside(struct core *core, struct queue *queue, uint64_t 
         return where.aside;
     struct parked *parked = kept_find_parked(queue, number);
     struct aside *aside = NULL;
+    struct message_terms terms = message_terms_plain();
     if (where.at.found != NULL) {
         struct place place = *where.at.found;
         if ((place.word & PLACE_TRANSIENT) != 0) {
@@ -280,11 +282,11 @@ static struct aside *set_aside(struct core *core, struct queue *queue, uint64_t 
             queue->transient_count++;
         }
         place_leave(core, queue, where.at);
-        aside =
-            asides_add(queue, number, place.word & ~PLACE_OUT, place.size, ASIDE_PRIORITY_DEFAULT);
+        aside = asides_add(queue, number, place.word & ~PLACE_OUT, place.size, &terms);
     } else if (parked != NULL && parked->word != 0) {
+        terms.priority = parked->priority;
         aside = asides_add(queue, number, parked->word | PLACE_REDELIVERED | PLACE_RESTATED,
-                           parked->size, parked->priority);
+                           parked->size, &terms);
         parked->word = 0; /* its home is the message's again */
     }
     if (aside != NULL)
@@ -301,9 +303,11 @@ enum status apply_attempt(struct core *core, struct queue *queue,
         queue_locate(queue, operation->number).at.is_away)
         return STATUS_MORE; /* while recovering only: who has failed was in memory */
     struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    if (attempted == NULL || asides_reserve(&queue->asides) != STATUS_OK)
+    struct message_terms terms = message_terms_plain();
+    if (attempted == NULL || asides_reserve(queue, &terms) != STATUS_OK)
         return STATUS_NO_MEMORY;
     attempted->failed = operation->failed;
+    attempted->since_ms = operation->since_ms;
     attempted->due_ms = operation->due_ms;
     home_move(core, &attempted->home, position, (uint32_t)record_size_attempt(operation));
     struct aside *aside = set_aside(core, queue, operation->number);
@@ -311,6 +315,22 @@ enum status apply_attempt(struct core *core, struct queue *queue,
         aside->word |= PLACE_ATTEMPTED;
     if (aside != NULL)
         aside_schedule(core, aside, operation->due_ms);
+    if (position > queue->attempt_position)
+        queue->attempt_position = position;
+    return STATUS_OK;
+}
+
+enum status apply_cancel(struct core *core, struct queue *queue,
+                         const struct operation_cancel *operation, uint64_t position)
+{
+    struct attempted *attempted = kept_add_attempted(queue, operation->number);
+    if (attempted == NULL)
+        return STATUS_NO_MEMORY;
+    attempted->is_cancelled = true;
+    home_move(core, &attempted->cancel_home, position, (uint32_t)record_size_cancel(operation));
+    struct aside *aside = asides_find(&queue->asides, operation->number);
+    if (aside != NULL)
+        aside->word |= PLACE_ATTEMPTED;
     if (position > queue->attempt_position)
         queue->attempt_position = position;
     return STATUS_OK;
@@ -476,6 +496,8 @@ static enum status recover_place(struct core *core, const struct operation *oper
         return is_settle ? STATUS_OK : STATUS_NO_MEMORY;
     if (operation->type == OPERATION_PARK)
         return apply_park(core, queue, &operation->as.park, position);
+    if (operation->type == OPERATION_CANCEL)
+        return apply_cancel(core, queue, &operation->as.cancel, position);
     if (operation->type == OPERATION_ATTEMPT && core->is_running)
         attempt_restated(core, queue, &operation->as.attempt, position);
     else if (operation->type == OPERATION_ATTEMPT)
@@ -499,6 +521,7 @@ enum status apply_operation(struct core *core, const struct operation *operation
     case OPERATION_SETTLE:
     case OPERATION_PARK:
     case OPERATION_ATTEMPT:
+    case OPERATION_CANCEL:
     case OPERATION_MARK:
         return recover_place(core, operation, position);
     case OPERATION_QUEUE:
@@ -528,6 +551,8 @@ enum status apply_operation(struct core *core, const struct operation *operation
     case OPERATION_CLIENT_GONE:
         apply_client_gone(core, &operation->as.client_gone);
         break;
+    case OPERATION_OUTCOME:
+        return tracked_apply(core, &operation->as.outcome, position);
     case OPERATION_TYPE_COUNT:
         assert(false && "an operation of this type is never decoded");
     }

@@ -28,14 +28,14 @@ enum status apply_operation(struct core *core, const struct operation *operation
 enum status apply_message(struct core *core, const struct operation_message *operation,
                           uint64_t word);
 
-/* A new message for one queue; index_reserve, or asides_reserve for one whose order is not plain,
- * went before. */
+/* A new message for one queue; index_reserve, or asides_reserve for one that is not plain, went
+ * before. */
 struct new_place {
     uint64_t number;
     uint64_t word;
     uint32_t size;          /* as place_size makes it */
     uint32_t message_bytes; /* of the operation in the journal */
-    struct message_order order;
+    struct message_terms terms;
 };
 void apply_message_to(struct core *core, struct queue *queue, const struct new_place *place);
 
@@ -45,6 +45,8 @@ enum status apply_park(struct core *core, struct queue *queue,
                        const struct operation_park *operation, uint64_t position);
 enum status apply_attempt(struct core *core, struct queue *queue,
                           const struct operation_attempt *operation, uint64_t position);
+enum status apply_cancel(struct core *core, struct queue *queue,
+                         const struct operation_cancel *operation, uint64_t position);
 void apply_mark(struct core *core, struct queue *queue, const struct operation_mark *operation,
                 uint64_t position);
 

@@ -4,7 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/core/message.h"
 #include "broker/core/queue.h"
+#include "broker/core/ward.h"
 
 enum { ROOM_MIN = 16 };
 
@@ -43,17 +45,38 @@ static enum status table_grow(struct asides *asides)
     return STATUS_OK;
 }
 
-enum status asides_reserve(struct asides *asides)
+enum status asides_reserve(struct queue *queue, const struct message_terms *terms)
 {
+    struct asides *asides = &queue->asides;
     if (asides->count == asides->room && table_grow(asides) != STATUS_OK)
         return STATUS_NO_MEMORY;
-    if (asides->spare == NULL)
-        asides->spare = malloc(sizeof *asides->spare);
-    return asides->spare != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    if (asides->spare != NULL && (asides->spare->has_ward || terms->needs_ward))
+        asides_unreserve(queue);
+    if (asides->spare != NULL)
+        return STATUS_OK;
+    struct aside *spare = malloc(sizeof *spare + (terms->needs_ward ? sizeof(struct ward) : 0));
+    if (spare == NULL)
+        return STATUS_NO_MEMORY;
+    spare->has_ward = terms->needs_ward;
+    if (terms->needs_ward && ward_init(queue->core, queue, aside_ward(spare), terms) != STATUS_OK) {
+        free(spare);
+        return STATUS_NO_MEMORY;
+    }
+    asides->spare = spare;
+    return STATUS_OK;
+}
+
+void asides_unreserve(struct queue *queue)
+{
+    struct aside *spare = queue->asides.spare;
+    queue->asides.spare = NULL;
+    if (spare != NULL && spare->has_ward)
+        ward_deinit(queue->core, aside_ward(spare));
+    free(spare);
 }
 
 struct aside *asides_add(struct queue *queue, uint64_t number, uint64_t word, uint32_t size,
-                         uint8_t priority)
+                         const struct message_terms *terms)
 {
     struct asides *asides = &queue->asides;
     struct aside *aside = asides->spare;
@@ -66,10 +89,12 @@ struct aside *asides_add(struct queue *queue, uint64_t number, uint64_t word, ui
                             .next = *bucket,
                             .size = size,
                             .state = ASIDE_RECOVERED,
-                            .priority = priority};
+                            .priority = terms->priority,
+                            .has_ward = aside->has_ward};
     *bucket = aside;
     asides->count++;
     queue->core->aside_count++;
+    ward_take_place(queue->core, aside, terms->accepted_ms);
     return aside;
 }
 
@@ -217,6 +242,8 @@ void aside_remove(struct core *core, struct aside *aside)
     *link = aside->next;
     asides->count--;
     core->aside_count--;
+    if (aside->has_ward)
+        ward_deinit(core, aside_ward(aside));
     free(aside);
 }
 
@@ -230,8 +257,10 @@ void aside_on_timer(struct core *core, struct wheel_timer *timer)
 void asides_start(struct core *core, struct asides *asides)
 {
     for (struct aside *aside = asides_next(asides, NULL); aside != NULL;
-         aside = asides_next(asides, aside))
+         aside = asides_next(asides, aside)) {
         aside_schedule(core, aside, aside->as.due_ms);
+        ward_take_place(core, aside, 0);
+    }
 }
 
 void asides_deinit(struct asides *asides)
@@ -239,6 +268,6 @@ void asides_deinit(struct asides *asides)
     assert(asides->count == 0);
     free(asides->buckets);
     free(asides->heap);
-    free(asides->spare);
+    assert(asides->spare == NULL);
     *asides = (struct asides){0};
 }

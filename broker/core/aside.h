@@ -28,6 +28,7 @@
 #include "protocol/status.h"
 
 struct core;
+struct message_terms;
 struct queue;
 
 enum {
@@ -55,6 +56,7 @@ struct aside {
     uint32_t size; /* as in a place */
     uint8_t state;
     uint8_t priority;
+    bool has_ward; /* which stands behind it, see ward.h */
 };
 
 /* All of one queue. Empty when zeroed. */
@@ -68,13 +70,17 @@ struct asides {
     uint32_t waiting_count;
 };
 
-/* Makes sure that the next asides_add has what it needs. STATUS_OK or STATUS_NO_MEMORY. */
-enum status asides_reserve(struct asides *asides);
+/* Makes sure that the next asides_add, of a message with these terms, has what it needs. STATUS_OK
+ * or STATUS_NO_MEMORY. */
+enum status asides_reserve(struct queue *queue, const struct message_terms *terms);
+
+/* The message is not accepted after all: nothing is left of what its terms asked for. */
+void asides_unreserve(struct queue *queue);
 
 /* Puts one in that asides_reserve has made room for and that is not there yet: neither waiting nor
  * ready before aside_schedule. It belongs to the queue. */
 struct aside *asides_add(struct queue *queue, uint64_t number, uint64_t word, uint32_t size,
-                         uint8_t priority);
+                         const struct message_terms *terms);
 
 /* NULL: none of this number stands aside. */
 struct aside *asides_find(const struct asides *asides, uint64_t number);

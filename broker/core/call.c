@@ -75,7 +75,7 @@ void call_fail(struct call *call, enum status status, enum frame_outcome_ran ran
 void call_fail_worker(struct call *call, const struct failure *failure)
 {
     struct frame_outcome outcome = {.state = OUTCOME_FAILED,
-                                    .ran = OUTCOME_RAN,
+                                    .ran = failure->ran,
                                     .code = failure->code,
                                     .text = failure->text,
                                     .body_bytes = failure->detail.bytes,

@@ -283,6 +283,25 @@ void consumer_end_all(struct core *core, struct queue *queue, enum status status
     }
 }
 
+/* Rare, so that all deliveries are looked at. */
+void consumer_tell_unwanted(struct core *core, struct queue *queue, uint64_t number,
+                            enum status status)
+{
+    struct peer *peer;
+    TAILQ_FOREACH (peer, &core->peers, link) {
+        struct delivery *delivery = delivery_find_from(peer, 0);
+        while (delivery != NULL &&
+               (delivery->number != number || delivery->consumer->queue != queue))
+            delivery = delivery_next(peer, delivery);
+        if (delivery == NULL)
+            continue;
+        struct frame frame = {.header.type = FRAME_UNWANTED};
+        frame.as.unwanted = (struct frame_unwanted){delivery->name, (uint16_t)status};
+        output_frame(peer, &frame);
+        return;
+    }
+}
+
 /* A lost worker counts as a failed attempt for the oldest delivery of a consumer: that is the one
  * it was most likely busy with. */
 static void delivery_lost(struct core *core, struct delivery *delivery)
@@ -302,6 +321,7 @@ static void delivery_lost(struct core *core, struct delivery *delivery)
         }
     }
     struct failure failure = {.class = FAIL_RETRYABLE,
+                              .ran = OUTCOME_MAYBE_RUN,
                               .is_lost = true,
                               .code = wire_bytes_of_text(status_name(STATUS_WORKER_LOST)),
                               .text = wire_bytes_of_text(status_text(STATUS_WORKER_LOST))};

@@ -34,6 +34,10 @@ void consumer_update_all(struct peer *peer);
 /* The delivery is settled or taken back: its consumer has room again. */
 void consumer_on_settled(struct peer *peer, struct delivery *delivery);
 
+/* Whoever has the message is told that nobody waits for its outcome any more. */
+void consumer_tell_unwanted(struct core *core, struct queue *queue, uint64_t number,
+                            enum status status);
+
 /* The peer is gone: everything unsettled goes back, the oldest of each consumer as a failed attempt
  * unless the peer left in good order. */
 enum peer_leaving { PEER_LOST, PEER_LEFT };

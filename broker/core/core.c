@@ -9,6 +9,7 @@
 #include "broker/core/call.h"
 #include "broker/core/client.h"
 #include "broker/core/consumer.h"
+#include "broker/core/ending.h"
 #include "broker/core/credit.h"
 #include "broker/core/exchange.h"
 #include "broker/core/line.h"
@@ -18,6 +19,7 @@
 #include "broker/core/recorder.h"
 #include "broker/core/restate.h"
 #include "broker/core/state.h"
+#include "broker/core/watch.h"
 #include "broker/plant.h"
 
 enum {
@@ -54,6 +56,7 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
     TAILQ_INIT(&core->lines);
     TAILQ_INIT(&core->creditors);
     TAILQ_INIT(&core->absent);
+    tracked_init(&core->tracked);
     core->chance = 1;
     wheel_init(&core->wheel, 0);
     return core;
@@ -77,6 +80,7 @@ void core_free(struct core *core)
         queue_end(core, queue, STATUS_GOODBYE);
     while (queue_work_off(core) || !TAILQ_EMPTY(&core->dying))
         continue;
+    tracked_deinit(core);
     struct client *client;
     struct client *next_client;
     HASH_ITER (by_number, core->clients_by_number, client, next_client)
@@ -233,7 +237,13 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
     struct queue *next;
     HASH_ITER (by_number, core->queues_by_number, queue, next)
         asides_start(core, &queue->asides);
-    return record_start(core);
+    status = record_start(core);
+    if (status == STATUS_OK)
+        status = tracked_start(core);
+    if (status == STATUS_OK)
+        ending_start(core);
+    recorder_close(core);
+    return status;
 }
 
 uint32_t core_start_number(const struct core *core)
@@ -264,10 +274,20 @@ void core_set_time(struct core *core, uint64_t now_ms)
 
 static void on_timer(void *argument, struct wheel_timer *timer)
 {
-    if (timer->kind == TIMER_ASIDE)
-        aside_on_timer(argument, timer);
-    else
+    switch ((enum timer_kind)timer->kind) {
+    case TIMER_CALL:
         call_on_timer(argument, timer);
+        break;
+    case TIMER_ASIDE:
+        aside_on_timer(argument, timer);
+        break;
+    case TIMER_WARD:
+        ward_on_timer(argument, timer);
+        break;
+    case TIMER_WATCHER:
+        watch_on_timer(argument, timer);
+        break;
+    }
 }
 
 /* How fast numbers are given or handed out now: marks reach ahead by a second of it. */
@@ -302,6 +322,7 @@ void core_end_of_round(struct core *core)
     if (!core->is_draining)
         pump_run(core);
     core->has_more |= queue_work_off(core);
+    tracked_work_off(core);
     credit_run(core);
     backup_run(core);
     if (core->recorder.is_open) {
@@ -354,6 +375,7 @@ void core_drain(struct core *core, uint32_t within_ms)
     /* Nothing is handed out any more: who waits for that must not wait for the end. */
     HASH_ITER (by_name, core->queues_by_name, queue, next)
         call_end_all(core, queue, CALL_WAITING, STATUS_DRAINING);
+    watch_on_drain(core);
     struct peer *peer;
     TAILQ_FOREACH (peer, &core->peers, link) {
         if (peer->state != PEER_OPEN)

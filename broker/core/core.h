@@ -35,6 +35,12 @@ struct core_limits {
     uint32_t clients_max;
     uint32_t calls_max;
     uint32_t timers_max;
+    uint32_t tracked_max;
+    uint32_t keys_max;
+    uint32_t results_max;
+    uint64_t results_bytes_max;
+    uint64_t result_bytes_max;
+    uint64_t result_ttl_ms;
     uint32_t refusals_max;
     uint64_t transient_bytes_max;
     uint64_t index_bytes_max; /* takes effect when the core is made */
@@ -48,6 +54,7 @@ struct core_limits {
     uint32_t attempts_max;
     uint64_t backoff_ms;
     uint64_t backoff_max_ms;
+    uint64_t retry_for_ms;
     uint32_t queue_prefetch_messages;
     uint32_t event_prefetch_messages;
 };

@@ -84,9 +84,10 @@ static void row_queue(struct page *page, const struct queue *queue)
     row_put_number(w, "max_count", ROW_NUMBER, queue->count_max);
     row_put_number(w, "max_bytes", ROW_BYTES, queue->bytes_max);
     put_text(w, "overflow", queue->overflow == QUEUE_REFUSE ? "refuse" : "drop-oldest");
-    row_put_number(w, "attempts", ROW_NUMBER, queue->attempts_max);
-    row_put_number(w, "backoff", ROW_MILLISECONDS, queue->backoff_ms);
-    row_put_number(w, "backoff_max", ROW_MILLISECONDS, queue->backoff_max_ms);
+    row_put_number(w, "attempts", ROW_NUMBER, queue->retry.attempts_max);
+    row_put_number(w, "backoff", ROW_MILLISECONDS, queue->retry.backoff_ms);
+    row_put_number(w, "backoff_max", ROW_MILLISECONDS, queue->retry.backoff_max_ms);
+    row_put_number(w, "retry_for", ROW_MILLISECONDS, queue->retry.retry_for_ms);
     row_put_number(w, "accepted", ROW_NUMBER, queue->accepted_total);
     row_put_number(w, "delivered", ROW_NUMBER, queue->delivered_total);
     row_put_number(w, "settled", ROW_NUMBER, queue->settled_total);
@@ -211,6 +212,10 @@ static enum status query_stats(struct page *page, const struct frame_query *quer
     row_figure(page, "bindings", core->binding_count, "bindings now");
     row_figure(page, "consumers", core->consumer_count, "consumers now");
     row_figure(page, "calls_waiting", core->call_count, "calls that wait for their outcome now");
+    row_figure(page, "tracked", core->tracked.count - core->tracked.finished_count,
+               "tracked commands without an outcome now");
+    row_figure(page, "outcomes", core->tracked.finished_count, "outcomes that are kept");
+    row_figure(page, "outcome_bytes", core->tracked.finished_bytes, "memory of these outcomes");
     row_figure(page, "clients", core->client_count, "clients whose answers are remembered");
     row_figure(page, "transient_bytes", core->transient_bytes, "memory of transient messages");
     row_figure(page, "start", core->start_number, "number of this start");

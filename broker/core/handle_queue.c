@@ -59,12 +59,12 @@ static enum status compare(struct peer *peer, const struct queue *queue, uint8_t
     struct queue wanted = {0};
     queue_set_default(&wanted, &peer->core->limits);
     queue_set(&wanted, settings);
-    bool is_same =
-        (queue->kind == QUEUE_TRANSIENT) == is_transient &&
-        (queue->owner != NULL) == is_exclusive && queue->is_auto_delete == is_auto_delete &&
-        queue->count_max == wanted.count_max && queue->bytes_max == wanted.bytes_max &&
-        queue->overflow == wanted.overflow && queue->attempts_max == wanted.attempts_max &&
-        queue->backoff_ms == wanted.backoff_ms && queue->backoff_max_ms == wanted.backoff_max_ms;
+    bool is_same = (queue->kind == QUEUE_TRANSIENT) == is_transient &&
+                   (queue->owner != NULL) == is_exclusive &&
+                   queue->is_auto_delete == is_auto_delete &&
+                   queue->count_max == wanted.count_max && queue->bytes_max == wanted.bytes_max &&
+                   queue->overflow == wanted.overflow &&
+                   memcmp(&queue->retry, &wanted.retry, sizeof wanted.retry) == 0;
     return is_same ? STATUS_OK : STATUS_MISMATCH;
 }
 
@@ -133,9 +133,7 @@ enum status handle_queue_set(struct peer *peer, const struct frame *frame)
     struct queue as = {.count_max = queue->count_max,
                        .bytes_max = queue->bytes_max,
                        .overflow = queue->overflow,
-                       .attempts_max = queue->attempts_max,
-                       .backoff_ms = queue->backoff_ms,
-                       .backoff_max_ms = queue->backoff_max_ms};
+                       .retry = queue->retry};
     queue_set(&as, set->settings);
     return record_queue(peer, queue->number, set->queue,
                         queue->is_auto_delete ? FLAG_QUEUE_AUTO_DELETE : 0, &as);

@@ -3,6 +3,7 @@
 #include "broker/core/consumer.h"
 #include "broker/core/delivery.h"
 #include "broker/core/dispatch.h"
+#include "broker/core/ending.h"
 #include "broker/core/queue.h"
 #include "broker/core/retry.h"
 
@@ -14,6 +15,7 @@ struct run {
     uint64_t first;
     uint64_t last;
     uint64_t count;
+    struct wire_bytes result;
 };
 
 /* The delivery with this name or the first after it up to `last`. A settlement that names none is
@@ -38,7 +40,10 @@ static enum status run_end(struct peer *peer, struct run *run)
     struct core *core = peer->core;
     struct queue *queue = run->queue;
     run->queue = NULL;
-    enum status status = queue_settle(core, peer, queue, run->first, run->last);
+    struct ending ending = {.state = OUTCOME_DONE, .ran = OUTCOME_RAN, .body = run->result};
+    enum status status = run->aside != NULL
+                             ? ending_carry_out(core, peer, queue, run->first, &ending)
+                             : queue_settle(core, peer, queue, run->first, run->last);
     if (status == STATUS_OK) {
         queue->settled_total += run->count;
         core->counters.messages_settled += run->count;
@@ -97,7 +102,7 @@ static void answer_call(const struct run *run, struct wire_bytes result)
 static enum status settle_done(struct peer *peer, struct delivery *delivery, uint64_t last,
                                struct wire_bytes result)
 {
-    struct run run = {0};
+    struct run run = {.result = result};
     enum status status = STATUS_OK;
     while (delivery != NULL && delivery->name <= last && status == STATUS_OK) {
         struct delivery *next = delivery_next(peer, delivery);
@@ -123,12 +128,27 @@ enum status handle_done(struct peer *peer, const struct frame *frame)
     return settle_done(peer, delivery, done->last, (struct wire_bytes){NULL, 0});
 }
 
+/* What is kept has a limit; the delivery stands, so that its worker can say something else. */
+static enum status check_result(const struct delivery *delivery, uint32_t bytes)
+{
+    struct queue *queue = delivery->consumer->queue;
+    struct core *core = queue->core;
+    struct aside *aside = asides_find(&queue->asides, delivery->number);
+    if (aside == NULL || !ending_is_wanted(aside) || bytes <= core->limits.result_bytes_max)
+        return STATUS_OK;
+    dispatch_explain(core, "a result of %u bytes, at most %llu are kept", bytes,
+                     (unsigned long long)core->limits.result_bytes_max);
+    return STATUS_TOO_LARGE;
+}
+
 enum status handle_result(struct peer *peer, const struct frame *frame)
 {
     const struct frame_result *result = &frame->as.result;
     struct delivery *delivery;
     enum status status =
         find_first(peer, result->start, result->delivery, result->delivery, &delivery);
+    if (status == STATUS_OK)
+        status = check_result(delivery, result->body.bytes);
     if (status != STATUS_OK)
         return status;
     return settle_done(peer, delivery, result->delivery, result->body);
@@ -145,6 +165,7 @@ enum status handle_fail(struct peer *peer, const struct frame *frame)
         return status;
     struct queue *queue = delivery->consumer->queue;
     struct failure failure = {.class = fail->class,
+                              .ran = OUTCOME_RAN,
                               .retry_after_ms = fail->retry_after_ms,
                               .code = fail->code,
                               .text = fail->text,

@@ -78,6 +78,7 @@ void kept_end_attempted(struct core *core, struct queue *queue, struct attempted
 {
     assert(queue->attempted != NULL);
     home_end(core, &attempted->home);
+    home_end(core, &attempted->cancel_home);
     HASH_DEL(queue->attempted, attempted);
     free(attempted);
 }

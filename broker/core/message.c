@@ -3,8 +3,10 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/core/state.h"
+#include "broker/core/tracked.h"
 #include "protocol/property.h"
 
 struct message *message_new(struct core *core, const struct operation_message *operation)
@@ -45,23 +47,99 @@ uint32_t message_counted_bytes(const struct operation_message *operation)
     return operation->body.bytes + operation->headers.bytes;
 }
 
-struct message_order message_order(const struct operation_message *operation)
+struct message_terms message_terms_plain(void)
 {
-    struct message_order order = {.is_plain = true, .priority = ASIDE_PRIORITY_DEFAULT};
+    return (struct message_terms){
+        .is_plain = true,
+        .priority = ASIDE_PRIORITY_DEFAULT,
+        .deadline_ms = UINT64_MAX,
+        .leaves_ms = UINT64_MAX,
+        .retry = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
+    };
+}
+
+static uint64_t later(uint64_t time_ms, uint64_t by_ms)
+{
+    return by_ms > UINT64_MAX - time_ms ? UINT64_MAX : time_ms + by_ms;
+}
+
+/* A time or a number that a property of its own asks for. False: it is another kind. */
+static bool take_number(struct message_terms *terms, uint8_t kind, uint64_t value)
+{
+    uint64_t accepted_ms = terms->accepted_ms;
+    switch (kind) {
+    case PROPERTY_MESSAGE_PRIORITY:
+        terms->priority = (uint8_t)value;
+        return true;
+    case PROPERTY_MESSAGE_DUE:
+        terms->due_ms = value;
+        return true;
+    case PROPERTY_MESSAGE_DELAY:
+        terms->due_ms = later(accepted_ms, value);
+        return true;
+    case PROPERTY_MESSAGE_DEADLINE:
+        terms->deadline_ms = value;
+        break;
+    case PROPERTY_MESSAGE_TIMEOUT:
+        terms->deadline_ms = later(accepted_ms, value);
+        break;
+    case PROPERTY_MESSAGE_TTL:
+        terms->leaves_ms = later(accepted_ms, value);
+        break;
+    case PROPERTY_MESSAGE_TRACK:
+        terms->is_tracked = value != 0;
+        break;
+    case PROPERTY_MESSAGE_ATTEMPTS:
+        terms->retry.attempts_max = value;
+        break;
+    case PROPERTY_MESSAGE_BACKOFF:
+        terms->retry.backoff_ms = value;
+        break;
+    case PROPERTY_MESSAGE_BACKOFF_MAX:
+        terms->retry.backoff_max_ms = value;
+        break;
+    case PROPERTY_MESSAGE_RETRY_FOR:
+        terms->retry.retry_for_ms = value;
+        break;
+    default:
+        return false;
+    }
+    terms->needs_ward = true;
+    return true;
+}
+
+/* False: it asks for nothing. */
+static bool take_term(struct message_terms *terms, const struct property *property)
+{
+    if (property->kind == PROPERTY_MESSAGE_KEY)
+        terms->key = property->value;
+    else if (property->kind == PROPERTY_MESSAGE_REPLY_TO)
+        terms->reply_to = property->value;
+    else if (property->value.bytes == 8)
+        return take_number(terms, property->kind, wire_load_u64(property->value.at));
+    else
+        return false;
+    terms->needs_ward = true;
+    return true;
+}
+
+struct message_terms message_terms(const struct operation_message *operation)
+{
+    struct message_terms terms = message_terms_plain();
+    terms.accepted_ms = operation->time_ms;
     struct wire_reader r = wire_reader_of(operation->properties.at, operation->properties.bytes);
     struct property property;
     while (operation->properties.bytes > 0 && property_next(&r, &property)) {
-        if (property.kind > PROPERTY_MESSAGE_PRIORITY || property.kind == PROPERTY_MESSAGE_ID)
-            continue;
-        uint64_t value = wire_load_u64(property.value.at);
-        order.is_plain = false;
-        if (property.kind == PROPERTY_MESSAGE_PRIORITY)
-            order.priority = (uint8_t)value;
-        else if (property.kind == PROPERTY_MESSAGE_DUE)
-            order.due_ms = value;
-        else
-            order.due_ms =
-                value > UINT64_MAX - operation->time_ms ? UINT64_MAX : operation->time_ms + value;
+        if (property.kind == PROPERTY_MESSAGE_ID) {
+            terms.has_id = true;
+            memcpy(terms.id.byte, property.value.at, sizeof terms.id.byte);
+        } else if (property.kind == PROPERTY_MESSAGE_CORRELATION) {
+            terms.correlation = property.value;
+        } else if (property.kind <= PROPERTY_MESSAGE_RETRY_FOR && take_term(&terms, &property)) {
+            terms.is_plain = false;
+        }
     }
-    return order;
+    if (terms.is_tracked)
+        terms.digest = tracked_digest(operation->body);
+    return terms;
 }

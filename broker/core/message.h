@@ -31,15 +31,38 @@ void message_ref(struct message *message, uint32_t count);
 /* Frees the message with its last reference. */
 void message_unref(struct core *core, struct message *message);
 
-/* What the sender asks of a message's place in its queues. */
-struct message_order {
-    bool is_plain; /* nothing: it stands in the index */
-    uint8_t priority;
-    uint64_t due_ms; /* not to be handed out before, in broker time; 0: at once */
+/* How failed attempts go on. In the terms of a message UINT64_MAX means: as its queue has it. */
+struct retry_terms {
+    uint64_t attempts_max;   /* failed attempts after which a command is parked; 0: no limit */
+    uint64_t backoff_ms;     /* longest wait before the second attempt, see retry.c */
+    uint64_t backoff_max_ms; /* and between any two */
+    uint64_t retry_for_ms;   /* from the first failed one, after which it is parked; 0: no limit */
 };
 
-/* From the properties alone, and so the same after a start. */
-struct message_order message_order(const struct operation_message *operation);
+/* What the sender asks of a message's way through its queues. */
+struct message_terms {
+    bool is_plain;   /* nothing: it stands in the index */
+    bool needs_ward; /* more than a priority and a time */
+    bool is_tracked;
+    bool has_id;
+    uint8_t priority;
+    uint64_t due_ms;      /* not to be handed out before, in broker time; 0: at once */
+    uint64_t deadline_ms; /* not begun after this; UINT64_MAX: none */
+    uint64_t leaves_ms;   /* does not wait longer than this; UINT64_MAX: none */
+    uint64_t accepted_ms;
+    uint64_t digest; /* of a tracked command */
+    struct wire_id id;
+    struct wire_bytes key;
+    struct wire_bytes reply_to;
+    struct wire_bytes correlation;
+    struct retry_terms retry;
+};
+
+/* From the operation alone, and so the same after a start. Bytes point into it. */
+struct message_terms message_terms(const struct operation_message *operation);
+
+/* Those of a message that asks for nothing. */
+struct message_terms message_terms_plain(void);
 
 /* What a queue counts a message as: body and headers. */
 uint32_t message_counted_bytes(const struct operation_message *operation);

@@ -97,7 +97,7 @@ void output_frame(struct peer *peer, struct frame *frame)
 }
 
 /* What does not fit the first frame follows in pieces, right behind it. */
-static void put_pieces(struct peer *peer, struct wire_writer *w, struct wire_bytes rest)
+static void put_pieces(const struct peer *peer, struct wire_writer *w, struct wire_bytes rest)
 {
     uint32_t piece_max = peer->frame_bytes_max - FRAME_HEADER_BYTES;
     while (rest.bytes > 0) {
@@ -144,15 +144,56 @@ void output_deliver(struct peer *peer, uint8_t flags, const struct frame_deliver
     output_commit(peer, &w);
 }
 
+static size_t outcome_fields(const struct frame_outcome *outcome)
+{
+    return FRAME_HEADER_BYTES + 2 + 1 + outcome->code.bytes + 2 + outcome->text.bytes + 4;
+}
+
+static void put_outcome(const struct peer *peer, struct wire_writer *w, uint64_t tag,
+                        const struct frame_outcome *outcome)
+{
+    struct frame_outcome first = *outcome;
+    struct wire_bytes rest = split_body(peer, outcome_fields(outcome), &first.body);
+    frame_put_outcome(w, 0, tag, &first);
+    put_pieces(peer, w, rest);
+}
+
 void output_outcome(struct peer *peer, uint64_t tag, const struct frame_outcome *outcome)
 {
-    size_t fields = FRAME_HEADER_BYTES + 2 + 1 + outcome->code.bytes + 2 + outcome->text.bytes + 4;
     struct wire_writer w;
-    if (!output_room(peer, pieces_bytes(peer, fields, outcome->body.bytes), &w))
+    if (!output_room(peer, pieces_bytes(peer, outcome_fields(outcome), outcome->body.bytes), &w))
         return;
-    struct frame_outcome first = *outcome;
-    struct wire_bytes rest = split_body(peer, fields, &first.body);
-    frame_put_outcome(&w, 0, tag, &first);
-    put_pieces(peer, &w, rest);
+    put_outcome(peer, &w, tag, outcome);
     output_commit(peer, &w);
+}
+
+bool output_encode_outcome(struct buffer *frames, const struct peer *peer, uint64_t tag,
+                           const struct frame_outcome *outcome)
+{
+    size_t bytes = pieces_bytes(peer, outcome_fields(outcome), outcome->body.bytes);
+    unsigned char *at = buffer_reserve(frames, bytes);
+    if (at == NULL)
+        return false;
+    struct wire_writer w = wire_writer_of(at, bytes);
+    put_outcome(peer, &w, tag, outcome);
+    buffer_commit(frames, wire_written(&w));
+    return true;
+}
+
+bool output_encode_state(struct buffer *frames, const struct peer *peer, uint64_t tag,
+                         uint8_t flags, const struct frame_command_state *state)
+{
+    size_t fields = FRAME_HEADER_BYTES + 16 + 3 + 2 + 1 + state->queue.bytes + 3 * 8 + 1 +
+                    state->code.bytes + 2 + state->text.bytes + 4;
+    size_t bytes = pieces_bytes(peer, fields, state->body.bytes);
+    unsigned char *at = buffer_reserve(frames, bytes);
+    if (at == NULL)
+        return false;
+    struct wire_writer w = wire_writer_of(at, bytes);
+    struct frame_command_state first = *state;
+    struct wire_bytes rest = split_body(peer, fields, &first.body);
+    frame_put_command_state(&w, flags, tag, &first);
+    put_pieces(peer, &w, rest);
+    buffer_commit(frames, wire_written(&w));
+    return true;
 }

@@ -19,6 +19,14 @@ void output_frame(struct peer *peer, struct frame *frame);
 void output_deliver(struct peer *peer, uint8_t flags, const struct frame_deliver *deliver);
 void output_outcome(struct peer *peer, uint64_t tag, const struct frame_outcome *outcome);
 
+/* Encoded behind what `frames` holds, in pieces as the peer wants them; for an answer line. False:
+ * no memory. */
+struct buffer;
+bool output_encode_outcome(struct buffer *frames, const struct peer *peer, uint64_t tag,
+                           const struct frame_outcome *outcome);
+bool output_encode_state(struct buffer *frames, const struct peer *peer, uint64_t tag,
+                         uint8_t flags, const struct frame_command_state *state);
+
 /* The output is empty: its memory goes where it is of more use. */
 void output_rest(struct peer *peer);
 

@@ -15,6 +15,7 @@
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/state.h"
+#include "broker/core/watch.h"
 
 struct peer *peer_new(struct core *core, const struct peer_origin *origin, void *connection)
 {
@@ -35,6 +36,7 @@ struct peer *peer_new(struct core *core, const struct peer_origin *origin, void 
     peer->stream.phase = FRAME_PHASE_HELLO;
     peer->stream.frame_bytes_max = FRAME_BYTES_MIN;
     peer->line.next_first = 1;
+    LIST_INIT(&peer->watchers);
     buffer_init(&peer->output);
     TAILQ_INSERT_TAIL(&core->peers, peer, link);
     core->peer_count++;
@@ -63,6 +65,7 @@ void peer_free(struct peer *peer)
     peer->state = PEER_CLOSING;
     backup_end_peer(peer);
     call_end_peer(peer);
+    watch_end_peer(peer);
     consumer_end_peer(peer, peer->has_left ? PEER_LEFT : PEER_LOST);
     end_exclusive_queues(peer);
     if (peer->client != NULL) {

@@ -9,10 +9,12 @@
 #include "broker/core/apply.h"
 #include "broker/core/consumer.h"
 #include "broker/core/delivery.h"
+#include "broker/core/ending.h"
 #include "broker/core/kept.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/core/state.h"
+#include "broker/core/watch.h"
 
 enum {
     /* What one queue may hand out before the others have their turn. */
@@ -56,10 +58,12 @@ static void tell_gap(struct consumer *consumer)
     output_frame(consumer->peer, &frame);
 }
 
-static uint8_t deliver_flags(const struct queue *queue, uint64_t number, uint64_t word)
+static uint8_t deliver_flags(const struct queue *queue, uint64_t number, struct standing where)
 {
+    uint64_t word = standing_word(where);
     uint8_t flags = queue_was_handed_out(queue, number, word) ? FLAG_REDELIVERED : 0;
-    if ((word & PLACE_TRANSIENT) != 0 && place_message(word)->call != NULL)
+    bool is_called = (word & PLACE_TRANSIENT) != 0 && place_message(word)->call != NULL;
+    if (is_called || (where.aside != NULL && ending_is_wanted(where.aside)))
         flags |= FLAG_CALL;
     return flags;
 }
@@ -87,7 +91,7 @@ static void hand_out(struct core *core, struct consumer *consumer, struct standi
             delivery_add(consumer, message->number, place_bytes(standing_size(where)));
     if (queue->missed > 0)
         tell_gap(consumer);
-    uint8_t flags = deliver_flags(queue, message->number, word);
+    uint8_t flags = deliver_flags(queue, message->number, where);
     output_deliver(consumer->peer, flags, &deliver);
     core->counters.messages_delivered++;
     core->counters.messages_redelivered += (flags & FLAG_REDELIVERED) != 0;
@@ -98,6 +102,7 @@ static void hand_out(struct core *core, struct consumer *consumer, struct standi
     }
     if (where.aside != NULL) {
         aside_set_out(core, where.aside);
+        watch_tell_aside(core, where.aside);
     } else {
         index_set_out(&queue->index, where.at);
         queue->out_count++;
@@ -126,10 +131,21 @@ static enum pump_result start_fetch(struct core *core, struct queue *queue, uint
     return PUMP_FETCHING;
 }
 
-/* The first of those aside, when its turn is before that of the first plain one. */
-static struct aside *aside_first(const struct queue *queue, struct index_at head)
+/* The first of those aside that has not expired; one that has leaves on the way. */
+static struct aside *aside_alive(struct core *core, const struct queue *queue)
 {
-    struct aside *aside = asides_first(&queue->asides);
+    struct aside *aside;
+    while ((aside = asides_first(&queue->asides)) != NULL && aside->has_ward &&
+           ward_is_over(aside_ward(aside), core->now_ms))
+        if (ward_expire(core, aside) != STATUS_OK)
+            return NULL;
+    return aside;
+}
+
+/* The first of those aside, when its turn is before that of the first plain one. */
+static struct aside *aside_first(struct core *core, const struct queue *queue, struct index_at head)
+{
+    struct aside *aside = aside_alive(core, queue);
     if (aside == NULL || (head.found == NULL && !head.is_away))
         return aside;
     if (aside->priority != ASIDE_PRIORITY_DEFAULT)
@@ -146,7 +162,7 @@ static enum pump_result find_head(struct core *core, struct queue *queue, struct
                                   struct operation_message *message)
 {
     struct index_at head = index_first_ready(&queue->index);
-    struct standing first = {.aside = aside_first(queue, head)};
+    struct standing first = {.aside = aside_first(core, queue, head)};
     *where = first;
     where->aside = NULL;
     if (first.aside == NULL && head.is_away)

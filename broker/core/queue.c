@@ -25,9 +25,11 @@
 #include "broker/core/apply.h"
 #include "broker/core/call.h"
 #include "broker/core/consumer.h"
+#include "broker/core/ending.h"
 #include "broker/core/exchange.h"
 #include "broker/core/kept.h"
 #include "broker/core/recorder.h"
+#include "broker/core/watch.h"
 #include "broker/plant.h"
 #include "protocol/property.h"
 
@@ -100,6 +102,7 @@ void queue_unref(struct core *core, struct queue *queue)
         return;
     assert(queue->is_gone && queue_count(queue) == 0);
     index_deinit(&queue->index);
+    asides_unreserve(queue);
     asides_deinit(&queue->asides);
     free(queue->name);
     free(queue);
@@ -125,19 +128,20 @@ void queue_set(struct queue *queue, struct wire_bytes settings)
     queue->bytes_max = property_find_number(settings, PROPERTY_QUEUE_BYTES_MAX, queue->bytes_max);
     queue->overflow = (enum queue_overflow)property_find_number(settings, PROPERTY_QUEUE_OVERFLOW,
                                                                 queue->overflow);
-    uint64_t attempts =
-        property_find_number(settings, PROPERTY_QUEUE_ATTEMPTS, queue->attempts_max);
-    queue->attempts_max = attempts < UINT32_MAX ? (uint32_t)attempts : UINT32_MAX;
-    queue->backoff_ms = property_find_number(settings, PROPERTY_QUEUE_BACKOFF, queue->backoff_ms);
-    queue->backoff_max_ms =
-        property_find_number(settings, PROPERTY_QUEUE_BACKOFF_MAX, queue->backoff_max_ms);
+    struct retry_terms *retry = &queue->retry;
+    retry->attempts_max =
+        property_find_number(settings, PROPERTY_QUEUE_ATTEMPTS, retry->attempts_max);
+    retry->backoff_ms = property_find_number(settings, PROPERTY_QUEUE_BACKOFF, retry->backoff_ms);
+    retry->backoff_max_ms =
+        property_find_number(settings, PROPERTY_QUEUE_BACKOFF_MAX, retry->backoff_max_ms);
+    retry->retry_for_ms =
+        property_find_number(settings, PROPERTY_QUEUE_RETRY_FOR, retry->retry_for_ms);
 }
 
 void queue_set_default(struct queue *queue, const struct core_limits *limits)
 {
-    queue->attempts_max = limits->attempts_max;
-    queue->backoff_ms = limits->backoff_ms;
-    queue->backoff_max_ms = limits->backoff_max_ms;
+    queue->retry = (struct retry_terms){limits->attempts_max, limits->backoff_ms,
+                                        limits->backoff_max_ms, limits->retry_for_ms};
 }
 
 void queue_put_settings(const struct queue *queue, struct wire_writer *w)
@@ -145,9 +149,10 @@ void queue_put_settings(const struct queue *queue, struct wire_writer *w)
     property_put_number(w, PROPERTY_QUEUE_COUNT_MAX, queue->count_max);
     property_put_number(w, PROPERTY_QUEUE_BYTES_MAX, queue->bytes_max);
     property_put_number(w, PROPERTY_QUEUE_OVERFLOW, queue->overflow);
-    property_put_number(w, PROPERTY_QUEUE_ATTEMPTS, queue->attempts_max);
-    property_put_number(w, PROPERTY_QUEUE_BACKOFF, queue->backoff_ms);
-    property_put_number(w, PROPERTY_QUEUE_BACKOFF_MAX, queue->backoff_max_ms);
+    property_put_number(w, PROPERTY_QUEUE_ATTEMPTS, queue->retry.attempts_max);
+    property_put_number(w, PROPERTY_QUEUE_BACKOFF, queue->retry.backoff_ms);
+    property_put_number(w, PROPERTY_QUEUE_BACKOFF_MAX, queue->retry.backoff_max_ms);
+    property_put_number(w, PROPERTY_QUEUE_RETRY_FOR, queue->retry.retry_for_ms);
 }
 
 void queue_wake(struct core *core, struct queue *queue)
@@ -186,7 +191,8 @@ static enum status drop_oldest(struct core *core, struct queue *queue)
         call_fail(message->call, STATUS_OVERFLOW, OUTCOME_NOT_RUN);
         message->call = NULL;
     }
-    enum status status = queue_settle(core, NULL, queue, number, number);
+    struct ending ending = ending_of(STATUS_OVERFLOW, OUTCOME_NOT_RUN);
+    enum status status = ending_carry_out(core, NULL, queue, number, &ending);
     if (status != STATUS_OK)
         return status;
     core->counters.messages_dropped++;
@@ -261,6 +267,19 @@ enum status queue_read(struct core *core, uint64_t word, struct operation_messag
     return r.failed ? STATUS_CORRUPT : STATUS_OK;
 }
 
+/* One that its sender took back while it ran is not handed out again. */
+static void return_aside(struct core *core, struct aside *aside)
+{
+    struct queue *queue = aside->queue;
+    const struct attempted *attempted = kept_find_attempted(queue, aside->number);
+    struct ending ending = ending_of(STATUS_CANCELLED, OUTCOME_MAYBE_RUN);
+    if (attempted == NULL || !attempted->is_cancelled ||
+        ending_carry_out(core, NULL, queue, aside->number, &ending) != STATUS_OK) {
+        aside_schedule(core, aside, core->now_ms);
+        watch_tell_aside(core, aside);
+    }
+}
+
 void queue_return(struct core *core, struct queue *queue, uint64_t number)
 {
     struct standing where = queue_locate(queue, number);
@@ -272,7 +291,7 @@ void queue_return(struct core *core, struct queue *queue, uint64_t number)
         return;
     }
     if (where.aside != NULL) {
-        aside_schedule(core, where.aside, core->now_ms);
+        return_aside(core, where.aside);
         return;
     }
     index_clear_out(&queue->index, where.at);
@@ -414,8 +433,10 @@ static enum status purge_asides(struct core *core, struct peer *peer, struct que
     struct aside *aside = asides_next(&queue->asides, NULL);
     while (aside != NULL && status == STATUS_OK) {
         struct aside *next = asides_next(&queue->asides, aside);
+        struct ending ending = ending_of(STATUS_CANCELLED, ending_has_run(aside) ? OUTCOME_MAYBE_RUN
+                                                                                 : OUTCOME_NOT_RUN);
         if (aside->state != ASIDE_OUT)
-            status = queue_settle(core, peer, queue, aside->number, aside->number);
+            status = ending_carry_out(core, peer, queue, aside->number, &ending);
         aside = next;
     }
     return status;
@@ -489,11 +510,22 @@ static struct index_at work_off_slice(struct core *core, struct queue *queue)
     return at;
 }
 
+/* False: the journal takes nothing now. */
+static bool tell_gone(struct core *core, struct aside *aside)
+{
+    struct ending ending = ending_of(
+        STATUS_NO_QUEUE,
+        aside->state == ASIDE_OUT || ending_has_run(aside) ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+    return !core->is_running || core->is_ending || ending_tell(core, aside, &ending) == STATUS_OK;
+}
+
 static void work_off_asides(struct core *core, struct queue *queue)
 {
     struct aside *aside = asides_next(&queue->asides, NULL);
     for (uint32_t i = 0; i < WORK_OFF_PLACES && aside != NULL; i++) {
         struct aside *next = asides_next(&queue->asides, aside);
+        if (!tell_gone(core, aside))
+            return;
         standing_remove(core, queue, (struct standing){.aside = aside});
         aside = next;
     }

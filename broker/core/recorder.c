@@ -19,6 +19,11 @@ enum status recorder_begin(struct core *core, struct peer *peer, size_t bytes,
                            enum journal_urgency urgency, struct wire_writer *w)
 {
     struct recorder *recorder = &core->recorder;
+    if (recorder->is_held) {
+        assert(bytes <= recorder->room - recorder->bytes);
+        *w = wire_writer_of(recorder->at + recorder->bytes, recorder->room - recorder->bytes);
+        return STATUS_OK;
+    }
     /* A record opened for urgent things must not let fresh ones in past a full disk. */
     if (recorder->is_open && (recorder->peer != peer || recorder->bytes > RECORD_SHARED_BYTES ||
                               bytes > recorder->room - recorder->bytes ||
@@ -39,6 +44,21 @@ enum status recorder_begin(struct core *core, struct peer *peer, size_t bytes,
     }
     *w = wire_writer_of(recorder->at + recorder->bytes, recorder->room - recorder->bytes);
     return STATUS_OK;
+}
+
+enum status recorder_hold(struct core *core, struct peer *peer, size_t bytes,
+                          enum journal_urgency urgency)
+{
+    struct wire_writer w;
+    assert(!core->recorder.is_held);
+    enum status status = recorder_begin(core, peer, bytes, urgency, &w);
+    core->recorder.is_held = status == STATUS_OK;
+    return status;
+}
+
+void recorder_let_go(struct core *core)
+{
+    core->recorder.is_held = false;
 }
 
 uint64_t recorder_position(const struct core *core, const struct wire_writer *w)

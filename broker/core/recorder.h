@@ -37,6 +37,13 @@ void recorder_end(struct core *core, const struct wire_writer *w);
                                        uint64_t *position);
 #include "broker/store/records.def"
 
+/* Opens a record for `bytes` bytes of operations that must be there together or not at all: until
+ * recorder_let_go everything that is appended goes there, and cannot fail. What recorder_begin
+ * returns. */
+enum status recorder_hold(struct core *core, struct peer *peer, size_t bytes,
+                          enum journal_urgency urgency);
+void recorder_let_go(struct core *core);
+
 /* Ends the record, if one is open. */
 void recorder_close(struct core *core);
 

@@ -109,7 +109,9 @@ static const struct home *home_of_place(const struct core *core, const struct op
         return parked != NULL ? &parked->home : NULL;
     }
     const struct attempted *attempted = kept_find_attempted(queue, operation->as.attempt.number);
-    return attempted != NULL ? &attempted->home : NULL;
+    if (attempted == NULL)
+        return NULL;
+    return operation->type == OPERATION_CANCEL ? &attempted->cancel_home : &attempted->home;
 }
 
 static const struct home *home_of_binding(const struct core *core,
@@ -141,6 +143,7 @@ static const struct home *home_of_client(const struct core *core, const struct o
 static const struct home *home_of(const struct core *core, const struct operation *operation)
 {
     const struct exchange *exchange;
+    const struct tracked *tracked;
     switch (operation->type) {
     case OPERATION_START:
         return &core->start_home;
@@ -148,6 +151,7 @@ static const struct home *home_of(const struct core *core, const struct operatio
     case OPERATION_MARK:
     case OPERATION_PARK:
     case OPERATION_ATTEMPT:
+    case OPERATION_CANCEL:
         return home_of_place(core, operation);
     case OPERATION_EXCHANGE:
         exchange = exchange_find_number(core, operation->as.exchange.exchange);
@@ -158,6 +162,9 @@ static const struct home *home_of(const struct core *core, const struct operatio
     case OPERATION_ANSWERED:
     case OPERATION_REFUSED:
         return home_of_client(core, operation);
+    case OPERATION_OUTCOME:
+        tracked = tracked_find(core, operation->as.outcome.id);
+        return tracked != NULL ? &tracked->home : NULL;
     case OPERATION_MESSAGE: /* has a home in each of its queues */
     case OPERATION_SETTLE:
     case OPERATION_QUEUE_GONE:

@@ -9,10 +9,16 @@
  */
 #include "broker/core/retry.h"
 
+#include <stdio.h>
+
 #include "broker/core/apply.h"
 #include "broker/core/call.h"
+#include "broker/core/ending.h"
 #include "broker/core/kept.h"
 #include "broker/core/recorder.h"
+#include "broker/core/watch.h"
+
+enum { ENDING_TEXT_BYTES = 1024 };
 
 /* Xorshift (Marsaglia, 2003): plenty for keeping retries apart. */
 static uint64_t draw(struct core *core, uint64_t max)
@@ -25,41 +31,50 @@ static uint64_t draw(struct core *core, uint64_t max)
     return max == UINT64_MAX ? x : x % (max + 1);
 }
 
-static uint64_t backoff_max_ms(const struct queue *queue, uint16_t failed)
+/* What the message asks for goes before what its queue has. */
+static struct retry_terms terms_of(const struct queue *queue, struct aside *aside)
 {
-    uint64_t bound = queue->backoff_ms;
-    for (uint16_t i = 1; i < failed && bound < queue->backoff_max_ms; i++)
-        bound = bound > UINT64_MAX / 2 ? UINT64_MAX : bound * 2;
-    return bound < queue->backoff_max_ms ? bound : queue->backoff_max_ms;
+    struct retry_terms terms = queue->retry;
+    const struct ward *ward = aside != NULL ? aside_ward(aside) : NULL;
+    if (ward == NULL)
+        return terms;
+    if (ward->retry.attempts_max != UINT64_MAX)
+        terms.attempts_max = ward->retry.attempts_max;
+    if (ward->retry.backoff_ms != UINT64_MAX)
+        terms.backoff_ms = ward->retry.backoff_ms;
+    if (ward->retry.backoff_max_ms != UINT64_MAX)
+        terms.backoff_max_ms = ward->retry.backoff_max_ms;
+    if (ward->retry.retry_for_ms != UINT64_MAX)
+        terms.retry_for_ms = ward->retry.retry_for_ms;
+    return terms;
 }
 
-static uint64_t due_ms(struct core *core, const struct queue *queue, uint16_t failed,
+static uint64_t backoff_max_ms(const struct retry_terms *terms, uint16_t failed)
+{
+    uint64_t bound = terms->backoff_ms;
+    for (uint16_t i = 1; i < failed && bound < terms->backoff_max_ms; i++)
+        bound = bound > UINT64_MAX / 2 ? UINT64_MAX : bound * 2;
+    return bound < terms->backoff_max_ms ? bound : terms->backoff_max_ms;
+}
+
+static uint64_t due_ms(struct core *core, const struct retry_terms *terms, uint16_t failed,
                        const struct failure *failure)
 {
     uint64_t wait_ms = failure->retry_after_ms;
     if (wait_ms == 0 && !failure->is_lost)
-        wait_ms = draw(core, backoff_max_ms(queue, failed));
+        wait_ms = draw(core, backoff_max_ms(terms, failed));
     return wait_ms > UINT64_MAX - core->now_ms ? UINT64_MAX : core->now_ms + wait_ms;
+}
+
+static bool is_exhausted(const struct core *core, const struct retry_terms *terms, uint16_t failed,
+                         uint64_t since_ms)
+{
+    return (terms->attempts_max != 0 && failed >= terms->attempts_max) ||
+           (terms->retry_for_ms != 0 && core->now_ms - since_ms >= terms->retry_for_ms);
 }
 
 /* --- the ways on --------------------------------------------------------------------------------
  */
-
-static enum status park(struct core *core, struct peer *peer, struct queue *queue,
-                        const struct operation_park *operation)
-{
-    struct parked *parked = kept_add_parked(queue, operation->number);
-    if (parked == NULL)
-        return STATUS_NO_MEMORY;
-    uint64_t position;
-    enum status status = recorder_append_park(core, peer, operation, &position);
-    if (status != STATUS_OK) {
-        kept_end_parked(core, queue, parked);
-        return status;
-    }
-    core->counters.messages_parked++;
-    return apply_park(core, queue, operation, position);
-}
 
 static enum status try_again(struct core *core, struct peer *peer, struct queue *queue,
                              const struct operation_attempt *operation, bool is_durable)
@@ -69,7 +84,7 @@ static enum status try_again(struct core *core, struct peer *peer, struct queue 
     if (attempted == NULL)
         return STATUS_NO_MEMORY;
     uint64_t position = 0;
-    enum status status = asides_reserve(&queue->asides);
+    enum status status = asides_reserve(queue, &(struct message_terms){.is_plain = true});
     if (status == STATUS_OK && is_durable)
         status = recorder_append_attempt(core, peer, operation, &position);
     if (status == STATUS_OK)
@@ -93,6 +108,31 @@ static bool end_call(struct standing where, const struct failure *failure)
     return true;
 }
 
+/* What its sender is told. A command that was taken back while it ran is not parked. */
+static enum status give_up(struct core *core, struct peer *peer, struct queue *queue,
+                           const struct operation_park *park, const struct failure *failure,
+                           bool is_cancelled, bool is_durable)
+{
+    char text[ENDING_TEXT_BYTES];
+    struct ending ending = {.state = OUTCOME_FAILED,
+                            .ran = failure->ran,
+                            .code = failure->code,
+                            .text = failure->text,
+                            .body = failure->detail,
+                            .park = is_durable && !is_cancelled ? park : NULL};
+    if (is_cancelled) {
+        ending.code = wire_bytes_of_text(status_name(STATUS_CANCELLED));
+        ending.text = wire_bytes_of_text(status_text(STATUS_CANCELLED));
+    } else if (failure->class != FAIL_PERMANENT) {
+        (void)snprintf(text, sizeof text, "%u attempts failed, the last with %.*s: %.*s",
+                       park->attempts, (int)failure->code.bytes, (const char *)failure->code.at,
+                       (int)failure->text.bytes, (const char *)failure->text.at);
+        ending.code = wire_bytes_of_text(status_name(STATUS_ATTEMPTS_EXHAUSTED));
+        ending.text = wire_bytes_of_text(text);
+    }
+    return ending_carry_out(core, peer, queue, park->number, &ending);
+}
+
 enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue, uint64_t number,
                        const struct failure *failure)
 {
@@ -101,24 +141,30 @@ enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue
         return STATUS_OK; /* it was dropped while it ran */
     /* A queue that does not outlive the broker may hold what does, for others. */
     bool is_durable = queue->kind == QUEUE_DURABLE && (standing_word(where) & PLACE_TRANSIENT) == 0;
-    uint16_t failed = kept_failed_attempts(queue, number);
-    if (failure->class != FAIL_BUSY && failed < UINT16_MAX)
-        failed++;
-    bool is_last =
-        failure->class == FAIL_PERMANENT ||
-        (failure->class != FAIL_BUSY && queue->attempts_max != 0 && failed >= queue->attempts_max);
-    if (!is_durable && (end_call(where, failure) || is_last)) {
+    if (!is_durable && end_call(where, failure)) {
         standing_remove(core, queue, where);
         return STATUS_OK;
     }
-    if (is_last)
-        return park(core, peer, queue,
-                    &(struct operation_park){queue->number, number, core->now_ms, failed,
-                                             failure->code, failure->text, failure->detail});
-    struct operation_attempt operation = {queue->number, number,
-                                          failed,        due_ms(core, queue, failed, failure),
-                                          failure->code, failure->text};
-    return try_again(core, peer, queue, &operation, is_durable);
+    struct retry_terms terms = terms_of(queue, where.aside);
+    const struct attempted *attempted = kept_find_attempted(queue, number);
+    uint16_t failed = attempted != NULL ? attempted->failed : 0;
+    uint64_t since_ms = failed > 0 ? attempted->since_ms : core->now_ms;
+    bool is_cancelled = attempted != NULL && attempted->is_cancelled;
+    if (failure->class != FAIL_BUSY && failed < UINT16_MAX)
+        failed++;
+    if (is_cancelled || failure->class == FAIL_PERMANENT ||
+        (failure->class != FAIL_BUSY && is_exhausted(core, &terms, failed, since_ms))) {
+        struct operation_park park = {queue->number, number,        core->now_ms,   failed,
+                                      failure->code, failure->text, failure->detail};
+        return give_up(core, peer, queue, &park, failure, is_cancelled, is_durable);
+    }
+    struct operation_attempt operation = {
+        queue->number, number,        failed,       due_ms(core, &terms, failed, failure),
+        since_ms,      failure->code, failure->text};
+    enum status status = try_again(core, peer, queue, &operation, is_durable);
+    if (status == STATUS_OK && where.aside != NULL)
+        watch_tell_aside(core, where.aside);
+    return status;
 }
 
 enum status retry_parked(struct core *core, struct peer *peer, struct queue *queue, uint64_t first,

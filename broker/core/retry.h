@@ -9,6 +9,7 @@ struct failure {
     unsigned class;          /* FAIL_RETRYABLE, FAIL_PERMANENT or FAIL_BUSY */
     uint64_t retry_after_ms; /* not before; 0: as the queue has it */
     bool is_lost;            /* the worker went away: another may try at once */
+    uint8_t ran;             /* OUTCOME_RAN, or OUTCOME_MAYBE_RUN of a worker that is lost */
     struct wire_bytes code;
     struct wire_bytes text;
     struct wire_bytes detail;

@@ -19,6 +19,8 @@
 #include "broker/core/peer.h"
 #include "broker/core/spill.h"
 #include "broker/core/restate.h"
+#include "broker/core/tracked.h"
+#include "broker/core/ward.h"
 #include "broker/core/wheel.h"
 #include "protocol/frame.h"
 #include "protocol/stream.h"
@@ -50,6 +52,8 @@ enum queue_overflow {
 enum timer_kind {
     TIMER_CALL,
     TIMER_ASIDE,
+    TIMER_WARD,
+    TIMER_WATCHER,
 };
 
 /* A parked command: where it is and why. */
@@ -69,9 +73,12 @@ struct parked {
 struct attempted {
     UT_hash_handle hh;
     uint64_t number;
-    struct home home; /* the ATTEMPT operation */
-    uint64_t due_ms;  /* not to be handed out before */
+    struct home home;        /* the ATTEMPT operation */
+    struct home cancel_home; /* the CANCEL operation */
+    uint64_t due_ms;         /* not to be handed out before */
+    uint64_t since_ms;       /* the first failed one */
     uint16_t failed;
+    bool is_cancelled; /* its sender asked for it while it ran */
 };
 
 /* A named queue; see queue.c for its invariants. */
@@ -99,9 +106,7 @@ struct queue {
     uint64_t bytes_max;
     enum queue_overflow overflow;
 
-    uint32_t attempts_max;   /* failed attempts after which a command is parked; 0: none */
-    uint64_t backoff_ms;     /* longest wait before the second attempt, see retry.c */
-    uint64_t backoff_max_ms; /* and between any two */
+    struct retry_terms retry;
 
     struct index index;
     struct asides asides;
@@ -243,6 +248,7 @@ struct peer {
     struct line line;
     struct assembly assembly;
     struct call *calls;
+    LIST_HEAD(, watcher) watchers;
 };
 
 /* The refusals of a client that it has not seen yet, in the order of their tags. */
@@ -299,6 +305,7 @@ struct recorder {
     size_t bytes; /* 0: no record is open */
     uint64_t position;
     bool is_open;
+    bool is_held; /* what is appended now belongs together */
 };
 
 TAILQ_HEAD(queue_list, queue);
@@ -357,6 +364,7 @@ struct core {
     uint32_t unauthenticated_count;
     struct wheel wheel;
     struct backup backup;
+    struct tracked_table tracked;
 
     uint64_t rate_at_ms;       /* when rate_number was taken */
     uint64_t rate_number;      /* next_message then */

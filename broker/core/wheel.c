@@ -53,7 +53,7 @@ void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t due_ms)
 {
     wheel_disarm(wheel, timer);
     uint64_t tick = due_ms / WHEEL_TICK_MS + (due_ms % WHEEL_TICK_MS != 0);
-    timer->due_tick = tick & (UINT64_MAX >> 2); /* no tick is larger */
+    timer->due_tick = tick & (UINT64_MAX >> 3); /* no tick is larger */
     timer_place(wheel, timer, wheel->tick + 1);
     wheel->armed_count++;
 }

@@ -21,8 +21,8 @@ enum {
 struct wheel_timer {
     struct wheel_timer *next;
     struct wheel_timer **link; /* what points to this timer; NULL: not armed */
-    uint64_t due_tick : 62;
-    uint64_t kind : 2; /* for whom it fires; the caller's, set before it is armed */
+    uint64_t due_tick : 61;
+    uint64_t kind : 3; /* for whom it fires; the caller's, set before it is armed */
 };
 
 struct wheel {

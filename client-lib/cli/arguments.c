@@ -131,6 +131,8 @@ static bool parse_value(const struct option_row *row, const char *text, int64_t 
         return value_parse_size(text, number);
     case OPTION_KIND_DURATION:
         return value_parse_duration(text, number);
+    case OPTION_KIND_OPTIONAL_DURATION:
+        return text[0] == '\0' || value_parse_duration(text, number);
     case OPTION_KIND_COUNT_LIMIT:
     case OPTION_KIND_SIZE_LIMIT:
         return parse_limit(row->kind, text, number);
@@ -171,6 +173,8 @@ static bool parse_argument(struct arguments *arguments, const struct option_row 
     }
     if (attached != NULL)
         return add_option(arguments, row, attached);
+    if (row->kind == OPTION_KIND_OPTIONAL_DURATION)
+        return add_option(arguments, row, "");
     if ((*argv)[1] == NULL) {
         fprintf(stderr, "herald: --%s needs %s\n", row->name, row->argument);
         return false;

@@ -45,7 +45,8 @@ static void read_words(struct context *context, char *const *words, size_t count
             context->open = NULL;
         } else if (word[0] == '-' && word[1] != '\0') {
             const struct option_row *row = find_option(word);
-            if (row != NULL && row->kind != OPTION_KIND_FLAG)
+            if (row != NULL && row->kind != OPTION_KIND_FLAG &&
+                row->kind != OPTION_KIND_OPTIONAL_DURATION)
                 context->open = row;
         } else if (context->word_count < WORDS_MAX) {
             context->words[context->word_count++] = word;

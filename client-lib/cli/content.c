@@ -32,6 +32,37 @@ static bool parse_priority(const char *text, int *priority)
     return true;
 }
 
+void content_track(struct content *content)
+{
+    content->content.track = 1;
+    if (content->content.id != NULL)
+        return;
+    herald_id_make(content->id);
+    content->content.id = content->id;
+}
+
+static const char *text_of(const struct arguments *arguments, enum option name)
+{
+    return arguments_has(arguments, name) ? arguments->options[name].text : NULL;
+}
+
+/* What a command asks for; other verbs do not have these options. */
+static void take_terms(struct content *content, const struct arguments *arguments)
+{
+    struct herald_content *c = &content->content;
+    c->timeout_ms = (uint64_t)arguments_number(arguments, OPTION_DEADLINE, 0);
+    c->ttl_ms = (uint64_t)arguments_number(arguments, OPTION_TTL, 0);
+    c->attempts = arguments_number(arguments, OPTION_ATTEMPTS, 0);
+    c->backoff_ms = arguments_number(arguments, OPTION_BACKOFF, 0);
+    c->backoff_max_ms = arguments_number(arguments, OPTION_BACKOFF_MAX, 0);
+    c->retry_for_ms = arguments_number(arguments, OPTION_RETRY_FOR, 0);
+    c->key = text_of(arguments, OPTION_KEY);
+    c->reply_to = text_of(arguments, OPTION_REPLY_TO);
+    if (arguments_has(arguments, OPTION_TRACK) || arguments_has(arguments, OPTION_WAIT) ||
+        c->key != NULL)
+        content_track(content);
+}
+
 bool content_init(struct content *content, const struct arguments *arguments)
 {
     content->content = herald_content(NULL, 0);
@@ -58,6 +89,7 @@ bool content_init(struct content *content, const struct arguments *arguments)
     if (arguments_has(arguments, OPTION_PRIORITY) &&
         !parse_priority(arguments->options[OPTION_PRIORITY].text, &content->content.priority))
         return false;
+    take_terms(content, arguments);
     /* Even what need not survive the broker is confirmed: otherwise nobody would learn that the
      * queue does not exist. */
     content->content.transient = arguments_has(arguments, OPTION_TRANSIENT);

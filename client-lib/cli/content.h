@@ -16,4 +16,7 @@ struct content {
 /* False after it has said which option is not right. Must stay where it is while in use. */
 bool content_init(struct content *content, const struct arguments *arguments);
 
+/* Has the command tracked, with an id of its own unless it has one. */
+void content_track(struct content *content);
+
 #endif

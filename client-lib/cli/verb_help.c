@@ -17,8 +17,11 @@ static void print_option(const struct option_row *row, struct output *output)
     char letter[8] = "    ";
     if (row->letter != 0)
         snprintf(letter, sizeof letter, "-%c, ", row->letter);
-    snprintf(left, sizeof left, "  %s--%s%s%s", letter, row->name,
-             row->argument[0] != '\0' ? " " : "", row->argument);
+    if (row->kind == OPTION_KIND_OPTIONAL_DURATION)
+        snprintf(left, sizeof left, "  %s--%s[=%s]", letter, row->name, row->argument);
+    else
+        snprintf(left, sizeof left, "  %s--%s%s%s", letter, row->name,
+                 row->argument[0] != '\0' ? " " : "", row->argument);
     int bytes = strlen(left) < OPTION_WIDTH
                     ? snprintf(line, sizeof line, "%-*s%s\n", OPTION_WIDTH, left, row->text)
                     : snprintf(line, sizeof line, "%s\n%*s%s\n", left, OPTION_WIDTH, "", row->text);

@@ -9,9 +9,11 @@
 
 #include "client-lib/cli/content.h"
 #include "client-lib/cli/input.h"
+#include "client-lib/cli/outcome.h"
 #include "client-lib/cli/output.h"
 #include "client-lib/cli/report.h"
 #include "client-lib/cli/contact.h"
+#include "client-lib/cli/value.h"
 
 /* Where the messages go: to a queue, or by a key through an exchange. With --keyed each line brings
  * its key. */
@@ -55,6 +57,39 @@ static int tell_counts(struct output *output, uint64_t sent, uint64_t confirmed,
     return output_finish(output, code);
 }
 
+/* The key was used before: the command is the one that came first, and that is no failure. */
+static bool is_known(struct contact *contact, enum herald_status status, unsigned char id[16])
+{
+    struct herald_error error = herald_last_error(contact->client);
+    return status == HERALD_EREFUSED && strcmp(error.name, "DUPLICATE") == 0 &&
+           value_parse_id(error.text, id);
+}
+
+/* Prints the id to ask by, or with --wait what became of it. */
+static int tell_tracked(struct contact *contact, const struct arguments *arguments,
+                        struct output *output, const unsigned char id[16])
+{
+    char text[37];
+    herald_id_print(id, text);
+    if (!arguments_has(arguments, OPTION_WAIT)) {
+        if (output->format == OUTPUT_TABLE)
+            output_body(output, text, strlen(text));
+        else
+            output_json_whole_take(output, json_pack("{s:s}", "id", text));
+        return output_finish(output, EXIT_OK);
+    }
+    struct herald_command *command;
+    int timeout_ms = (int)arguments_number(arguments, OPTION_WAIT, -1);
+    enum herald_status status =
+        herald_command_wait(contact->client, id, timeout_ms == 0 ? -1 : timeout_ms, &command);
+    int code = status == HERALD_OK ? outcome_print_command(contact, output, command)
+                                   : report_status(contact->client, status, NULL);
+    if (status == HERALD_ETIMEOUT)
+        report_say("its id is %s", text);
+    herald_command_free(command);
+    return output_finish(output, code);
+}
+
 static int send_one(const struct arguments *arguments, const struct target *target,
                     const char *argument)
 {
@@ -74,11 +109,16 @@ static int send_one(const struct arguments *arguments, const struct target *targ
     enum herald_status status = put(&contact, target, &content.content);
     if (status == HERALD_OK)
         status = contact_flush(&contact);
+    if (content.content.track && is_known(&contact, status, content.id))
+        status = HERALD_OK;
     struct report_names names = {.queue = target->queue, .exchange = target->exchange};
     code = report_status(contact.client, status, &names);
-    contact_close(&contact);
     output_init(&output, arguments);
-    code = tell_counts(&output, 1, code == EXIT_OK, code);
+    if (code == EXIT_OK && content.content.track)
+        code = tell_tracked(&contact, arguments, &output, content.id);
+    else
+        code = tell_counts(&output, 1, code == EXIT_OK, code);
+    contact_close(&contact);
 out:
     input_body_deinit(&body);
     return code;
@@ -219,8 +259,10 @@ static int send_body(const struct arguments *arguments, const struct target *tar
             report_say("--lines reads the messages from standard input; leave the body out");
             return EXIT_USAGE;
         }
-        if (arguments_has(arguments, OPTION_ID)) {
-            report_say("--id names one message, --lines sends many");
+        if (arguments_has(arguments, OPTION_ID) || arguments_has(arguments, OPTION_TRACK) ||
+            arguments_has(arguments, OPTION_WAIT) || arguments_has(arguments, OPTION_KEY)) {
+            report_say("--id, --track, --wait and --idempotency-key are about one message, "
+                       "--lines sends many");
             return EXIT_USAGE;
         }
         return send_all_lines(arguments, target);

@@ -92,6 +92,15 @@ static uint64_t make_u64(struct chance *chance, const struct frame_pool *pool)
     return make_number(chance, UINT64_MAX);
 }
 
+static struct wire_id make_id(struct chance *chance, const struct frame_pool *pool)
+{
+    struct wire_id id;
+    (void)pool;
+    for (size_t i = 0; i < sizeof id.byte; i++)
+        id.byte[i] = (unsigned char)chance_next(chance);
+    return id;
+}
+
 static struct wire_bytes make_str8(struct chance *chance, const struct frame_pool *pool)
 {
     return make_bytes(chance, pool, UINT8_MAX);
@@ -146,6 +155,11 @@ static bool is_same_u32(uint32_t a, uint32_t b)
 static bool is_same_u64(uint64_t a, uint64_t b)
 {
     return a == b;
+}
+
+static bool is_same_id(struct wire_id a, struct wire_id b)
+{
+    return memcmp(a.byte, b.byte, sizeof a.byte) == 0;
 }
 
 static bool is_same_str8(struct wire_bytes a, struct wire_bytes b)

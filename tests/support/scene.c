@@ -31,6 +31,12 @@ struct core_limits scene_limits(void)
         .clients_max = 1000,
         .calls_max = 1000,
         .timers_max = 1000,
+        .tracked_max = 1000,
+        .keys_max = 100,
+        .results_max = 1000,
+        .results_bytes_max = 1 << 20,
+        .result_bytes_max = 16 << 10,
+        .result_ttl_ms = 60000,
         .attempts_max = 5,
         .refusals_max = 1000,
         .transient_bytes_max = 4 << 20,
@@ -495,6 +501,8 @@ bool actor_next(struct actor *actor, struct frame *frame)
             gather(actor, &frame->as.deliver.body, frame->as.deliver.body_bytes);
         if (frame->header.type == FRAME_OUTCOME)
             gather(actor, &frame->as.outcome.body, frame->as.outcome.body_bytes);
+        if (frame->header.type == FRAME_COMMAND_STATE)
+            gather(actor, &frame->as.command_state.body, frame->as.command_state.body_bytes);
         return true;
     }
     return false;

@@ -195,6 +195,11 @@ static void compare_bytes(struct comparing *comparing, const char *name, struct 
         differ(comparing->vector, name);
 }
 
+static void compare_id(struct comparing *comparing, const char *name, struct wire_id value)
+{
+    compare_bytes(comparing, name, wire_bytes_of(value.byte, sizeof value.byte));
+}
+
 static void compare_str8(struct comparing *comparing, const char *name, struct wire_bytes value)
 {
     compare_bytes(comparing, name, value);

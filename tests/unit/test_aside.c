@@ -59,8 +59,10 @@ static uint64_t draw(uint64_t below)
 
 static struct aside *add(uint64_t number, uint8_t priority, uint64_t due_ms)
 {
-    ck_assert_int_eq(asides_reserve(&queue->asides), STATUS_OK);
-    struct aside *aside = asides_add(queue, number, 0, 10, priority);
+    struct message_terms terms = message_terms_plain();
+    terms.priority = priority;
+    ck_assert_int_eq(asides_reserve(queue, &terms), STATUS_OK);
+    struct aside *aside = asides_add(queue, number, 0, 10, &terms);
     aside_schedule(core, aside, due_ms);
     return aside;
 }

@@ -22,9 +22,9 @@ static void set_up(void)
     core = core_new(&limits, note, NULL);
     core->is_running = true;
     queue = queue_new(core, QUEUE_TRANSIENT, 1, wire_bytes_of_text("work"));
-    queue->attempts_max = 0;
-    queue->backoff_ms = BACKOFF_MS;
-    queue->backoff_max_ms = BACKOFF_MAX_MS;
+    queue->retry.attempts_max = 0;
+    queue->retry.backoff_ms = BACKOFF_MS;
+    queue->retry.backoff_max_ms = BACKOFF_MAX_MS;
     struct operation_message operation = {.number = NUMBER};
     struct message *message = message_new(core, &operation);
     ck_assert_int_eq(index_reserve(&queue->index, NUMBER), STATUS_OK);
@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(test_busy_does_not_count)
 {
-    queue->attempts_max = 1;
+    queue->retry.attempts_max = 1;
     fail_as(FAIL_BUSY, 100);
     ck_assert_uint_eq(take(), 100);
     ck_assert_uint_eq(kept_failed_attempts(queue, NUMBER), 0);
@@ -103,7 +103,7 @@ END_TEST
 
 START_TEST(test_what_is_not_durable_goes_with_its_last_attempt)
 {
-    queue->attempts_max = 2;
+    queue->retry.attempts_max = 2;
     fail_as(FAIL_RETRYABLE, 1);
     take();
     fail_as(FAIL_RETRYABLE, 1);

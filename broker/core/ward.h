@@ -1,0 +1,64 @@
+/* Wards: what the broker looks after for a single message besides its place: a deadline, whoever
+ * is to be told what became of it, and how it wants to be tried again.
+ *
+ * A ward stands behind its aside in the same memory and lives as long.
+ */
+#ifndef HERALD_WARD_H
+#define HERALD_WARD_H
+
+#include "broker/core/message.h"
+#include "broker/core/wheel.h"
+#include "protocol/status.h"
+
+struct aside;
+struct core;
+struct queue;
+struct tracked;
+
+/* The queue that gets the outcome, by name: it may be created later. */
+struct reply {
+    uint8_t queue_bytes;
+    uint8_t correlation_bytes;
+    bool has_id;
+    struct wire_id id;
+    unsigned char bytes[]; /* the queue's name, and the correlation */
+};
+
+struct ward {
+    struct wheel_timer timer; /* TIMER_WARD, at the earlier of the next two */
+    uint64_t deadline_ms;     /* not begun after this; UINT64_MAX: none */
+    uint64_t leaves_ms;       /* does not wait longer than this; UINT64_MAX: none */
+    struct tracked *tracked;  /* NULL: nobody may ask for it */
+    struct reply *reply;      /* NULL: nobody gets its outcome */
+    struct retry_terms retry;
+};
+
+/* NULL: it has none. */
+struct ward *aside_ward(struct aside *aside);
+
+/* Fills a new ward. STATUS_NO_MEMORY: nothing is left of it. */
+enum status ward_init(struct core *core, struct queue *queue, struct ward *ward,
+                      const struct message_terms *terms);
+
+/* Frees what hangs on it. An open tracked command goes with it while the broker is not running, or
+ * when its message was never accepted. */
+void ward_deinit(struct core *core, struct ward *ward);
+
+/* Its message has this number now. */
+void ward_take_place(struct core *core, struct aside *aside, uint64_t accepted_ms);
+
+/* Whether it may not be handed out any more. */
+static inline bool ward_is_over(const struct ward *ward, uint64_t now_ms)
+{
+    return ward->deadline_ms <= now_ms || ward->leaves_ms <= now_ms;
+}
+
+/* The timer fired: a message that waits leaves its queue, one that runs is given up when its
+ * deadline has passed. */
+void ward_on_timer(struct core *core, struct wheel_timer *timer);
+
+/* The message of the aside has expired: it leaves. STATUS_OK, or the status of the journal; then it
+ * is tried again a little later. */
+enum status ward_expire(struct core *core, struct aside *aside);
+
+#endif

@@ -1,0 +1,67 @@
+#!/bin/bash
+# A command's whole life with the program herald: tracked, waited for, watched, taken back.
+set -u
+
+# shellcheck source=tests/support/program.sh
+. "$(dirname "$0")/../support/program.sh"
+
+# Tracked commands: asked for by their ids, waited for, watched, taken back, and known by their keys.
+tracked() {
+    local id other
+    code 0 "queue for tracked ones" queue create jobs
+    code 0 "send --track" send jobs one --track --deadline 1h
+    id=$(<"$work/out")
+    says "it prints the id" out '^[0-9a-f-]{36}$'
+    code 0 "status" status "$id"
+    says "status" out '^state +ready'
+    bg watch "$id" >"$work/watched" 2>&1 &
+    local watcher=$!
+    code 0 "work" work jobs --count 1 -- sh -c 'echo the result'
+    wait "$watcher"
+    same "watch ends with 0" 0 $?
+    same "watch shows every change" "ready running done" "$(tr '\n' ' ' <"$work/watched" | sed 's/ $//')"
+    code 0 "wait" wait "$id"
+    same "wait prints the result" "the result" "$(<"$work/out")"
+    code 0 "status json" -o json status "$id"
+    says "status json" out '"state":"done".*"body":"the result'
+    code 1 "cancel of what is done" cancel "$id"
+    says "it says so" err FINISHED
+    code 5 "send --wait=D" send jobs late --wait=0.2s
+    says "the id is told" err 'its id is [0-9a-f-]{36}'
+    id=$(sed -n 's/.*its id is //p' "$work/err")
+    code 5 "wait --timeout" wait "$id" --timeout 0.2s
+    code 0 "cancel" cancel "$id"
+    code 1 "wait for what was cancelled" wait "$id"
+    says "its code" err CANCELLED
+    code 0 "a key" send jobs keyed --idempotency-key order-7
+    id=$(<"$work/out")
+    code 0 "the same key" send jobs keyed --idempotency-key order-7
+    same "is the same command" "$id" "$(<"$work/out")"
+    code 1 "the same key, another body" send jobs other --idempotency-key order-7
+    says "is told" err DUPLICATE_MISMATCH
+    kill -KILL "$broker_pid"
+    wait "$broker_pid" 2>/dev/null
+    start_broker
+    code 0 "a status after a restart" status "$id"
+    code 0 "the key after a restart" send jobs keyed --idempotency-key order-7
+    same "is still the same command" "$id" "$(<"$work/out")"
+    bg work jobs --count 2 -- sh -c 'echo broken >&2; exit 1' >/dev/null 2>&1 &
+    local worker=$!
+    code 1 "call --durable" call jobs again --durable
+    wait "$worker"
+    code 1 "wait for what failed" -o json wait "$id"
+    says "how it failed" out '"ran":"ran".*"code":"EXIT_1"'
+    code 0 "queue for replies" queue create replies
+    code 0 "send --reply-to" send jobs ask --reply-to replies
+    code 0 "work" work jobs --count 1 -- echo an answer
+    same "the reply" "an answer" "$(h work replies --count 1)"
+    code 4 "an unknown id" status 01234567-89ab-cdef-0123-456789abcdef
+    code 2 "no id" status nonsense
+    code 2 "--track with --lines" send jobs --lines --track
+    code 4 "reply to nowhere" send jobs ask --reply-to nowhere
+}
+
+start_broker
+tracked
+echo "$passed passed, $failed failed"
+((failed == 0))
