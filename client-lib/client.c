@@ -457,6 +457,7 @@ static void free_client(struct herald_client *client)
     inbox_deinit(&client->inbox);
     outbox_deinit(&client->outbox);
     buffer_deinit(&client->scratch);
+    free(client->earlier_bytes);
     free(client->url);
     (void)pthread_mutex_destroy(&client->lock);
     (void)pthread_cond_destroy(&client->progress);

@@ -139,6 +139,9 @@ struct herald_client {
     struct herald_consumer **consumers; /* by number - 1; NULL: free */
     size_t consumer_count;
     struct call_list calls;
+    struct frame_earlier earlier; /* for the delivery that follows */
+    unsigned char *earlier_bytes;
+    uint64_t renew_at_ms;
     uint64_t unwanted[UNWANTED_ROOM]; /* names of deliveries of this connection */
     uint32_t unwanted_count;
     uint64_t call_deadline_ms; /* none is earlier; UINT64_MAX: no calls */
@@ -164,6 +167,7 @@ struct herald_message {
     bool handed_over; /* the duty to settle went to a copy */
     uint64_t generation;
     uint64_t sequence;
+    struct frame_earlier earlier; /* of its own number, or empty */
     char key[256];
     char exchange[256];
     unsigned char bytes[]; /* of a copy */
@@ -334,6 +338,12 @@ void consumer_cancel_all(struct herald_client *client);
 /* Runs the consumer's callback for a delivery with its whole body. */
 void message_handle_deliver(struct herald_client *client, const struct frame *frame,
                             struct wire_bytes body);
+
+/* What earlier attempts have left for the next delivery. */
+void message_handle_earlier(struct herald_client *client, const struct frame_earlier *earlier);
+
+/* Renews the leases of all unsettled messages, where the program wants that and it is time. */
+void message_renew(struct herald_client *client);
 
 /* Nobody waits for the outcome of this delivery any more. */
 void message_handle_unwanted(struct herald_client *client, uint64_t delivery);

@@ -39,8 +39,9 @@ static const char *put_text(char **at, struct wire_bytes text)
 static struct herald_command *copy_state(const struct frame_command_state *frame,
                                          struct wire_bytes body)
 {
-    size_t bytes = (size_t)frame->queue.bytes + frame->code.bytes + frame->text.bytes + body.bytes;
-    struct herald_command *command = malloc(sizeof *command + bytes + 4);
+    size_t bytes = (size_t)frame->queue.bytes + frame->note.bytes + frame->code.bytes +
+                   frame->text.bytes + body.bytes;
+    struct herald_command *command = malloc(sizeof *command + bytes + 5);
     if (command == NULL)
         return NULL;
     char *at = (char *)(command + 1);
@@ -49,6 +50,8 @@ static struct herald_command *copy_state(const struct frame_command_state *frame
         .ran = frame->ran <= OUTCOME_RAN ? (enum herald_ran)frame->ran : HERALD_MAYBE_RUN,
         .is_cancelled = frame->cancel,
         .attempts = frame->attempts,
+        .done = frame->done,
+        .total = frame->total,
         .number = frame->number,
         .accepted_ms = frame->accepted_ms,
         .time_ms = frame->time_ms,
@@ -56,6 +59,7 @@ static struct herald_command *copy_state(const struct frame_command_state *frame
     };
     memcpy(command->id, frame->id.byte, sizeof command->id);
     command->queue = put_text(&at, frame->queue);
+    command->note = put_text(&at, frame->note);
     command->code = put_text(&at, frame->code);
     command->text = put_text(&at, frame->text);
     command->body = put_text(&at, body);

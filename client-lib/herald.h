@@ -127,6 +127,8 @@ struct herald_options {
     int send_timeout_ms;               /* how long a send waits for room; default 30 s, < 0: not */
     uint32_t reconnect_ms_min;         /* default 250 */
     uint32_t reconnect_ms_max;         /* default 30,000 */
+    uint32_t renew_ms;                 /* renews the leases of unsettled messages every so long;
+                                          default 0: the program does, with herald_progress */
     void *user;                        /* given to the hooks */
     herald_state_fn *on_state;         /* NULL: not told */
     herald_confirmed_fn *on_confirmed; /* called for each confirmed content that has a context */
@@ -336,6 +338,9 @@ struct herald_command {
     enum herald_ran ran;  /* of one that failed */
     int is_cancelled;     /* asked to be cancelled while it ran */
     unsigned attempts;    /* failed so far */
+    uint64_t done;        /* as the worker said last, see herald_progress: so much is done */
+    uint64_t total;       /* of so much; 0: not known */
+    const char *note;     /* "" when it said nothing */
     const char *queue;    /* "" when that is gone */
     uint64_t number;      /* the broker's */
     uint64_t accepted_ms; /* milliseconds since 1970, like time_ms: */
@@ -491,6 +496,21 @@ HERALD_API enum herald_status herald_fail_with(struct herald_message *message,
 /* Gives the message back unharmed; not counted as an attempt. */
 HERALD_API enum herald_status herald_release(struct herald_message *message);
 
+/* How far the work on a message is. */
+struct herald_progress {
+    size_t size;
+    uint64_t done;
+    uint64_t total;          /* 0: not known */
+    const char *note;        /* for people, at most 255 bytes; NULL: none */
+    const void *checkpoint;  /* for the next attempt, if there is one: see */
+    size_t checkpoint_bytes; /* herald_message_checkpoint; 0: as it was */
+};
+
+/* Tells whoever watches a tracked command, and begins the lease of the message anew. Returns what
+ * settling returns; a refusal comes through herald_flush as for a settlement. */
+HERALD_API enum herald_status herald_progress(struct herald_message *message,
+                                              const struct herald_progress *progress);
+
 /* What a message holds. Everything returned lives as long as the message; texts with a count of
  * bytes are not NUL-terminated, and NULL with 0 bytes where there is none. */
 HERALD_API const void *herald_message_body(const struct herald_message *message);
@@ -505,6 +525,14 @@ HERALD_API uint64_t herald_message_number(const struct herald_message *message);
 HERALD_API unsigned herald_message_attempt(const struct herald_message *message);
 HERALD_API int herald_message_is_redelivered(const struct herald_message *message);
 HERALD_API int herald_message_is_call(const struct herald_message *message);
+/* What the last attempt left as a checkpoint, and how it failed; NULL with 0 bytes where there is
+ * none. */
+HERALD_API const void *herald_message_checkpoint(const struct herald_message *message,
+                                                 size_t *bytes);
+HERALD_API const char *herald_message_last_code(const struct herald_message *message,
+                                                size_t *bytes);
+HERALD_API const char *herald_message_last_text(const struct herald_message *message,
+                                                size_t *bytes);
 /* Whether nobody waits for the outcome any more, because the command was cancelled or its deadline
  * has passed: a handler that takes long may look and give up with herald_fail. From any thread; it
  * needs somebody to drive the handle. */
@@ -554,6 +582,7 @@ struct herald_queue_options {
                                < 0: none. Doubles with every further one, ... */
     int64_t backoff_max_ms; /* ... at most to this */
     int64_t retry_for_ms;   /* from the first failed attempt on; 0 and < 0 likewise */
+    int64_t lease_ms;       /* a worker may have a command so long without a word; likewise */
 };
 
 static inline struct herald_queue_options herald_queue_options_default(void)
@@ -620,7 +649,8 @@ enum herald_subject {
     HERALD_ROUTE = 6,    /* name of an exchange, key: which queues would get it */
     HERALD_STATS = 7,
     HERALD_CONNECTIONS = 8,
-    HERALD_PARKED = 9 /* name of a queue: its parked commands */
+    HERALD_PARKED = 9,   /* name of a queue: its parked commands */
+    HERALD_ATTEMPTS = 10 /* name of a queue, key: number of a message: its failed attempts */
 };
 
 enum herald_field_kind {

@@ -180,6 +180,9 @@ static void handle_frame(struct herald_client *client, const struct frame *frame
     case FRAME_GAP:
         handle_gap(client, &frame->as.gap);
         break;
+    case FRAME_EARLIER:
+        message_handle_earlier(client, &frame->as.earlier);
+        break;
     case FRAME_UNWANTED:
         message_handle_unwanted(client, frame->as.unwanted.delivery);
         break;

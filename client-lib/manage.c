@@ -3,7 +3,7 @@
 
 #include "client-lib/request.h"
 
-enum { SETTINGS_BYTES_MAX = 128 };
+enum { SETTINGS_BYTES_MAX = 256 };
 
 /* NULL becomes a name that no frame can hold, so that request_new refuses it. */
 static struct wire_bytes name_of(const char *text)
@@ -35,6 +35,7 @@ static struct wire_bytes encode_settings(unsigned char room[SETTINGS_BYTES_MAX],
     put_limit(&w, PROPERTY_QUEUE_BACKOFF, options->backoff_ms);
     put_limit(&w, PROPERTY_QUEUE_BACKOFF_MAX, options->backoff_max_ms);
     put_limit(&w, PROPERTY_QUEUE_RETRY_FOR, options->retry_for_ms);
+    put_limit(&w, PROPERTY_QUEUE_LEASE, options->lease_ms);
     return wire_bytes_of(room, (uint32_t)wire_written(&w));
 }
 

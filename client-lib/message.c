@@ -52,8 +52,7 @@ static enum herald_status settle_done(struct herald_client *client, struct heral
     return HERALD_OK;
 }
 
-static enum herald_status settle_frame(struct herald_client *client, struct herald_message *message,
-                                       struct frame *frame)
+static enum herald_status add_frame(struct herald_client *client, struct frame *frame)
 {
     size_t bytes = frame_encoded_bytes(frame);
     unsigned char *room = outbox_reserve_settlement(&client->outbox, bytes);
@@ -63,8 +62,16 @@ static enum herald_status settle_frame(struct herald_client *client, struct hera
     if (!frame_encode(&w, frame))
         return error_set(client, HERALD_EINVAL, "the settlement cannot be encoded");
     buffer_commit(&client->outbox.settlements, bytes);
-    mark_settled(client, message);
     return HERALD_OK;
+}
+
+static enum herald_status settle_frame(struct herald_client *client, struct herald_message *message,
+                                       struct frame *frame)
+{
+    enum herald_status status = add_frame(client, frame);
+    if (status == HERALD_OK)
+        mark_settled(client, message);
+    return status;
 }
 
 enum herald_status herald_done(struct herald_message *message)
@@ -228,6 +235,10 @@ void message_handle_deliver(struct herald_client *client, const struct frame *fr
     message.sequence = 0;
     message.key[0] = '\0';
     message.exchange[0] = '\0';
+    message.earlier = (struct frame_earlier){0};
+    if (client->earlier_bytes != NULL && client->earlier.number == message.fields.number &&
+        client->earlier.consumer == message.fields.consumer)
+        message.earlier = client->earlier;
     if (message.fields.delivery != 0) {
         message.sequence = ++client->delivery_sequence;
         client->unsettled++;
@@ -266,7 +277,8 @@ struct herald_message *herald_message_retain(struct herald_message *message)
 {
     const struct frame_deliver *fields = &message->fields;
     size_t bytes = (size_t)fields->exchange.bytes + fields->key.bytes + fields->properties.bytes +
-                   fields->headers.bytes + fields->body.bytes;
+                   fields->headers.bytes + fields->body.bytes + message->earlier.checkpoint.bytes +
+                   message->earlier.code.bytes + message->earlier.text.bytes;
     struct herald_message *copy = malloc(sizeof *copy + bytes);
     if (copy == NULL)
         return NULL;
@@ -278,6 +290,9 @@ struct herald_message *herald_message_retain(struct herald_message *message)
     copy->fields.properties = keep(&at, fields->properties);
     copy->fields.headers = keep(&at, fields->headers);
     copy->fields.body = keep(&at, fields->body);
+    copy->earlier.checkpoint = keep(&at, message->earlier.checkpoint);
+    copy->earlier.code = keep(&at, message->earlier.code);
+    copy->earlier.text = keep(&at, message->earlier.text);
     pthread_mutex_lock(&message->client->lock);
     message->handed_over = true;
     message->client->references++;
@@ -421,6 +436,97 @@ struct herald_client *herald_message_client(const struct herald_message *message
     bool closed = client->closed;
     pthread_mutex_unlock(&client->lock);
     return closed ? NULL : client;
+}
+
+/* --- earlier attempts ---------------------------------------------------------------------------
+ */
+
+void message_handle_earlier(struct herald_client *client, const struct frame_earlier *earlier)
+{
+    size_t bytes = (size_t)earlier->checkpoint.bytes + earlier->code.bytes + earlier->text.bytes;
+    free(client->earlier_bytes);
+    client->earlier_bytes = malloc(bytes + 1);
+    if (client->earlier_bytes == NULL)
+        return; /* the attempt begins without it */
+    unsigned char *at = client->earlier_bytes;
+    client->earlier = *earlier;
+    client->earlier.checkpoint = keep(&at, earlier->checkpoint);
+    client->earlier.code = keep(&at, earlier->code);
+    client->earlier.text = keep(&at, earlier->text);
+}
+
+const void *herald_message_checkpoint(const struct herald_message *message, size_t *bytes)
+{
+    *bytes = message->earlier.checkpoint.bytes;
+    return *bytes > 0 ? message->earlier.checkpoint.at : NULL;
+}
+
+const char *herald_message_last_code(const struct herald_message *message, size_t *bytes)
+{
+    *bytes = message->earlier.code.bytes;
+    return *bytes > 0 ? (const char *)message->earlier.code.at : NULL;
+}
+
+const char *herald_message_last_text(const struct herald_message *message, size_t *bytes)
+{
+    *bytes = message->earlier.text.bytes;
+    return *bytes > 0 ? (const char *)message->earlier.text.at : NULL;
+}
+
+/* --- progress -----------------------------------------------------------------------------------
+ */
+
+static enum herald_status say_progress(struct herald_client *client,
+                                       const struct herald_message *message,
+                                       const struct herald_progress *progress)
+{
+    size_t note_bytes = progress->note != NULL ? strlen(progress->note) : 0;
+    if (note_bytes > 255 || progress->checkpoint_bytes > UINT16_MAX)
+        return error_set(client, HERALD_EINVAL, "a note has at most 255 bytes");
+    struct frame frame = {
+        .header.type = FRAME_PROGRESS,
+        .as.progress = {.start = client->outbox.start,
+                        .delivery = message->fields.delivery,
+                        .done = progress->done,
+                        .total = progress->total,
+                        .note = wire_bytes_of(progress->note, (uint32_t)note_bytes),
+                        .checkpoint = wire_bytes_of(progress->checkpoint,
+                                                    (uint32_t)progress->checkpoint_bytes)},
+    };
+    return add_frame(client, &frame);
+}
+
+enum herald_status herald_progress(struct herald_message *message,
+                                   const struct herald_progress *progress)
+{
+    struct herald_client *client = message->client;
+    pthread_mutex_lock(&client->lock);
+    enum herald_status status = check_settle(client, message);
+    if (status == HERALD_OK && progress->size < sizeof *progress)
+        status = error_set(client, HERALD_EINVAL, "progress needs its size");
+    if (status == HERALD_OK)
+        status = say_progress(client, message, progress);
+    if (status == HERALD_OK)
+        session_flush(client);
+    pthread_mutex_unlock(&client->lock);
+    return status;
+}
+
+void message_renew(struct herald_client *client)
+{
+    if (client->options.renew_ms == 0 || client->now_ms < client->renew_at_ms)
+        return;
+    client->renew_at_ms = client->now_ms + client->options.renew_ms;
+    if (client->unsettled == 0)
+        return;
+    const struct frame_renew fields = {0, UINT64_MAX};
+    unsigned char frame[SETTLE_FIELDS_BYTES];
+    struct wire_writer w = wire_writer_of(frame, sizeof frame);
+    bool ok = frame_put_renew(&w, 0, 0, &fields);
+    assert(ok);
+    /* While a region is being written, the next round comes soon. */
+    if (!outbox_stage_plain(&client->outbox, frame, wire_written(&w)))
+        client->renew_at_ms = client->now_ms;
 }
 
 /* --- what nobody waits for ----------------------------------------------------------------------

@@ -317,8 +317,10 @@ enum herald_status send_call(struct herald_client *client, const char *queue,
 {
     struct parcel parcel;
     struct herald_content own;
-    bool is_durable = content != NULL && content->size >= sizeof own && content->track;
-    if (is_durable) {
+    enum herald_status status = check_content(client, content);
+    if (status != HERALD_OK)
+        return status;
+    if (content->track) {
         own = *content;
         own.transient = 0;
         if (own.timeout_ms == 0 && timeout_ms != UINT32_MAX)
@@ -327,12 +329,12 @@ enum herald_status send_call(struct herald_client *client, const char *queue,
             own.attempts = 1;
         content = &own;
     }
-    enum herald_status status = pack(client, &parcel, queue, content);
+    status = pack(client, &parcel, queue, content);
     if (status != HERALD_OK)
         return status;
     parcel.type = FRAME_CALL;
     parcel.kind = ENTRY_CALL;
-    parcel.flags = is_durable ? FLAG_DURABLE : 0;
+    parcel.flags = content->track ? FLAG_DURABLE : 0;
     parcel.timeout_ms = timeout_ms;
     parcel.context = call;
     status = append(client, &parcel);

@@ -352,6 +352,7 @@ static void act_open(struct herald_client *client)
     bool is_idle = is_heartbeat_due(client);
     if (is_idle)
         stage_heartbeat(client);
+    message_renew(client);
     if (client->outbox.answers >= SEEN_ANSWERS || is_idle)
         stage_seen(client);
 }
@@ -410,6 +411,16 @@ static void check_deadlines(struct herald_client *client)
     }
 }
 
+/* When something must be said although nothing happens. */
+static uint64_t next_word(const struct herald_client *client)
+{
+    const struct session *session = &client->session;
+    uint64_t at_ms =
+        session->heartbeat_ms > 0 ? session->sent_ms + session->heartbeat_ms / 2 : UINT64_MAX;
+    bool renews = client->options.renew_ms > 0 && client->unsettled > 0;
+    return renews && client->renew_at_ms < at_ms ? client->renew_at_ms : at_ms;
+}
+
 static uint64_t next_timer(const struct herald_client *client)
 {
     const struct session *session = &client->session;
@@ -425,9 +436,7 @@ static uint64_t next_timer(const struct herald_client *client)
     case SESSION_OPEN:
         if (session->broken || (!client->transport.wants_write && outbox_is_ready(&client->outbox)))
             return 0;
-        if (session->heartbeat_ms == 0)
-            return UINT64_MAX;
-        return session->sent_ms + session->heartbeat_ms / 2;
+        return next_word(client);
     case SESSION_OVER:
         return UINT64_MAX;
     }

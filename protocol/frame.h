@@ -115,6 +115,7 @@ enum frame_query_subject {
     QUERY_STATS = 7,       /* the broker's counters, one row each */
     QUERY_CONNECTIONS = 8, /* all connections, a page at a time */
     QUERY_PARKED = 9,      /* parked commands of a queue, a page at a time: name */
+    QUERY_ATTEMPTS = 10,   /* failed attempts of a message: queue in name, its number in key */
 };
 
 struct frame_header {

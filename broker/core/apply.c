@@ -243,7 +243,9 @@ enum status apply_park(struct core *core, struct queue *queue,
     struct parked *parked = kept_add_parked(queue, operation->number);
     if (parked == NULL)
         return STATUS_NO_MEMORY;
-    kept_explain_parked(parked, operation);
+    parked->time_ms = operation->time_ms;
+    parked->attempts = operation->attempts;
+    kept_set_bytes(&parked->history, operation->history);
     home_move(core, &parked->home, position, (uint32_t)record_size_park(operation));
     struct standing where = queue_locate(queue, operation->number);
     if (!standing_is_found(where)) {
@@ -308,6 +310,7 @@ enum status apply_attempt(struct core *core, struct queue *queue,
         return STATUS_NO_MEMORY;
     attempted->failed = operation->failed;
     attempted->since_ms = operation->since_ms;
+    kept_set_bytes(&attempted->history, operation->history);
     attempted->due_ms = operation->due_ms;
     home_move(core, &attempted->home, position, (uint32_t)record_size_attempt(operation));
     struct aside *aside = set_aside(core, queue, operation->number);
@@ -333,6 +336,40 @@ enum status apply_cancel(struct core *core, struct queue *queue,
         aside->word |= PLACE_ATTEMPTED;
     if (position > queue->attempt_position)
         queue->attempt_position = position;
+    return STATUS_OK;
+}
+
+enum status apply_reserve_checkpoint(struct queue *queue)
+{
+    struct message_terms terms = message_terms_plain();
+    return asides_reserve(queue, &terms);
+}
+
+/* A message that keeps more than its place stands aside; whoever has it goes on having it. */
+enum status apply_checkpoint(struct core *core, struct queue *queue,
+                             const struct operation_checkpoint *operation, uint64_t position)
+{
+    struct standing where = queue_locate(queue, operation->number);
+    if (where.at.is_away)
+        return STATUS_MORE; /* while recovering only */
+    struct attempted *attempted = kept_add_attempted(queue, operation->number);
+    if (attempted == NULL || apply_reserve_checkpoint(queue) != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    kept_set_bytes(&attempted->checkpoint, operation->checkpoint);
+    home_move(core, &attempted->checkpoint_home, position,
+              (uint32_t)record_size_checkpoint(operation));
+    if (position > queue->attempt_position)
+        queue->attempt_position = position;
+    if (!standing_is_found(where))
+        return STATUS_OK;
+    bool was_out = (standing_word(where) & PLACE_OUT) != 0;
+    bool is_new = where.aside == NULL;
+    struct aside *aside = set_aside(core, queue, operation->number);
+    aside->word |= PLACE_ATTEMPTED;
+    if (is_new && was_out)
+        aside_set_out(core, aside);
+    else if (is_new)
+        aside_schedule(core, aside, attempted->due_ms);
     return STATUS_OK;
 }
 
@@ -496,6 +533,8 @@ static enum status recover_place(struct core *core, const struct operation *oper
         return is_settle ? STATUS_OK : STATUS_NO_MEMORY;
     if (operation->type == OPERATION_PARK)
         return apply_park(core, queue, &operation->as.park, position);
+    if (operation->type == OPERATION_CHECKPOINT)
+        return apply_checkpoint(core, queue, &operation->as.checkpoint, position);
     if (operation->type == OPERATION_CANCEL)
         return apply_cancel(core, queue, &operation->as.cancel, position);
     if (operation->type == OPERATION_ATTEMPT && core->is_running)
@@ -522,6 +561,7 @@ enum status apply_operation(struct core *core, const struct operation *operation
     case OPERATION_PARK:
     case OPERATION_ATTEMPT:
     case OPERATION_CANCEL:
+    case OPERATION_CHECKPOINT:
     case OPERATION_MARK:
         return recover_place(core, operation, position);
     case OPERATION_QUEUE:

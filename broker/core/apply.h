@@ -47,6 +47,10 @@ enum status apply_attempt(struct core *core, struct queue *queue,
                           const struct operation_attempt *operation, uint64_t position);
 enum status apply_cancel(struct core *core, struct queue *queue,
                          const struct operation_cancel *operation, uint64_t position);
+enum status apply_checkpoint(struct core *core, struct queue *queue,
+                             const struct operation_checkpoint *operation, uint64_t position);
+/* What that needs, live. */
+enum status apply_reserve_checkpoint(struct queue *queue);
 void apply_mark(struct core *core, struct queue *queue, const struct operation_mark *operation,
                 uint64_t position);
 

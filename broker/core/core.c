@@ -12,6 +12,7 @@
 #include "broker/core/ending.h"
 #include "broker/core/credit.h"
 #include "broker/core/exchange.h"
+#include "broker/core/lease.h"
 #include "broker/core/line.h"
 #include "broker/core/output.h"
 #include "broker/core/pump.h"
@@ -218,6 +219,7 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
     core->opening = NULL;
     core->journal = journal;
     core->now_ms = now_ms;
+    core->started_ms = now_ms;
     core->rate_at_ms = now_ms;
     core->durable_position = journal_durable_position(journal);
     wheel_init(&core->wheel, now_ms);
@@ -283,6 +285,9 @@ static void on_timer(void *argument, struct wheel_timer *timer)
         break;
     case TIMER_WARD:
         ward_on_timer(argument, timer);
+        break;
+    case TIMER_LEASE:
+        lease_on_timer(argument, timer);
         break;
     case TIMER_WATCHER:
         watch_on_timer(argument, timer);

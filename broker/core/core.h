@@ -41,6 +41,7 @@ struct core_limits {
     uint64_t results_bytes_max;
     uint64_t result_bytes_max;
     uint64_t result_ttl_ms;
+    uint32_t checkpoint_bytes_max;
     uint32_t refusals_max;
     uint64_t transient_bytes_max;
     uint64_t index_bytes_max; /* takes effect when the core is made */
@@ -55,6 +56,7 @@ struct core_limits {
     uint64_t backoff_ms;
     uint64_t backoff_max_ms;
     uint64_t retry_for_ms;
+    uint64_t lease_ms;
     uint32_t queue_prefetch_messages;
     uint32_t event_prefetch_messages;
 };

@@ -50,11 +50,17 @@ uint64_t delivery_add(struct consumer *consumer, uint64_t number, uint32_t bytes
     struct delivery_ring *ring = &peer->deliveries;
     assert(ring->count < ring->room);
     uint64_t name = peer->core->next_delivery++;
-    *ring_at(ring, ring->count++) = (struct delivery){name, number, consumer, bytes};
+    *ring_at(ring, ring->count++) = (struct delivery){name, number, consumer, bytes, 0};
     ring->live_count++;
     consumer->unsettled_count++;
     consumer->unsettled_bytes += bytes;
     return name;
+}
+
+struct delivery *delivery_newest(struct peer *peer)
+{
+    struct delivery_ring *ring = &peer->deliveries;
+    return ring_at(ring, ring->count - 1);
 }
 
 static uint32_t ring_index(const struct delivery_ring *ring, const struct delivery *delivery)

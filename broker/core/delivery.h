@@ -10,6 +10,9 @@ enum status delivery_reserve(struct peer *peer);
 /* Notes a hand-out of `bytes` bytes to a consumer and returns its name. */
 uint64_t delivery_add(struct consumer *consumer, uint64_t number, uint32_t bytes);
 
+/* The one that was added last, before anything is removed. */
+struct delivery *delivery_newest(struct peer *peer);
+
 /* The peer's unsettled delivery with this name or the next one after it; NULL: there is none. */
 struct delivery *delivery_find_from(struct peer *peer, uint64_t name);
 

@@ -7,6 +7,7 @@
 
 #include "broker/core/dispatch.h"
 #include "broker/core/exchange.h"
+#include "broker/core/kept.h"
 #include "broker/core/line.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
@@ -88,6 +89,7 @@ static void row_queue(struct page *page, const struct queue *queue)
     row_put_number(w, "backoff", ROW_MILLISECONDS, queue->retry.backoff_ms);
     row_put_number(w, "backoff_max", ROW_MILLISECONDS, queue->retry.backoff_max_ms);
     row_put_number(w, "retry_for", ROW_MILLISECONDS, queue->retry.retry_for_ms);
+    row_put_number(w, "lease", ROW_MILLISECONDS, queue->lease_ms);
     row_put_number(w, "accepted", ROW_NUMBER, queue->accepted_total);
     row_put_number(w, "delivered", ROW_NUMBER, queue->delivered_total);
     row_put_number(w, "settled", ROW_NUMBER, queue->settled_total);
@@ -269,13 +271,51 @@ static enum status query_parked(struct page *page, const struct frame_query *que
     HASH_ITER (hh, queue->parked, parked, next) {
         if (parked->number <= query->after || page_is_full(page))
             continue;
-        const char *code = parked->why != NULL ? parked->why : "";
+        struct kept_attempt last = kept_history_last(kept_bytes(parked->history));
         struct wire_writer *w = row_begin(page);
         row_put_number(w, "number", ROW_NUMBER, parked->number);
         row_put_number(w, "time_ms", ROW_NUMBER, parked->time_ms);
         row_put_number(w, "attempts", ROW_NUMBER, parked->attempts);
-        put_text(w, "code", code);
-        put_text(w, "text", parked->why != NULL ? code + strlen(code) + 1 : "");
+        row_put_text(w, "code", last.code);
+        row_put_text(w, "text", last.text);
+        row_end(page);
+    }
+    return STATUS_OK;
+}
+
+/* The number is the key, as text. */
+static bool read_number(struct wire_bytes key, uint64_t *number)
+{
+    *number = 0;
+    for (uint32_t i = 0; i < key.bytes; i++) {
+        if (key.at[i] < '0' || key.at[i] > '9' || *number > (UINT64_MAX - 9) / 10)
+            return false;
+        *number = *number * 10 + (key.at[i] - '0');
+    }
+    return key.bytes > 0;
+}
+
+static enum status query_attempts(struct page *page, const struct frame_query *query)
+{
+    const struct queue *queue = queue_find(page->peer->core, query->name);
+    uint64_t number;
+    if (queue == NULL)
+        return STATUS_NO_QUEUE;
+    if (!read_number(query->key, &number))
+        return STATUS_BAD_VALUE;
+    const struct parked *parked = kept_find_parked(queue, number);
+    const struct attempted *attempted = kept_find_attempted(queue, number);
+    struct wire_bytes history = kept_bytes(parked != NULL      ? parked->history
+                                           : attempted != NULL ? attempted->history
+                                                               : NULL);
+    struct wire_reader r = wire_reader_of(history.at, history.bytes);
+    struct kept_attempt attempt;
+    while (kept_history_next(&r, &attempt)) {
+        struct wire_writer *w = row_begin(page);
+        row_put_number(w, "number", ROW_NUMBER, attempt.attempt);
+        row_put_number(w, "time_ms", ROW_NUMBER, attempt.time_ms);
+        row_put_text(w, "code", attempt.code);
+        row_put_text(w, "text", attempt.text);
         row_end(page);
     }
     return STATUS_OK;
@@ -302,6 +342,8 @@ static enum status run_query(struct page *page, const struct frame_query *query)
         return query_connections(page, query);
     case QUERY_PARKED:
         return query_parked(page, query);
+    case QUERY_ATTEMPTS:
+        return query_attempts(page, query);
     }
     return STATUS_UNKNOWN_QUERY;
 }

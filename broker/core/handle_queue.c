@@ -1,4 +1,6 @@
 /* QUEUE_CREATE, QUEUE_SET, QUEUE_DELETE, QUEUE_PURGE, PARKED_RETRY, PARKED_DROP. */
+#include <assert.h>
+
 #include "broker/core/apply.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/queue.h"
@@ -8,7 +10,7 @@
 #include "protocol/topic.h"
 
 /* Room for a queue's settings written whole. */
-enum { SETTINGS_BYTES = 64 };
+enum { SETTINGS_BYTES = 256 };
 
 static enum status check_settings(struct core *core, struct wire_bytes settings)
 {
@@ -30,6 +32,7 @@ static enum status record_queue(struct peer *peer, uint32_t number, struct wire_
     unsigned char settings[SETTINGS_BYTES];
     struct wire_writer s = wire_writer_of(settings, sizeof settings);
     queue_put_settings(as, &s);
+    assert(!s.failed);
     struct operation_queue operation = {number, name, flags & FLAG_QUEUE_AUTO_DELETE,
                                         wire_bytes_of(settings, (uint32_t)wire_written(&s))};
     struct queue *made = NULL;
@@ -64,7 +67,8 @@ static enum status compare(struct peer *peer, const struct queue *queue, uint8_t
                    queue->is_auto_delete == is_auto_delete &&
                    queue->count_max == wanted.count_max && queue->bytes_max == wanted.bytes_max &&
                    queue->overflow == wanted.overflow &&
-                   memcmp(&queue->retry, &wanted.retry, sizeof wanted.retry) == 0;
+                   memcmp(&queue->retry, &wanted.retry, sizeof wanted.retry) == 0 &&
+                   queue->lease_ms == wanted.lease_ms;
     return is_same ? STATUS_OK : STATUS_MISMATCH;
 }
 
@@ -133,7 +137,8 @@ enum status handle_queue_set(struct peer *peer, const struct frame *frame)
     struct queue as = {.count_max = queue->count_max,
                        .bytes_max = queue->bytes_max,
                        .overflow = queue->overflow,
-                       .retry = queue->retry};
+                       .retry = queue->retry,
+                       .lease_ms = queue->lease_ms};
     queue_set(&as, set->settings);
     return record_queue(peer, queue->number, set->queue,
                         queue->is_auto_delete ? FLAG_QUEUE_AUTO_DELETE : 0, &as);

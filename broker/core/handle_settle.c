@@ -1,4 +1,6 @@
 /* DONE, RESULT, FAIL, RELEASE: the consumer's word on its deliveries. */
+#include "broker/core/handle_settle.h"
+
 #include "broker/core/call.h"
 #include "broker/core/consumer.h"
 #include "broker/core/delivery.h"
@@ -18,11 +20,8 @@ struct run {
     struct wire_bytes result;
 };
 
-/* The delivery with this name or the first after it up to `last`. A settlement that names none is
- * refused: of an earlier start or of what was taken back, it is stale; of what was never given to
- * anybody, unknown. */
-static enum status find_first(struct peer *peer, uint32_t start, uint64_t first, uint64_t last,
-                              struct delivery **delivery)
+enum status settle_find(struct peer *peer, uint32_t start, uint64_t first, uint64_t last,
+                        struct delivery **delivery)
 {
     struct core *core = peer->core;
     if (start != core->start_number)
@@ -122,7 +121,7 @@ enum status handle_done(struct peer *peer, const struct frame *frame)
 {
     const struct frame_done *done = &frame->as.done;
     struct delivery *delivery;
-    enum status status = find_first(peer, done->start, done->first, done->last, &delivery);
+    enum status status = settle_find(peer, done->start, done->first, done->last, &delivery);
     if (status != STATUS_OK)
         return status;
     return settle_done(peer, delivery, done->last, (struct wire_bytes){NULL, 0});
@@ -146,7 +145,7 @@ enum status handle_result(struct peer *peer, const struct frame *frame)
     const struct frame_result *result = &frame->as.result;
     struct delivery *delivery;
     enum status status =
-        find_first(peer, result->start, result->delivery, result->delivery, &delivery);
+        settle_find(peer, result->start, result->delivery, result->delivery, &delivery);
     if (status == STATUS_OK)
         status = check_result(delivery, result->body.bytes);
     if (status != STATUS_OK)
@@ -160,7 +159,7 @@ enum status handle_fail(struct peer *peer, const struct frame *frame)
     if (fail->class > FAIL_BUSY)
         return STATUS_BAD_VALUE;
     struct delivery *delivery;
-    enum status status = find_first(peer, fail->start, fail->delivery, fail->delivery, &delivery);
+    enum status status = settle_find(peer, fail->start, fail->delivery, fail->delivery, &delivery);
     if (status != STATUS_OK)
         return status;
     struct queue *queue = delivery->consumer->queue;
@@ -183,7 +182,8 @@ enum status handle_release(struct peer *peer, const struct frame *frame)
 {
     const struct frame_release *release = &frame->as.release;
     struct delivery *delivery;
-    enum status status = find_first(peer, release->start, release->first, release->last, &delivery);
+    enum status status =
+        settle_find(peer, release->start, release->first, release->last, &delivery);
     if (status != STATUS_OK)
         return status;
     while (delivery != NULL && delivery->name <= release->last) {

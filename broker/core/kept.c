@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the text of a failure only so much is kept in memory: the journal has all of it. */
-enum { PARKED_TEXT_BYTES_MAX = 200 };
-
 struct attempted *kept_find_attempted(const struct queue *queue, uint64_t number)
 {
     struct attempted *attempted;
@@ -60,25 +57,85 @@ struct parked *kept_add_parked(struct queue *queue, uint64_t number)
     return NULL;
 }
 
-void kept_explain_parked(struct parked *parked, const struct operation_park *operation)
+/* --- bytes and histories ------------------------------------------------------------------------
+ */
+
+void kept_set_bytes(struct kept_bytes **kept, struct wire_bytes bytes)
 {
-    parked->time_ms = operation->time_ms;
-    parked->attempts = operation->attempts;
-    uint32_t text_bytes = operation->text.bytes < PARKED_TEXT_BYTES_MAX ? operation->text.bytes
-                                                                        : PARKED_TEXT_BYTES_MAX;
-    free(parked->why);
-    parked->why = calloc(1, (size_t)operation->code.bytes + text_bytes + 2);
-    if (parked->why == NULL)
-        return;
-    memcpy(parked->why, operation->code.at, operation->code.bytes);
-    memcpy(parked->why + operation->code.bytes + 1, operation->text.at, text_bytes);
+    struct kept_bytes *made = bytes.bytes > 0 ? malloc(sizeof *made + bytes.bytes) : NULL;
+    if (made != NULL) {
+        made->count = bytes.bytes;
+        memcpy(made->at, bytes.at, bytes.bytes);
+    }
+    free(*kept);
+    *kept = made;
 }
+
+struct wire_bytes kept_bytes(const struct kept_bytes *kept)
+{
+    return kept != NULL ? wire_bytes_of(kept->at, kept->count) : wire_bytes_of(NULL, 0);
+}
+
+bool kept_history_next(struct wire_reader *r, struct kept_attempt *attempt)
+{
+    if (r->failed || wire_left(r) == 0)
+        return false;
+    attempt->time_ms = wire_get_u64(r);
+    attempt->attempt = wire_get_u16(r);
+    attempt->code = wire_get_str8(r);
+    attempt->text = wire_get_str16(r);
+    return !r->failed;
+}
+
+struct kept_attempt kept_history_last(struct wire_bytes history)
+{
+    struct kept_attempt last = {0};
+    struct kept_attempt attempt;
+    struct wire_reader r = wire_reader_of(history.at, history.bytes);
+    while (kept_history_next(&r, &attempt))
+        last = attempt;
+    return last;
+}
+
+static void put_attempt(struct wire_writer *w, const struct kept_attempt *attempt)
+{
+    struct wire_bytes text = attempt->text;
+    if (text.bytes > HISTORY_TEXT_BYTES_MAX)
+        text.bytes = HISTORY_TEXT_BYTES_MAX;
+    wire_put_u64(w, attempt->time_ms);
+    wire_put_u16(w, attempt->attempt);
+    wire_put_str8(w, attempt->code);
+    wire_put_str16(w, text);
+}
+
+struct wire_bytes kept_history_add(unsigned char *room, struct wire_bytes history,
+                                   const struct kept_attempt *attempt)
+{
+    struct wire_writer w = wire_writer_of(room, HISTORY_BYTES_MAX);
+    struct kept_attempt earlier;
+    unsigned count = 0;
+    struct wire_reader r = wire_reader_of(history.at, history.bytes);
+    while (kept_history_next(&r, &earlier))
+        count++;
+    r = wire_reader_of(history.at, history.bytes);
+    for (unsigned i = 0; kept_history_next(&r, &earlier); i++)
+        if (i + HISTORY_ATTEMPTS_MAX > count)
+            put_attempt(&w, &earlier);
+    put_attempt(&w, attempt);
+    return wire_bytes_of(room, (uint32_t)wire_written(&w));
+}
+
+/* --- the end ------------------------------------------------------------------------------------
+ */
 
 void kept_end_attempted(struct core *core, struct queue *queue, struct attempted *attempted)
 {
     assert(queue->attempted != NULL);
     home_end(core, &attempted->home);
     home_end(core, &attempted->cancel_home);
+    home_end(core, &attempted->checkpoint_home);
+    free(attempted->history);
+    free(attempted->checkpoint);
     HASH_DEL(queue->attempted, attempted);
     free(attempted);
 }
@@ -90,7 +147,7 @@ void kept_end_parked(struct core *core, struct queue *queue, struct parked *park
     if (parked->word != 0)
         home_remove_place(core, place_position(parked->word), parked->size);
     HASH_DEL(queue->parked, parked);
-    free(parked->why);
+    free(parked->history);
     free(parked);
 }
 

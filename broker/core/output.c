@@ -183,8 +183,8 @@ bool output_encode_outcome(struct buffer *frames, const struct peer *peer, uint6
 bool output_encode_state(struct buffer *frames, const struct peer *peer, uint64_t tag,
                          uint8_t flags, const struct frame_command_state *state)
 {
-    size_t fields = FRAME_HEADER_BYTES + 16 + 3 + 2 + 1 + state->queue.bytes + 3 * 8 + 1 +
-                    state->code.bytes + 2 + state->text.bytes + 4;
+    size_t fields = FRAME_HEADER_BYTES + 16 + 3 + 2 + 1 + state->queue.bytes + 5 * 8 + 1 +
+                    state->note.bytes + 1 + state->code.bytes + 2 + state->text.bytes + 4;
     size_t bytes = pieces_bytes(peer, fields, state->body.bytes);
     unsigned char *at = buffer_reserve(frames, bytes);
     if (at == NULL)

@@ -37,6 +37,8 @@ struct peer *peer_new(struct core *core, const struct peer_origin *origin, void 
     peer->stream.frame_bytes_max = FRAME_BYTES_MIN;
     peer->line.next_first = 1;
     LIST_INIT(&peer->watchers);
+    peer->lease_timer.kind = TIMER_LEASE;
+    peer->lease_due_ms = UINT64_MAX;
     buffer_init(&peer->output);
     TAILQ_INSERT_TAIL(&core->peers, peer, link);
     core->peer_count++;
@@ -66,6 +68,7 @@ void peer_free(struct peer *peer)
     backup_end_peer(peer);
     call_end_peer(peer);
     watch_end_peer(peer);
+    wheel_disarm(&core->wheel, &peer->lease_timer);
     consumer_end_peer(peer, peer->has_left ? PEER_LEFT : PEER_LOST);
     end_exclusive_queues(peer);
     if (peer->client != NULL) {

@@ -11,6 +11,7 @@
 #include "broker/core/delivery.h"
 #include "broker/core/ending.h"
 #include "broker/core/kept.h"
+#include "broker/core/lease.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/core/state.h"
@@ -58,6 +59,19 @@ static void tell_gap(struct consumer *consumer)
     output_frame(consumer->peer, &frame);
 }
 
+/* What earlier attempts have left, right before the delivery. */
+static void tell_earlier(struct consumer *consumer, uint64_t number)
+{
+    const struct attempted *attempted = kept_find_attempted(consumer->queue, number);
+    if (attempted == NULL || (attempted->history == NULL && attempted->checkpoint == NULL))
+        return;
+    struct kept_attempt last = kept_history_last(kept_bytes(attempted->history));
+    struct frame frame = {.header.type = FRAME_EARLIER};
+    frame.as.earlier = (struct frame_earlier){
+        consumer->number, number, kept_bytes(attempted->checkpoint), last.code, last.text};
+    output_frame(consumer->peer, &frame);
+}
+
 static uint8_t deliver_flags(const struct queue *queue, uint64_t number, struct standing where)
 {
     uint64_t word = standing_word(where);
@@ -86,12 +100,16 @@ static void hand_out(struct core *core, struct consumer *consumer, struct standi
                                     .body = message->body};
     if ((word & PLACE_ATTEMPTED) != 0)
         deliver.attempt = (uint16_t)(kept_failed_attempts(queue, message->number) + 1);
-    if (queue->kind != QUEUE_LIVE)
+    if (queue->kind != QUEUE_LIVE) {
         deliver.delivery =
             delivery_add(consumer, message->number, place_bytes(standing_size(where)));
+        lease_begin(consumer->peer, delivery_newest(consumer->peer));
+    }
     if (queue->missed > 0)
         tell_gap(consumer);
     uint8_t flags = deliver_flags(queue, message->number, where);
+    if ((word & PLACE_ATTEMPTED) != 0)
+        tell_earlier(consumer, message->number);
     output_deliver(consumer->peer, flags, &deliver);
     core->counters.messages_delivered++;
     core->counters.messages_redelivered += (flags & FLAG_REDELIVERED) != 0;

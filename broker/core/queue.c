@@ -136,12 +136,14 @@ void queue_set(struct queue *queue, struct wire_bytes settings)
         property_find_number(settings, PROPERTY_QUEUE_BACKOFF_MAX, retry->backoff_max_ms);
     retry->retry_for_ms =
         property_find_number(settings, PROPERTY_QUEUE_RETRY_FOR, retry->retry_for_ms);
+    queue->lease_ms = property_find_number(settings, PROPERTY_QUEUE_LEASE, queue->lease_ms);
 }
 
 void queue_set_default(struct queue *queue, const struct core_limits *limits)
 {
     queue->retry = (struct retry_terms){limits->attempts_max, limits->backoff_ms,
                                         limits->backoff_max_ms, limits->retry_for_ms};
+    queue->lease_ms = limits->lease_ms;
 }
 
 void queue_put_settings(const struct queue *queue, struct wire_writer *w)
@@ -153,6 +155,7 @@ void queue_put_settings(const struct queue *queue, struct wire_writer *w)
     property_put_number(w, PROPERTY_QUEUE_BACKOFF, queue->retry.backoff_ms);
     property_put_number(w, PROPERTY_QUEUE_BACKOFF_MAX, queue->retry.backoff_max_ms);
     property_put_number(w, PROPERTY_QUEUE_RETRY_FOR, queue->retry.retry_for_ms);
+    property_put_number(w, PROPERTY_QUEUE_LEASE, queue->lease_ms);
 }
 
 void queue_wake(struct core *core, struct queue *queue)

@@ -111,6 +111,8 @@ static const struct home *home_of_place(const struct core *core, const struct op
     const struct attempted *attempted = kept_find_attempted(queue, operation->as.attempt.number);
     if (attempted == NULL)
         return NULL;
+    if (operation->type == OPERATION_CHECKPOINT)
+        return &attempted->checkpoint_home;
     return operation->type == OPERATION_CANCEL ? &attempted->cancel_home : &attempted->home;
 }
 
@@ -152,6 +154,7 @@ static const struct home *home_of(const struct core *core, const struct operatio
     case OPERATION_PARK:
     case OPERATION_ATTEMPT:
     case OPERATION_CANCEL:
+    case OPERATION_CHECKPOINT:
         return home_of_place(core, operation);
     case OPERATION_EXCHANGE:
         exchange = exchange_find_number(core, operation->as.exchange.exchange);

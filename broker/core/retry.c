@@ -10,6 +10,7 @@
 #include "broker/core/retry.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "broker/core/apply.h"
 #include "broker/core/call.h"
@@ -108,19 +109,28 @@ static bool end_call(struct standing where, const struct failure *failure)
     return true;
 }
 
-/* What its sender is told. A command that was taken back while it ran is not parked. */
+/* What is known when an attempt has failed for the last time. */
+struct defeat {
+    const struct operation_park *park;
+    const struct failure *failure;
+    bool is_cancelled; /* its sender took it back while it ran */
+    bool is_durable;
+};
+
+/* What its sender is told. A command that was taken back is not parked. */
 static enum status give_up(struct core *core, struct peer *peer, struct queue *queue,
-                           const struct operation_park *park, const struct failure *failure,
-                           bool is_cancelled, bool is_durable)
+                           const struct defeat *defeat)
 {
+    const struct operation_park *park = defeat->park;
+    const struct failure *failure = defeat->failure;
     char text[ENDING_TEXT_BYTES];
     struct ending ending = {.state = OUTCOME_FAILED,
                             .ran = failure->ran,
                             .code = failure->code,
                             .text = failure->text,
                             .body = failure->detail,
-                            .park = is_durable && !is_cancelled ? park : NULL};
-    if (is_cancelled) {
+                            .park = defeat->is_durable && !defeat->is_cancelled ? park : NULL};
+    if (defeat->is_cancelled) {
         ending.code = wire_bytes_of_text(status_name(STATUS_CANCELLED));
         ending.text = wire_bytes_of_text(status_text(STATUS_CANCELLED));
     } else if (failure->class != FAIL_PERMANENT) {
@@ -152,15 +162,23 @@ enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue
     bool is_cancelled = attempted != NULL && attempted->is_cancelled;
     if (failure->class != FAIL_BUSY && failed < UINT16_MAX)
         failed++;
+    unsigned char room[HISTORY_BYTES_MAX];
+    struct wire_bytes history = kept_history_add(
+        room, kept_bytes(attempted != NULL ? attempted->history : NULL),
+        &(struct kept_attempt){core->now_ms, failed, failure->code, failure->text});
     if (is_cancelled || failure->class == FAIL_PERMANENT ||
         (failure->class != FAIL_BUSY && is_exhausted(core, &terms, failed, since_ms))) {
-        struct operation_park park = {queue->number, number,        core->now_ms,   failed,
-                                      failure->code, failure->text, failure->detail};
-        return give_up(core, peer, queue, &park, failure, is_cancelled, is_durable);
+        struct operation_park park = {queue->number, number,        core->now_ms,    failed,
+                                      failure->code, failure->text, failure->detail, history};
+        struct defeat defeat = {&park, failure, is_cancelled, is_durable};
+        return give_up(core, peer, queue, &defeat);
     }
-    struct operation_attempt operation = {
-        queue->number, number,        failed,       due_ms(core, &terms, failed, failure),
-        since_ms,      failure->code, failure->text};
+    struct operation_attempt operation = {.queue = queue->number,
+                                          .number = number,
+                                          .failed = failed,
+                                          .due_ms = due_ms(core, &terms, failed, failure),
+                                          .since_ms = since_ms,
+                                          .history = history};
     enum status status = try_again(core, peer, queue, &operation, is_durable);
     if (status == STATUS_OK && where.aside != NULL)
         watch_tell_aside(core, where.aside);
@@ -176,7 +194,14 @@ enum status retry_parked(struct core *core, struct peer *peer, struct queue *que
     HASH_ITER (hh, queue->parked, parked, next) {
         if (parked->number < first || parked->number > last)
             continue;
-        struct operation_attempt operation = {.queue = queue->number, .number = parked->number};
+        unsigned char room[HISTORY_BYTES_MAX];
+        struct wire_bytes history = kept_bytes(parked->history);
+        if (history.bytes > 0)
+            memcpy(room, history.at,
+                   history.bytes); /* what it is made of goes while it is applied */
+        struct operation_attempt operation = {.queue = queue->number,
+                                              .number = parked->number,
+                                              .history = wire_bytes_of(room, history.bytes)};
         status = try_again(core, peer, queue, &operation, true);
         if (status != STATUS_OK)
             break;

@@ -27,6 +27,7 @@
 
 struct call;
 struct client;
+struct kept_bytes;
 struct consumer;
 struct exchange;
 struct route;
@@ -54,6 +55,7 @@ enum timer_kind {
     TIMER_ASIDE,
     TIMER_WARD,
     TIMER_WATCHER,
+    TIMER_LEASE,
 };
 
 /* A parked command: where it is and why. */
@@ -66,7 +68,7 @@ struct parked {
     uint32_t size;
     uint16_t attempts;
     uint8_t priority;
-    char *why; /* beginning of its code, and behind the NUL of its text; NULL: not known */
+    struct kept_bytes *history; /* of its attempts, see kept.h */
 };
 
 /* Failed attempts of a message that is still in its queue, where it stands aside. */
@@ -75,8 +77,11 @@ struct attempted {
     uint64_t number;
     struct home home;        /* the ATTEMPT operation */
     struct home cancel_home; /* the CANCEL operation */
-    uint64_t due_ms;         /* not to be handed out before */
-    uint64_t since_ms;       /* the first failed one */
+    struct home checkpoint_home;
+    struct kept_bytes *history;    /* of the attempts, see kept.h */
+    struct kept_bytes *checkpoint; /* of the newest one that gave any */
+    uint64_t due_ms;               /* not to be handed out before */
+    uint64_t since_ms;             /* the first failed one */
     uint16_t failed;
     bool is_cancelled; /* its sender asked for it while it ran */
 };
@@ -107,6 +112,7 @@ struct queue {
     enum queue_overflow overflow;
 
     struct retry_terms retry;
+    uint64_t lease_ms; /* of its deliveries; 0: no limit */
 
     struct index index;
     struct asides asides;
@@ -161,6 +167,7 @@ struct delivery {
     uint64_t number;
     struct consumer *consumer; /* NULL: settled, only its slot is left */
     uint32_t bytes;
+    uint32_t lease_tick; /* when its lease ends, see lease.c; 0: never */
 };
 
 /* A peer's unsettled deliveries in the order of their names: a ring whose room is a power of two.
@@ -249,6 +256,8 @@ struct peer {
     struct assembly assembly;
     struct call *calls;
     LIST_HEAD(, watcher) watchers;
+    struct wheel_timer lease_timer; /* TIMER_LEASE */
+    uint64_t lease_due_ms;          /* UINT64_MAX: it is not armed */
 };
 
 /* The refusals of a client that it has not seen yet, in the order of their tags. */
@@ -324,6 +333,7 @@ struct core {
     struct spill *spill;
     struct restate restate;
     uint64_t now_ms;
+    uint64_t started_ms;
     uint64_t durable_position;
     uint32_t start_number;
     struct home start_home;

@@ -180,8 +180,22 @@ void tracked_forget(struct core *core, struct tracked *tracked)
         HASH_DEL(table->keys, tracked->keyed);
         free(tracked->keyed);
     }
+    free(tracked->progress);
     free(tracked->outcome);
     free(tracked);
+}
+
+void tracked_note(struct tracked *tracked, uint64_t done, uint64_t total, struct wire_bytes note)
+{
+    struct progress *progress = realloc(tracked->progress, sizeof *progress + note.bytes);
+    if (progress == NULL)
+        return;
+    progress->done = done;
+    progress->total = total;
+    progress->note_bytes = note.bytes;
+    if (note.bytes > 0)
+        memcpy(progress->note, note.at, note.bytes);
+    tracked->progress = progress;
 }
 
 /* Words of 8 bytes, multiplied and folded: it only tells bodies apart that differ by accident. */
@@ -238,6 +252,8 @@ void tracked_finish(struct core *core, const struct operation_outcome *operation
     struct tracked *tracked = tracked_find(core, operation->id);
     assert(tracked != NULL && tracked->outcome == NULL);
     leave_list(table, tracked);
+    free(tracked->progress);
+    tracked->progress = NULL;
     home_move(core, &tracked->home, position, (uint32_t)record_size_outcome(operation));
     tracked->number = operation->number;
     tracked->accepted_ms = operation->accepted_ms;
@@ -286,11 +302,16 @@ static bool is_too_much(const struct core *core)
 static void shrink(struct core *core, struct tracked *tracked)
 {
     struct kept_outcome *outcome = tracked->outcome;
+    size_t bytes = sizeof *outcome + outcome->code_bytes;
+    struct kept_outcome *smaller = malloc(bytes);
+    if (smaller == NULL)
+        return;
     core->tracked.finished_bytes -= outcome->text_bytes + outcome->body_bytes;
-    outcome->text_bytes = outcome->body_bytes = 0;
-    struct kept_outcome *smaller = realloc(outcome, sizeof *outcome + outcome->code_bytes);
-    tracked->outcome = smaller != NULL ? smaller : outcome;
+    memcpy(smaller, outcome, bytes);
+    smaller->text_bytes = smaller->body_bytes = 0;
+    tracked->outcome = smaller;
     tracked->is_shrunk = true;
+    free(outcome);
 }
 
 void tracked_work_off(struct core *core)

@@ -44,12 +44,21 @@ struct keyed {
     unsigned char key[];
 };
 
+/* What its worker has said of it, as long as the broker runs. */
+struct progress {
+    uint64_t done;
+    uint64_t total;
+    uint32_t note_bytes;
+    unsigned char note[];
+};
+
 struct tracked {
     struct wire_id id;
     struct tracked *next;          /* of its bucket */
     TAILQ_ENTRY(tracked) link;     /* among the open or the finished ones, oldest first */
     LIST_HEAD(, watcher) watchers; /* who waits for it */
     struct kept_outcome *outcome;  /* NULL: it is open */
+    struct progress *progress;     /* NULL: nothing was said */
     struct keyed *keyed;           /* NULL: it has no key */
     struct home home;              /* the OUTCOME operation */
     uint64_t number;               /* of its message */
@@ -88,6 +97,9 @@ struct tracked *tracked_new(struct core *core, uint32_t queue, struct wire_id id
 
 /* Takes it out and frees it, and answers nobody. */
 void tracked_forget(struct core *core, struct tracked *tracked);
+
+/* Its worker says how far it is; without memory nobody hears of it. */
+void tracked_note(struct tracked *tracked, uint64_t done, uint64_t total, struct wire_bytes note);
 
 /* What a command is compared by when its id or key comes again. */
 uint64_t tracked_digest(struct wire_bytes body);

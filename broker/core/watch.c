@@ -23,7 +23,13 @@ static void state_of_open(const struct core *core, const struct tracked *tracked
                           struct frame_command_state *state)
 {
     struct aside *aside = standing_of(core, tracked);
+    const struct progress *progress = tracked->progress;
     state->state = COMMAND_READY;
+    if (progress != NULL) {
+        state->done = progress->done;
+        state->total = progress->total;
+        state->note = wire_bytes_of(progress->note, progress->note_bytes);
+    }
     if (aside == NULL)
         return;
     const struct attempted *attempted = kept_find_attempted(aside->queue, aside->number);

@@ -11,7 +11,7 @@
 static const char header_prefix[] = "HERALD_HEADER_";
 
 enum {
-    OWN_COUNT = 7,
+    OWN_COUNT = 10,
     HEADERS_MAX = 64,
 };
 
@@ -20,8 +20,9 @@ enum {
 static bool is_inherited(const char *entry)
 {
     static const char *const own[] = {
-        "HERALD_ID=",          "HERALD_QUEUE=",    "HERALD_NUMBER=", "HERALD_ATTEMPT=",
-        "HERALD_REDELIVERED=", "HERALD_EXCHANGE=", "HERALD_KEY=",    header_prefix,
+        "HERALD_ID=",         "HERALD_QUEUE=",     "HERALD_NUMBER=",    "HERALD_ATTEMPT=",
+        "HERALD_CHECKPOINT=", "HERALD_LAST_CODE=", "HERALD_LAST_TEXT=", "HERALD_REDELIVERED=",
+        "HERALD_EXCHANGE=",   "HERALD_KEY=",       header_prefix,
     };
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (strncmp(entry, own[i], strlen(own[i])) == 0)
@@ -74,6 +75,15 @@ static char *make_number(const char *name, uint64_t value)
     return make_entry(name, text);
 }
 
+/* The value is not NUL-terminated; where a NUL is in it, the environment ends it there. */
+static char *make_bytes(const char *name, const void *value, size_t bytes)
+{
+    char *text;
+    return asprintf(&text, "%s=%.*s", name, (int)bytes, bytes > 0 ? (const char *)value : "") < 0
+               ? NULL
+               : text;
+}
+
 /* Adds what tells about the message; false: no memory. *to is moved on and ends with NULL. */
 static bool add_message(char ***to, struct herald_message *message, const char *queue)
 {
@@ -81,12 +91,21 @@ static bool add_message(char ***to, struct herald_message *message, const char *
     const unsigned char *id = herald_message_id(message);
     if (id != NULL)
         herald_id_print(id, id_text);
+    size_t checkpoint_bytes;
+    size_t code_bytes;
+    size_t text_bytes;
+    const void *checkpoint = herald_message_checkpoint(message, &checkpoint_bytes);
+    const char *last_code = herald_message_last_code(message, &code_bytes);
+    const char *last_text = herald_message_last_text(message, &text_bytes);
     char *entries[OWN_COUNT] = {
         make_entry("HERALD_ID", id_text),
         make_entry("HERALD_QUEUE", queue),
         make_number("HERALD_NUMBER", herald_message_number(message)),
         make_number("HERALD_ATTEMPT", herald_message_attempt(message)),
         make_number("HERALD_REDELIVERED", herald_message_is_redelivered(message) != 0),
+        make_bytes("HERALD_CHECKPOINT", checkpoint, checkpoint_bytes),
+        make_bytes("HERALD_LAST_CODE", last_code, code_bytes),
+        make_bytes("HERALD_LAST_TEXT", last_text, text_bytes),
         make_entry("HERALD_EXCHANGE", herald_message_exchange(message)),
         make_entry("HERALD_KEY", herald_message_key(message)),
     };

@@ -19,6 +19,17 @@ int verb_parked_list(const struct arguments *arguments)
     return query_run(arguments, &print);
 }
 
+int verb_parked_show(const struct arguments *arguments)
+{
+    struct query_print print = {
+        .query = query_about(HERALD_ATTEMPTS, arguments->words[0], arguments->words[1]),
+        .shape = QUERY_LIST,
+        .first_columns = "number time_ms code text",
+        .names = {.queue = arguments->words[0]},
+    };
+    return query_run(arguments, &print);
+}
+
 /* The numbers that the words mean. */
 static bool parse_numbers(const struct arguments *arguments, uint64_t *first, uint64_t *last)
 {

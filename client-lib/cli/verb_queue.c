@@ -21,6 +21,7 @@ static struct herald_queue_options queue_options(const struct arguments *argumen
     options.attempts = arguments_number(arguments, OPTION_ATTEMPTS, 0);
     options.backoff_ms = arguments_number(arguments, OPTION_BACKOFF, 0);
     options.backoff_max_ms = arguments_number(arguments, OPTION_BACKOFF_MAX, 0);
+    options.lease_ms = arguments_number(arguments, OPTION_LEASE, 0);
     options.retry_for_ms = arguments_number(arguments, OPTION_RETRY_FOR, 0);
     return options;
 }

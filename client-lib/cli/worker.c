@@ -29,6 +29,7 @@
 #include "client-lib/cli/receive.h"
 
 enum {
+    RENEW_MS = 10000, /* a third of any lease that makes sense */
     PARALLEL_MAX = 256,
     /* The exit codes of a program that asks for another try, as in sysexits.h. */
     EXIT_BUSY = 69,
@@ -338,7 +339,11 @@ static void work(struct worker *worker)
 
 static int serve(struct worker *worker, const struct arguments *arguments)
 {
-    int code = contact_open_plain(&worker->contact, arguments);
+    struct herald_options options;
+    if (!contact_options(&worker->contact, arguments, &options))
+        return EXIT_USAGE;
+    options.renew_ms = (uint32_t)arguments_number(arguments, OPTION_RENEW, RENEW_MS);
+    int code = contact_open(&worker->contact, &options);
     if (code != EXIT_OK)
         return code;
     contact_catch_signals(&worker->contact);

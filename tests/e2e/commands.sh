@@ -16,6 +16,7 @@ tracked() {
     says "status" out '^state +ready'
     bg watch "$id" >"$work/watched" 2>&1 &
     local watcher=$!
+    until_true grep -q ready "$work/watched"
     code 0 "work" work jobs --count 1 -- sh -c 'echo the result'
     wait "$watcher"
     same "watch ends with 0" 0 $?
@@ -61,7 +62,27 @@ tracked() {
     code 4 "reply to nowhere" send jobs ask --reply-to nowhere
 }
 
+# Leases, and what the next attempt hears of the last one.
+leases() {
+    code 0 "queue with a lease" queue create slow --lease 0.3s --attempts 2 --backoff 50ms
+    code 0 "queue show" queue show slow
+    says "queue show" out '^lease +300ms'
+    code 0 "send" send slow job
+    h work slow --count 1 --renew 0.1s -- sh -c 'sleep 1; echo done' >"$work/out" 2>"$work/err"
+    same "renewed, it is done at the first attempt" "" "$(<"$work/err")"
+    code 0 "send" send slow job
+    h work slow --count 1 -- sh -c 'echo it is broken >&2; exit 75' >/dev/null 2>&1
+    until_true eval 'h queue show slow | grep -qE "^ready +1"'
+    same "the next attempt hears of it" "EXIT_75 it is broken" \
+        "$(h work slow --count 1 -- sh -c 'echo "$HERALD_LAST_CODE $HERALD_LAST_TEXT" >&2; exit 1' 2>&1 |
+            sed -n 's/.*\(EXIT_75 .*\)/\1/p' | head -1)"
+    code 0 "parked show" parked show slow "$(h parked list slow -o json | sed 's/.*"number":\([0-9]*\).*/\1/')"
+    says "the first attempt" out '^ *1 .*EXIT_75 +it is broken'
+    says "the second attempt" out '^ *2 .*EXIT_1 '
+}
+
 start_broker
 tracked
+leases
 echo "$passed passed, $failed failed"
 ((failed == 0))

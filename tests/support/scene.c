@@ -2,6 +2,7 @@
 #include "tests/support/scene.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ struct core_limits scene_limits(void)
         .results_max = 1000,
         .results_bytes_max = 1 << 20,
         .result_bytes_max = 16 << 10,
+        .checkpoint_bytes_max = 100,
         .result_ttl_ms = 60000,
         .attempts_max = 5,
         .refusals_max = 1000,
@@ -488,6 +490,14 @@ static void gather(struct actor *actor, struct wire_bytes *body, uint32_t body_b
     body->at = actor->body;
 }
 
+static void take_earlier(struct actor *actor, const struct frame_earlier *earlier)
+{
+    (void)snprintf(actor->earlier_checkpoint, sizeof actor->earlier_checkpoint, "%.*s",
+                   (int)earlier->checkpoint.bytes, (const char *)earlier->checkpoint.at);
+    (void)snprintf(actor->earlier_code, sizeof actor->earlier_code, "%.*s",
+                   (int)earlier->code.bytes, (const char *)earlier->code.at);
+}
+
 bool actor_next(struct actor *actor, struct frame *frame)
 {
     while (next_raw(actor, frame)) {
@@ -495,6 +505,10 @@ bool actor_next(struct actor *actor, struct frame *frame)
             actor->credit_count++;
             actor->credit_messages += frame->as.credit.messages;
             actor->credit_bytes += frame->as.credit.bytes;
+            continue;
+        }
+        if (frame->header.type == FRAME_EARLIER) {
+            take_earlier(actor, &frame->as.earlier);
             continue;
         }
         if (frame->header.type == FRAME_DELIVER)
