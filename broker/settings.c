@@ -31,6 +31,7 @@ struct core_limits settings_core_limits(const struct config *config)
         .clients_max = narrow(config->limits_clients_max),
         .calls_max = narrow(config->limits_calls_max),
         .timers_max = narrow(config->limits_timers_max),
+        .lane_window = narrow(config->limits_lane_window),
         .tracked_max = narrow(config->limits_tracked_max),
         .keys_max = narrow(config->limits_keys_max),
         .results_max = narrow(config->limits_results_max),

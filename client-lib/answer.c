@@ -247,6 +247,26 @@ void answer_handle_row(struct herald_client *client, const struct frame_header *
     answer_finish_request(client, header->tag);
 }
 
+void answer_handle_count(struct herald_client *client, uint64_t tag, uint64_t count)
+{
+    struct request *request = answer_find_request(client, tag);
+    if (request != NULL && request->row_number != NULL)
+        *request->row_number = count;
+}
+
+void answer_handle_peeked(struct herald_client *client, const struct frame *frame,
+                          struct wire_bytes body)
+{
+    struct request *request = answer_find_request(client, frame->header.tag);
+    if (request == NULL || request->type != FRAME_PEEK) {
+        session_lose(client, "the broker showed a message that nobody asked for", 0);
+        return;
+    }
+    if (request->peeked != NULL && frame->as.peeked.number != 0)
+        *request->peeked = message_of_peeked(client, &frame->as.peeked, body);
+    answer_finish_request(client, frame->header.tag);
+}
+
 /* --- outcomes -----------------------------------------------------------------------------------
  */
 
@@ -327,7 +347,7 @@ static bool is_lost_with_connection(const struct request *request)
 {
     return request->type == FRAME_CONSUME || request->type == FRAME_SUBSCRIBE ||
            request->type == FRAME_CANCEL || request->type == FRAME_QUERY ||
-           request->type == FRAME_BACKUP;
+           request->type == FRAME_BACKUP || request->type == FRAME_PEEK;
 }
 
 /* The oldest request in flight that the next connection cannot answer, or NULL. */

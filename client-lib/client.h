@@ -91,6 +91,7 @@ struct herald_consumer {
     herald_gone_fn *on_gone;
     herald_gap_fn *on_gap;
     void *context;
+    uint64_t fence; /* of the newest CONSUMER_ACTIVE; 0: none came */
 };
 
 /* A call whose outcome has not come. */
@@ -168,6 +169,7 @@ struct herald_message {
     uint64_t generation;
     uint64_t sequence;
     struct frame_earlier earlier; /* of its own number, or empty */
+    uint64_t fence;
     char key[256];
     char exchange[256];
     unsigned char bytes[]; /* of a copy */
@@ -274,6 +276,9 @@ void inbox_receive(struct herald_client *client);
 void answer_handle_confirm(struct herald_client *client, const struct frame_confirm *frame);
 void answer_handle_refuse(struct herald_client *client, uint64_t tag,
                           const struct frame_refuse *frame);
+void answer_handle_count(struct herald_client *client, uint64_t tag, uint64_t count);
+void answer_handle_peeked(struct herald_client *client, const struct frame *frame,
+                          struct wire_bytes body);
 void answer_handle_row(struct herald_client *client, const struct frame_header *header,
                        struct wire_bytes fields);
 /* The request in flight of this tag, or NULL; and its good end. */
@@ -320,6 +325,10 @@ void consumer_replay(struct herald_client *client);
 /* The broker ended it, maybe before it answered the start. */
 void consumer_handle_gone(struct herald_client *client, const struct frame_consumer_gone *frame);
 
+/* The consumer is the active one of its queue from now on. */
+void consumer_handle_active(struct herald_client *client,
+                            const struct frame_consumer_active *frame);
+
 /* The broker ended it, or refused to start it: tells the program and forgets it. */
 void consumer_end(struct herald_client *client, struct herald_consumer *consumer, unsigned code,
                   const char *text);
@@ -344,6 +353,10 @@ void message_handle_earlier(struct herald_client *client, const struct frame_ear
 
 /* Renews the leases of all unsettled messages, where the program wants that and it is time. */
 void message_renew(struct herald_client *client);
+
+/* A message that was only looked at, as a copy; NULL without memory. The lock is held. */
+struct herald_message *message_of_peeked(struct herald_client *client,
+                                         const struct frame_peeked *peeked, struct wire_bytes body);
 
 /* Nobody waits for the outcome of this delivery any more. */
 void message_handle_unwanted(struct herald_client *client, uint64_t delivery);

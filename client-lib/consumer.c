@@ -394,3 +394,10 @@ void consumer_cancel_all(struct herald_client *client)
         if (client->consumers[i] != NULL)
             (void)consumer_stop(client, client->consumers[i]);
 }
+
+void consumer_handle_active(struct herald_client *client, const struct frame_consumer_active *frame)
+{
+    struct herald_consumer *consumer = consumer_find(client, frame->consumer);
+    if (consumer != NULL)
+        consumer->fence = frame->fence;
+}

@@ -219,14 +219,17 @@ struct herald_content {
     int track;                /* of a command: 1: its outcome is kept, see herald_command_wait;
                                  it must have an id */
     const char *key;          /* of a tracked one: idempotency key; NULL: none */
+    const char *lane;         /* ordering key: one of a lane is handed out at a time; NULL: none */
     const char *reply_to;     /* of a command: queue that gets its outcome; NULL: none */
     int64_t attempts;         /* these four as in herald_queue_options, for this command alone: */
     int64_t backoff_ms;       /* 0: as the queue has it, < 0: no limit, no wait */
     int64_t backoff_max_ms;
     int64_t retry_for_ms;
-    int transient; /* 1: need not survive the broker; not confirmed */
-    int confirm;   /* 1: confirm it although it is transient */
-    void *context; /* yours, for on_confirmed and on_refused */
+    const struct herald_message *like; /* NULL, or: headers, if none are given, and what this
+                                          message says of its type, order and retries */
+    int transient;                     /* 1: need not survive the broker; not confirmed */
+    int confirm;                       /* 1: confirm it although it is transient */
+    void *context;                     /* yours, for on_confirmed and on_refused */
 };
 
 static inline struct herald_content herald_content(const void *body, size_t body_bytes)
@@ -533,6 +536,9 @@ HERALD_API const char *herald_message_last_code(const struct herald_message *mes
                                                 size_t *bytes);
 HERALD_API const char *herald_message_last_text(const struct herald_message *message,
                                                 size_t *bytes);
+/* Of a queue with a single active consumer: larger than the fence of any active consumer before.
+ * What the work changes may refuse whoever comes with a smaller one. 0 for other queues. */
+HERALD_API uint64_t herald_message_fence(const struct herald_message *message);
 /* Whether nobody waits for the outcome any more, because the command was cancelled or its deadline
  * has passed: a handler that takes long may look and give up with herald_fail. From any thread; it
  * needs somebody to drive the handle. */
@@ -569,6 +575,14 @@ enum herald_overflow {
     HERALD_OVERFLOW_DROP_OLDEST = 2
 };
 
+/* What becomes of a lane when a command of it is parked. */
+enum herald_lane_parked {
+    HERALD_LANE_DEFAULT = 0, /* block, or unchanged */
+    HERALD_LANE_BLOCK = 1,   /* it waits for the repair */
+    HERALD_LANE_PARK = 2,    /* those behind are parked, too */
+    HERALD_LANE_GO_ON = 3
+};
+
 struct herald_queue_options {
     size_t size;
     int transient;     /* only when creating: does not survive the broker */
@@ -582,7 +596,11 @@ struct herald_queue_options {
                                < 0: none. Doubles with every further one, ... */
     int64_t backoff_max_ms; /* ... at most to this */
     int64_t retry_for_ms;   /* from the first failed attempt on; 0 and < 0 likewise */
-    int64_t lease_ms;       /* a worker may have a command so long without a word; likewise */
+    enum herald_lane_parked lane_parked;
+    int single_active; /* 1: one consumer at a time gets messages; 0: unchanged, < 0: all do */
+    int paused;        /* 1: nothing is handed out; 0 and < 0 likewise */
+    int64_t breaker;   /* failed attempts in a row after which one at a time is tried; likewise */
+    int64_t lease_ms;  /* a worker may have a command so long without a word; likewise */
 };
 
 static inline struct herald_queue_options herald_queue_options_default(void)
@@ -610,16 +628,45 @@ enum herald_delete {
 
 HERALD_API enum herald_status herald_queue_delete(struct herald_client *client, const char *queue,
                                                   enum herald_delete condition, int timeout_ms);
+/* Throws all waiting messages away; *count (may be NULL) is how many. */
 HERALD_API enum herald_status herald_queue_purge(struct herald_client *client, const char *queue,
+                                                 uint64_t *count, int timeout_ms);
+
+/* Shows the first message of a queue, or the first that is parked in it, whose number is above
+ * `after`; nothing changes. *message is NULL when there is none; else it is to be freed with
+ * herald_message_free, and cannot be settled. Its attempt is the number of those that failed. */
+HERALD_API enum herald_status herald_peek(struct herald_client *client, const char *queue,
+                                          uint64_t after, struct herald_message **message,
+                                          int timeout_ms);
+HERALD_API enum herald_status herald_peek_parked(struct herald_client *client, const char *queue,
+                                                 uint64_t after, struct herald_message **message,
                                                  int timeout_ms);
 
-/* Has the commands that are parked in a queue, with broker's numbers from first to last, tried
- * again at their old places with all attempts anew; or throws them away. The numbers come from
- * HERALD_PARKED. HERALD_ENOTFOUND: none of them is parked there. */
-HERALD_API enum herald_status herald_parked_retry(struct herald_client *client, const char *queue,
-                                                  uint64_t first, uint64_t last, int timeout_ms);
-HERALD_API enum herald_status herald_parked_drop(struct herald_client *client, const char *queue,
-                                                 uint64_t first, uint64_t last, int timeout_ms);
+/* Parked commands with broker's numbers from first to last, which come from HERALD_PARKED. */
+struct herald_parked {
+    const char *queue;
+    uint64_t first;
+    uint64_t last;
+    uint64_t count; /* out: how many it were */
+};
+
+/* Has them tried again at their old places with all attempts anew; or throws them away.
+ * HERALD_ENOTFOUND: none of them is parked there. */
+HERALD_API enum herald_status herald_parked_retry(struct herald_client *client,
+                                                  struct herald_parked *parked, int timeout_ms);
+HERALD_API enum herald_status herald_parked_drop(struct herald_client *client,
+                                                 struct herald_parked *parked, int timeout_ms);
+
+/* Puts the content in the place of the first one, which stays parked; or has it go to the end of
+ * another queue as a new command instead, in one step. */
+HERALD_API enum herald_status herald_parked_edit(struct herald_client *client,
+                                                 const struct herald_parked *parked,
+                                                 const struct herald_content *content,
+                                                 int timeout_ms);
+HERALD_API enum herald_status herald_parked_move(struct herald_client *client,
+                                                 const struct herald_parked *parked, const char *to,
+                                                 const struct herald_content *content,
+                                                 int timeout_ms);
 
 enum herald_durability { HERALD_DURABLE = 0, HERALD_TRANSIENT = 1 };
 

@@ -52,6 +52,10 @@ static struct wire_bytes body_of(const struct frame *frame, uint32_t *whole)
         *whole = frame->as.deliver.body_bytes;
         return frame->as.deliver.body;
     }
+    if (frame->header.type == FRAME_PEEKED) {
+        *whole = frame->as.peeked.body_bytes;
+        return frame->as.peeked.body;
+    }
     if (frame->header.type == FRAME_COMMAND_STATE) {
         *whole = frame->as.command_state.body_bytes;
         return frame->as.command_state.body;
@@ -65,6 +69,8 @@ static void handle_body(struct herald_client *client, const struct frame *frame,
 {
     if (frame->header.type == FRAME_DELIVER)
         message_handle_deliver(client, frame, body);
+    else if (frame->header.type == FRAME_PEEKED)
+        answer_handle_peeked(client, frame, body);
     else if (frame->header.type == FRAME_COMMAND_STATE)
         command_handle_state(client, frame, body);
     else
@@ -138,13 +144,43 @@ static void handle_gap(struct herald_client *client, const struct frame_gap *fra
     client_leave_callback(client);
 }
 
+/* What concerns consumers and their deliveries, and copies of the journal. */
+static void handle_news(struct herald_client *client, const struct frame *frame)
+{
+    switch (frame->header.type) {
+    case FRAME_CONSUMER_ACTIVE:
+        consumer_handle_active(client, &frame->as.consumer_active);
+        break;
+    case FRAME_EARLIER:
+        message_handle_earlier(client, &frame->as.earlier);
+        break;
+    case FRAME_UNWANTED:
+        message_handle_unwanted(client, frame->as.unwanted.delivery);
+        break;
+    case FRAME_CONSUMER_GONE:
+        consumer_handle_gone(client, &frame->as.consumer_gone);
+        break;
+    case FRAME_GAP:
+        handle_gap(client, &frame->as.gap);
+        break;
+    case FRAME_BACKUP_BEGIN:
+    case FRAME_BACKUP_PIECE:
+    case FRAME_BACKUP_END:
+        backup_handle(client, frame);
+        break;
+    default: /* HEARTBEAT: that it came is enough; client's frames do not pass the splitter */
+        break;
+    }
+}
+
 static void handle_frame(struct herald_client *client, const struct frame *frame,
                          const unsigned char *at)
 {
     switch (frame->header.type) {
     case FRAME_DELIVER:
     case FRAME_OUTCOME:
-    case FRAME_COMMAND_STATE: {
+    case FRAME_COMMAND_STATE:
+    case FRAME_PEEKED: {
         uint32_t whole;
         struct wire_bytes body = body_of(frame, &whole);
         if (body.bytes == whole)
@@ -162,29 +198,15 @@ static void handle_frame(struct herald_client *client, const struct frame *frame
     case FRAME_REFUSE:
         answer_handle_refuse(client, frame->header.tag, &frame->as.refuse);
         break;
+    case FRAME_COUNT:
+        answer_handle_count(client, frame->header.tag, frame->as.count.count);
+        break;
     case FRAME_ROW:
         answer_handle_row(client, &frame->header, frame->as.row.fields);
-        break;
-    case FRAME_BACKUP_BEGIN:
-    case FRAME_BACKUP_PIECE:
-    case FRAME_BACKUP_END:
-        backup_handle(client, frame);
         break;
     case FRAME_CREDIT:
         client->outbox.credit_messages += frame->as.credit.messages;
         client->outbox.credit_bytes += frame->as.credit.bytes;
-        break;
-    case FRAME_CONSUMER_GONE:
-        consumer_handle_gone(client, &frame->as.consumer_gone);
-        break;
-    case FRAME_GAP:
-        handle_gap(client, &frame->as.gap);
-        break;
-    case FRAME_EARLIER:
-        message_handle_earlier(client, &frame->as.earlier);
-        break;
-    case FRAME_UNWANTED:
-        message_handle_unwanted(client, frame->as.unwanted.delivery);
         break;
     case FRAME_DRAIN:
         session_tell_state(client, HERALD_STATE_DRAINING);
@@ -208,7 +230,8 @@ static void handle_frame(struct herald_client *client, const struct frame *frame
     case FRAME_CLOSE:
         session_handle_close(client, &frame->as.close);
         break;
-    default: /* HEARTBEAT: that it came is enough; client's frames do not pass the splitter */
+    default:
+        handle_news(client, frame);
         break;
     }
 }

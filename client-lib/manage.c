@@ -36,6 +36,11 @@ static struct wire_bytes encode_settings(unsigned char room[SETTINGS_BYTES_MAX],
     put_limit(&w, PROPERTY_QUEUE_BACKOFF_MAX, options->backoff_max_ms);
     put_limit(&w, PROPERTY_QUEUE_RETRY_FOR, options->retry_for_ms);
     put_limit(&w, PROPERTY_QUEUE_LEASE, options->lease_ms);
+    put_limit(&w, PROPERTY_QUEUE_SINGLE_ACTIVE, options->single_active);
+    put_limit(&w, PROPERTY_QUEUE_PAUSED, options->paused);
+    put_limit(&w, PROPERTY_QUEUE_BREAKER, options->breaker);
+    if (options->lane_parked != HERALD_LANE_DEFAULT)
+        property_put_number(&w, PROPERTY_QUEUE_LANE_PARKED, (uint64_t)options->lane_parked - 1);
     return wire_bytes_of(room, (uint32_t)wire_written(&w));
 }
 
@@ -79,34 +84,77 @@ enum herald_status herald_queue_delete(struct herald_client *client, const char 
     return request_run(client, request_new(&frame), timeout_ms);
 }
 
+/* With *count, which may be NULL: how many messages it concerned. */
+static enum herald_status run_counted(struct herald_client *client, struct frame *frame,
+                                      uint64_t *count, int timeout_ms)
+{
+    uint64_t unused;
+    struct request *request = request_new(frame);
+    if (count == NULL)
+        count = &unused;
+    *count = 0;
+    if (request != NULL)
+        request->row_number = count;
+    return request_run(client, request, timeout_ms);
+}
+
 enum herald_status herald_queue_purge(struct herald_client *client, const char *queue,
-                                      int timeout_ms)
+                                      uint64_t *count, int timeout_ms)
 {
     struct frame frame = {
         .header.type = FRAME_QUEUE_PURGE,
         .as.queue_purge = {name_of(queue)},
     };
-    return request_run(client, request_new(&frame), timeout_ms);
+    return run_counted(client, &frame, count, timeout_ms);
 }
 
-enum herald_status herald_parked_retry(struct herald_client *client, const char *queue,
-                                       uint64_t first, uint64_t last, int timeout_ms)
+static enum herald_status run_parked(struct herald_client *client, enum frame_type type,
+                                     struct herald_parked *parked, int timeout_ms)
 {
+    /* Both frames have the same fields. */
     struct frame frame = {
-        .header.type = FRAME_PARKED_RETRY,
-        .as.parked_retry = {name_of(queue), first, last},
+        .header.type = (uint8_t)type,
+        .as.parked_retry = {name_of(parked->queue), parked->first, parked->last},
     };
-    return request_run(client, request_new(&frame), timeout_ms);
+    return run_counted(client, &frame, &parked->count, timeout_ms);
 }
 
-enum herald_status herald_parked_drop(struct herald_client *client, const char *queue,
-                                      uint64_t first, uint64_t last, int timeout_ms)
+enum herald_status herald_parked_retry(struct herald_client *client, struct herald_parked *parked,
+                                       int timeout_ms)
 {
-    struct frame frame = {
-        .header.type = FRAME_PARKED_DROP,
-        .as.parked_drop = {name_of(queue), first, last},
-    };
-    return request_run(client, request_new(&frame), timeout_ms);
+    return run_parked(client, FRAME_PARKED_RETRY, parked, timeout_ms);
+}
+
+enum herald_status herald_parked_drop(struct herald_client *client, struct herald_parked *parked,
+                                      int timeout_ms)
+{
+    return run_parked(client, FRAME_PARKED_DROP, parked, timeout_ms);
+}
+
+static enum herald_status peek(struct herald_client *client, const struct frame_peek *fields,
+                               struct herald_message **message, int timeout_ms)
+{
+    struct frame frame = {.header.type = FRAME_PEEK, .as.peek = *fields};
+    struct request *request = request_new(&frame);
+    *message = NULL;
+    if (request != NULL)
+        request->peeked = message;
+    return request_run(client, request, timeout_ms);
+}
+
+enum herald_status herald_peek(struct herald_client *client, const char *queue, uint64_t after,
+                               struct herald_message **message, int timeout_ms)
+{
+    struct frame_peek fields = {name_of(queue), PEEK_WAITING, after};
+    return peek(client, &fields, message, timeout_ms);
+}
+
+enum herald_status herald_peek_parked(struct herald_client *client, const char *queue,
+                                      uint64_t after, struct herald_message **message,
+                                      int timeout_ms)
+{
+    struct frame_peek fields = {name_of(queue), PEEK_PARKED, after};
+    return peek(client, &fields, message, timeout_ms);
 }
 
 /* --- exchanges and bindings ---------------------------------------------------------------------

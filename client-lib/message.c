@@ -236,6 +236,7 @@ void message_handle_deliver(struct herald_client *client, const struct frame *fr
     message.key[0] = '\0';
     message.exchange[0] = '\0';
     message.earlier = (struct frame_earlier){0};
+    message.fence = 0;
     if (client->earlier_bytes != NULL && client->earlier.number == message.fields.number &&
         client->earlier.consumer == message.fields.consumer)
         message.earlier = client->earlier;
@@ -252,6 +253,7 @@ void message_handle_deliver(struct herald_client *client, const struct frame *fr
             (void)settle_release(client, &message);
         return;
     }
+    message.fence = consumer->fence;
     herald_message_fn *on_message = consumer->on_message;
     void *context = consumer->context;
     bool auto_done = consumer->auto_done;
@@ -273,7 +275,8 @@ static struct wire_bytes keep(unsigned char **at, struct wire_bytes bytes)
     return kept;
 }
 
-struct herald_message *herald_message_retain(struct herald_message *message)
+/* Without the duties that go with it. */
+static struct herald_message *copy_message(const struct herald_message *message)
 {
     const struct frame_deliver *fields = &message->fields;
     size_t bytes = (size_t)fields->exchange.bytes + fields->key.bytes + fields->properties.bytes +
@@ -293,10 +296,37 @@ struct herald_message *herald_message_retain(struct herald_message *message)
     copy->earlier.checkpoint = keep(&at, message->earlier.checkpoint);
     copy->earlier.code = keep(&at, message->earlier.code);
     copy->earlier.text = keep(&at, message->earlier.text);
+    return copy;
+}
+
+struct herald_message *herald_message_retain(struct herald_message *message)
+{
+    struct herald_message *copy = copy_message(message);
+    if (copy == NULL)
+        return NULL;
     pthread_mutex_lock(&message->client->lock);
     message->handed_over = true;
     message->client->references++;
     pthread_mutex_unlock(&message->client->lock);
+    return copy;
+}
+
+struct herald_message *message_of_peeked(struct herald_client *client,
+                                         const struct frame_peeked *peeked, struct wire_bytes body)
+{
+    struct herald_message message = {.client = client, .generation = client->generation};
+    message.fields = (struct frame_deliver){.number = peeked->number,
+                                            .attempt = peeked->attempts,
+                                            .time_ms = peeked->time_ms,
+                                            .exchange = peeked->exchange,
+                                            .key = peeked->key,
+                                            .properties = peeked->properties,
+                                            .headers = peeked->headers,
+                                            .body_bytes = body.bytes,
+                                            .body = body};
+    struct herald_message *copy = copy_message(&message);
+    if (copy != NULL)
+        client->references++;
     return copy;
 }
 
@@ -471,6 +501,11 @@ const char *herald_message_last_text(const struct herald_message *message, size_
 {
     *bytes = message->earlier.text.bytes;
     return *bytes > 0 ? (const char *)message->earlier.text.at : NULL;
+}
+
+uint64_t herald_message_fence(const struct herald_message *message)
+{
+    return message->fence;
 }
 
 /* --- progress -----------------------------------------------------------------------------------

@@ -72,6 +72,7 @@ static void let_go(struct herald_client *client, struct request *request)
     request->query = NULL;
     request->backup = NULL;
     request->asking = NULL;
+    request->peeked = NULL;
     request->row_number = NULL;
     if (!request->unsent)
         return;

@@ -25,6 +25,7 @@ struct request {
     struct herald_consumer *consumer; /* of CONSUME, SUBSCRIBE and CANCEL; else NULL */
     const struct herald_query *query; /* while waited for */
     struct backup *backup;            /* likewise */
+    struct herald_message **peeked;   /* of PEEK, likewise */
     struct asking *asking;            /* of COMMAND_STATUS, likewise */
     uint64_t *row_number;             /* likewise: where the last row's "number" goes */
 };

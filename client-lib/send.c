@@ -1,10 +1,11 @@
 /* Sending: one encoding straight into the outbox's log. */
+#include "client-lib/request.h"
 #include "client-lib/send.h"
 
 #include <stdlib.h>
 
 enum {
-    PROPERTIES_BYTES_MAX = 1536,
+    PROPERTIES_BYTES_MAX = 2048,
     /* What is gathered before it is written without anybody asking. */
     WRITE_BYTES = 64 * 1024,
     FRAME_FIELDS_BYTES_MAX = 600, /* header, two names and lengths */
@@ -72,6 +73,7 @@ static void put_terms(struct wire_writer *w, const struct herald_content *conten
     if (content->track)
         property_put_number(w, PROPERTY_MESSAGE_TRACK, 1);
     put_text_property(w, PROPERTY_MESSAGE_KEY, content->key);
+    put_text_property(w, PROPERTY_MESSAGE_LANE, content->lane);
     put_text_property(w, PROPERTY_MESSAGE_REPLY_TO, content->reply_to);
     put_time_property(w, PROPERTY_MESSAGE_DEADLINE, content->deadline_ms);
     put_time_property(w, PROPERTY_MESSAGE_TIMEOUT, content->timeout_ms);
@@ -80,6 +82,26 @@ static void put_terms(struct wire_writer *w, const struct herald_content *conten
     put_limit_property(w, PROPERTY_MESSAGE_BACKOFF, content->backoff_ms);
     put_limit_property(w, PROPERTY_MESSAGE_BACKOFF_MAX, content->backoff_max_ms);
     put_limit_property(w, PROPERTY_MESSAGE_RETRY_FOR, content->retry_for_ms);
+}
+
+/* What stays when a message is sent again: not who it is, and no times. */
+static bool is_inherited(uint8_t kind)
+{
+    return kind == PROPERTY_MESSAGE_PRIORITY || kind == PROPERTY_MESSAGE_LANE ||
+           kind == PROPERTY_MESSAGE_REPLY_TO || kind == PROPERTY_MESSAGE_TTL ||
+           (kind >= PROPERTY_MESSAGE_ATTEMPTS && kind <= PROPERTY_MESSAGE_RETRY_FOR) ||
+           kind == PROPERTY_MESSAGE_CONTENT_TYPE || kind == PROPERTY_MESSAGE_CORRELATION;
+}
+
+static void put_inherited(struct wire_writer *w, const struct herald_message *like)
+{
+    struct wire_bytes own = wire_bytes_of(w->start, (uint32_t)wire_written(w));
+    struct wire_reader r =
+        wire_reader_of(like->fields.properties.at, like->fields.properties.bytes);
+    struct property property;
+    while (property_next(&r, &property))
+        if (is_inherited(property.kind) && property_find(own, property.kind).at == NULL)
+            property_put(w, property.kind, property.value);
 }
 
 static bool encode_properties(struct parcel *parcel, const struct herald_content *content)
@@ -95,6 +117,8 @@ static bool encode_properties(struct parcel *parcel, const struct herald_content
         property_put_number(&w, PROPERTY_MESSAGE_PRIORITY, (uint64_t)content->priority);
     put_text_property(&w, PROPERTY_MESSAGE_CONTENT_TYPE, content->content_type);
     put_text_property(&w, PROPERTY_MESSAGE_CORRELATION, content->correlation);
+    if (content->like != NULL)
+        put_inherited(&w, content->like);
     parcel->properties = wire_bytes_of(w.start, (uint32_t)wire_written(&w));
     return !w.failed;
 }
@@ -124,6 +148,10 @@ static enum herald_status encode_headers(struct herald_client *client, struct pa
     if (parcel->header_bytes == 0)
         return HERALD_OK;
     const struct herald_content *content = parcel->content;
+    if (content->header_count == 0) {
+        parcel->headers = content->like->fields.headers;
+        return HERALD_OK;
+    }
     buffer_clear(&client->scratch);
     unsigned char *room = buffer_reserve(&client->scratch, parcel->header_bytes);
     if (room == NULL)
@@ -264,6 +292,8 @@ static enum herald_status pack(struct herald_client *client, struct parcel *parc
         return error_set(client, HERALD_EINVAL, "a property is longer than 255 bytes");
     parcel->content = content;
     parcel->header_bytes = measure_headers(content);
+    if (content->header_count == 0 && content->like != NULL)
+        parcel->header_bytes = content->like->fields.headers.bytes;
     if (parcel->header_bytes == 0 && content->header_count > 0)
         return error_set(client, HERALD_EINVAL, "a header has no name or is too long");
     status = check_sizes(client, parcel, content->body_bytes);
@@ -346,6 +376,45 @@ enum herald_status send_call(struct herald_client *client, const char *queue,
     session_flush(client);
     client_wake(client);
     return HERALD_OK;
+}
+
+static enum herald_status replace(struct herald_client *client, const struct herald_parked *parked,
+                                  const char *to, const struct herald_content *content,
+                                  int timeout_ms)
+{
+    struct parcel parcel;
+    struct request *request = NULL;
+    pthread_mutex_lock(&client->lock);
+    enum herald_status status = pack(client, &parcel, parked->queue, content);
+    if (status == HERALD_OK)
+        status = encode_headers(client, &parcel);
+    if (status == HERALD_OK) {
+        struct frame frame = {.header.type = FRAME_PARKED_REPLACE};
+        frame.as.parked_replace = (struct frame_parked_replace){.queue = parcel.target,
+                                                                .number = parked->first,
+                                                                .to = wire_bytes_of_text(to),
+                                                                .properties = parcel.properties,
+                                                                .headers = parcel.headers,
+                                                                .body_bytes = parcel.body.bytes,
+                                                                .body = parcel.body};
+        request = request_new(&frame);
+    }
+    pthread_mutex_unlock(&client->lock);
+    return status == HERALD_OK ? request_run(client, request, timeout_ms) : status;
+}
+
+enum herald_status herald_parked_edit(struct herald_client *client,
+                                      const struct herald_parked *parked,
+                                      const struct herald_content *content, int timeout_ms)
+{
+    return replace(client, parked, "", content, timeout_ms);
+}
+
+enum herald_status herald_parked_move(struct herald_client *client,
+                                      const struct herald_parked *parked, const char *to,
+                                      const struct herald_content *content, int timeout_ms)
+{
+    return replace(client, parked, to, content, timeout_ms);
 }
 
 /* --- flushing -----------------------------------------------------------------------------------

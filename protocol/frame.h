@@ -86,6 +86,19 @@ enum frame_command_phase {
     COMMAND_FAILED = 5,
 };
 
+/* What PEEK looks at, and what it finds. */
+enum frame_peek_what {
+    PEEK_WAITING = 0,
+    PEEK_PARKED = 1,
+};
+
+enum frame_peeked_state {
+    PEEKED_WAITING = 0,
+    PEEKED_READY = 1,
+    PEEKED_RUNNING = 2,
+    PEEKED_PARKED = 3,
+};
+
 /* When the last answer about one is wanted. */
 enum frame_command_until {
     COMMAND_NOW = 0,

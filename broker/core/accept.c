@@ -55,6 +55,10 @@ static enum status check_room(const struct accept *accept, uint32_t bytes)
             dispatch_explain(core, "too many messages have a priority or a time of their own");
             return STATUS_LIMIT;
         }
+        if (accept->terms.lane.bytes > 0 && core->laned_count >= core->limits.lane_window) {
+            dispatch_explain(core, "too many messages wait in lanes");
+            return STATUS_LIMIT;
+        }
         if (!queue_has_room(queue, bytes) && refuses(accept, queue)) {
             dispatch_explain(core, "queue %s is full", queue->name);
             return STATUS_OVERFLOW;

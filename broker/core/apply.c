@@ -4,9 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "broker/core/client.h"
 #include "broker/core/exchange.h"
 #include "broker/core/kept.h"
+#include "broker/core/lane.h"
 #include "broker/core/queue.h"
 #include "broker/plant.h"
 #include "broker/core/state.h"
@@ -32,12 +32,6 @@ static struct exchange *exchange_named(struct core *core, uint32_t number)
                             : exchange_new(core, EXCHANGE_DURABLE, number, wire_bytes_of(NULL, 0));
 }
 
-static struct client *client_named(struct core *core, uint32_t number)
-{
-    struct client *client = client_find_number(core, number);
-    return client != NULL ? client : client_new(core, number, wire_bytes_of(NULL, 0));
-}
-
 /* --- messages -----------------------------------------------------------------------------------
  */
 
@@ -54,7 +48,8 @@ void apply_message_to(struct core *core, struct queue *queue, const struct new_p
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
 }
 
-static void parked_meet(struct core *core, struct parked *parked, const struct new_place *place)
+static enum status parked_meet(struct core *core, struct queue *queue, struct parked *parked,
+                               const struct new_place *place)
 {
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
     if (parked->word != 0)
@@ -62,6 +57,14 @@ static void parked_meet(struct core *core, struct parked *parked, const struct n
     parked->word = place->word;
     parked->size = place->size;
     parked->priority = place->terms.priority;
+    parked->retry = place->terms.retry;
+    if (parked->lane != NULL || place->terms.lane.bytes == 0)
+        return STATUS_OK;
+    parked->lane = lane_get(queue, place->terms.lane);
+    if (parked->lane == NULL)
+        return STATUS_NO_MEMORY;
+    lane_on_parked(core, parked->lane, 1);
+    return STATUS_OK;
 }
 
 /* What the place's flags say stays, but for the position. */
@@ -93,10 +96,8 @@ static enum status message_into(struct core *core, struct queue *queue,
                                 const struct new_place *place)
 {
     struct parked *parked = kept_find_parked(queue, place->number);
-    if (parked != NULL) {
-        parked_meet(core, parked, place);
-        return STATUS_OK;
-    }
+    if (parked != NULL)
+        return parked_meet(core, queue, parked, place);
     struct standing where = queue_locate(queue, place->number);
     if (where.at.is_away)
         return STATUS_MORE;
@@ -237,6 +238,17 @@ void apply_settle(struct core *core, struct queue *queue, const struct operation
     }
 }
 
+/* What it keeps of its ward until it is repaired. */
+static void take_terms(struct core *core, struct parked *parked, struct ward *ward)
+{
+    parked->retry = ward->retry;
+    if (ward->lane == NULL || parked->lane != NULL)
+        return;
+    parked->lane = ward->lane;
+    parked->lane->ref_count++;
+    lane_on_parked(core, parked->lane, 1);
+}
+
 enum status apply_park(struct core *core, struct queue *queue,
                        const struct operation_park *operation, uint64_t position)
 {
@@ -259,6 +271,8 @@ enum status apply_park(struct core *core, struct queue *queue,
     parked->word = word & ~PLACE_FLAGS;
     parked->size = standing_size(where);
     parked->priority = where.aside != NULL ? where.aside->priority : ASIDE_PRIORITY_DEFAULT;
+    if (where.aside != NULL && where.aside->has_ward)
+        take_terms(core, parked, aside_ward(where.aside));
     /* Its home is the parked command's now. */
     if (where.aside != NULL)
         aside_leave(core, queue, where.aside);
@@ -276,7 +290,7 @@ static struct aside *set_aside(struct core *core, struct queue *queue, uint64_t 
         return where.aside;
     struct parked *parked = kept_find_parked(queue, number);
     struct aside *aside = NULL;
-    struct message_terms terms = message_terms_plain();
+    struct message_terms terms = apply_attempt_terms(queue, number);
     if (where.at.found != NULL) {
         struct place place = *where.at.found;
         if ((place.word & PLACE_TRANSIENT) != 0) {
@@ -286,7 +300,6 @@ static struct aside *set_aside(struct core *core, struct queue *queue, uint64_t 
         place_leave(core, queue, where.at);
         aside = asides_add(queue, number, place.word & ~PLACE_OUT, place.size, &terms);
     } else if (parked != NULL && parked->word != 0) {
-        terms.priority = parked->priority;
         aside = asides_add(queue, number, parked->word | PLACE_REDELIVERED | PLACE_RESTATED,
                            parked->size, &terms);
         parked->word = 0; /* its home is the message's again */
@@ -298,6 +311,20 @@ static struct aside *set_aside(struct core *core, struct queue *queue, uint64_t 
     return aside;
 }
 
+struct message_terms apply_attempt_terms(const struct queue *queue, uint64_t number)
+{
+    struct message_terms terms = message_terms_plain();
+    const struct parked *parked = kept_find_parked(queue, number);
+    if (parked == NULL)
+        return terms;
+    terms.priority = parked->priority;
+    terms.retry = parked->retry;
+    if (parked->lane != NULL)
+        terms.lane = lane_key(parked->lane);
+    terms.needs_ward = parked->lane != NULL;
+    return terms;
+}
+
 enum status apply_attempt(struct core *core, struct queue *queue,
                           const struct operation_attempt *operation, uint64_t position)
 {
@@ -305,7 +332,7 @@ enum status apply_attempt(struct core *core, struct queue *queue,
         queue_locate(queue, operation->number).at.is_away)
         return STATUS_MORE; /* while recovering only: who has failed was in memory */
     struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    struct message_terms terms = message_terms_plain();
+    struct message_terms terms = apply_attempt_terms(queue, operation->number);
     if (attempted == NULL || asides_reserve(queue, &terms) != STATUS_OK)
         return STATUS_NO_MEMORY;
     attempted->failed = operation->failed;
@@ -441,56 +468,6 @@ void apply_unbinding(struct core *core, const struct operation_unbinding *operat
     struct queue *queue = queue_find_number(core, operation->queue);
     if (exchange != NULL && queue != NULL)
         exchange_unbind(core, exchange, queue, operation->pattern);
-}
-
-/* --- clients ------------------------------------------------------------------------------------
- */
-
-enum status apply_client(struct core *core, const struct operation_client *operation,
-                         uint64_t position)
-{
-    struct client *client = client_named(core, operation->client);
-    if (client == NULL || client_set_name(core, client, operation->name) != STATUS_OK)
-        return STATUS_NO_MEMORY;
-    client->answered = operation->answered;
-    home_end(core, &client->answered_home);
-    home_move(core, &client->home, position, (uint32_t)record_size_client(operation));
-    if (operation->client >= core->next_client)
-        core->next_client = operation->client + 1;
-    return STATUS_OK;
-}
-
-enum status apply_answered(struct core *core, const struct operation_answered *operation,
-                           uint64_t position)
-{
-    struct client *client = client_named(core, operation->client);
-    if (client == NULL)
-        return STATUS_NO_MEMORY;
-    client->answered = operation->tag;
-    home_move(core, &client->answered_home, position, (uint32_t)record_size_answered(operation));
-    return STATUS_OK;
-}
-
-enum status apply_refused(struct core *core, const struct operation_refused *operation,
-                          uint64_t position)
-{
-    struct client *client = client_named(core, operation->client);
-    return client != NULL ? client_add_refusal(core, client, operation, position)
-                          : STATUS_NO_MEMORY;
-}
-
-void apply_seen(struct core *core, const struct operation_seen *operation)
-{
-    struct client *client = client_find_number(core, operation->client);
-    if (client != NULL)
-        client_forget_refusals(core, client, operation->through);
-}
-
-void apply_client_gone(struct core *core, const struct operation_client_gone *operation)
-{
-    struct client *client = client_find_number(core, operation->client);
-    if (client != NULL)
-        client_free(core, client);
 }
 
 /* --- recovery and restating ---------------------------------------------------------------------

@@ -43,6 +43,10 @@ void apply_message_to(struct core *core, struct queue *queue, const struct new_p
 void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation);
 enum status apply_park(struct core *core, struct queue *queue,
                        const struct operation_park *operation, uint64_t position);
+/* What the message of an ATTEMPT operation stands aside with; its bytes live as long as what is
+ * parked.
+ */
+struct message_terms apply_attempt_terms(const struct queue *queue, uint64_t number);
 enum status apply_attempt(struct core *core, struct queue *queue,
                           const struct operation_attempt *operation, uint64_t position);
 enum status apply_cancel(struct core *core, struct queue *queue,

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/core/lane.h"
 #include "broker/core/message.h"
 #include "broker/core/queue.h"
 #include "broker/core/ward.h"
@@ -186,10 +187,18 @@ static struct asides *asides_of(const struct aside *aside)
     return &aside->queue->asides;
 }
 
+static struct lane *lane_of(struct aside *aside)
+{
+    return aside->has_ward ? aside_ward(aside)->lane : NULL;
+}
+
 static void leave_state(struct core *core, struct aside *aside)
 {
+    struct lane *lane = lane_of(aside);
     if (aside->state == ASIDE_READY)
         heap_remove(asides_of(aside), aside);
+    if (lane != NULL && (aside->state == ASIDE_READY || aside->state == ASIDE_BLOCKED))
+        lane_leave(aside);
     if (aside->state == ASIDE_WAITING) {
         wheel_disarm(&core->wheel, &aside->as.timer);
         asides_of(aside)->waiting_count--;
@@ -198,19 +207,45 @@ static void leave_state(struct core *core, struct aside *aside)
         aside->word &= ~PLACE_OUT;
         aside->queue->out_count--;
     }
+    if (lane != NULL)
+        lane_let_go(aside);
 }
 
-static void become_ready(struct core *core, struct aside *aside)
+void aside_unblock(struct core *core, struct aside *aside)
 {
     struct asides *asides = asides_of(aside);
+    if (aside->state == ASIDE_BLOCKED)
+        asides->blocked_count--;
     aside->state = ASIDE_READY;
     heap_up(asides, asides->heap_count++, aside);
     queue_wake(core, aside->queue);
 }
 
+void aside_block(struct aside *aside)
+{
+    heap_remove(asides_of(aside), aside);
+    aside->state = ASIDE_BLOCKED;
+    asides_of(aside)->blocked_count++;
+}
+
+static void become_ready(struct core *core, struct aside *aside)
+{
+    if (lane_of(aside) != NULL)
+        lane_enter(core, aside);
+    else
+        aside_unblock(core, aside);
+}
+
+/* One that waits for another attempt lets nobody pass, one whose time has not come does. */
+static bool holds_lane(struct aside *aside)
+{
+    return lane_of(aside) != NULL && (aside->word & PLACE_ATTEMPTED) != 0;
+}
+
 void aside_schedule(struct core *core, struct aside *aside, uint64_t due_ms)
 {
     leave_state(core, aside);
+    aside->state = ASIDE_RECOVERED;
     if (!core->is_running) {
         aside->state = ASIDE_RECOVERED;
         aside->as.due_ms = due_ms;
@@ -219,15 +254,21 @@ void aside_schedule(struct core *core, struct aside *aside, uint64_t due_ms)
         aside->as.timer = (struct wheel_timer){.kind = TIMER_ASIDE};
         asides_of(aside)->waiting_count++;
         wheel_arm(&core->wheel, &aside->as.timer, due_ms);
+        if (holds_lane(aside))
+            lane_hold(aside);
     } else {
         become_ready(core, aside);
     }
+    if (lane_of(aside) != NULL)
+        lane_update(core, lane_of(aside));
 }
 
 void aside_set_out(struct core *core, struct aside *aside)
 {
     leave_state(core, aside);
     aside->state = ASIDE_OUT;
+    if (lane_of(aside) != NULL)
+        lane_hold(aside);
     aside->word |= PLACE_OUT | PLACE_REDELIVERED;
     aside->queue->out_count++;
 }
@@ -251,6 +292,8 @@ void aside_on_timer(struct core *core, struct wheel_timer *timer)
 {
     struct aside *aside = (struct aside *)(void *)((char *)timer - offsetof(struct aside, as));
     asides_of(aside)->waiting_count--;
+    if (lane_of(aside) != NULL)
+        lane_let_go(aside);
     become_ready(core, aside);
 }
 

@@ -14,6 +14,7 @@
  * waiting    in the timer wheel
  * ready      in the heap of its queue: the highest priority first, then the lowest number
  * out        with a consumer; PLACE_OUT is set in its word
+ * blocked    due, and in a lane that lets another one go first, see lane.h
  *
  * Whether a message stands aside follows from what is on disk (its properties, and whether attempts
  * are kept of it), so that it does again after a start.
@@ -41,6 +42,7 @@ enum aside_state {
     ASIDE_WAITING,
     ASIDE_READY,
     ASIDE_OUT,
+    ASIDE_BLOCKED, /* in a lane, behind another one */
 };
 
 struct aside {
@@ -68,6 +70,7 @@ struct asides {
     uint32_t count;
     uint32_t heap_count;
     uint32_t waiting_count;
+    uint32_t blocked_count;
 };
 
 /* Makes sure that the next asides_add, of a message with these terms, has what it needs. STATUS_OK
@@ -95,6 +98,10 @@ struct aside *asides_next(const struct asides *asides, const struct aside *befor
 /* It has nobody, and may be handed out from due_ms on: ready at once when that is not in the
  * future. */
 void aside_schedule(struct core *core, struct aside *aside, uint64_t due_ms);
+
+/* For lanes: a ready one is so no longer; a blocked one is. */
+void aside_block(struct aside *aside);
+void aside_unblock(struct core *core, struct aside *aside);
 
 /* A consumer has it. */
 void aside_set_out(struct core *core, struct aside *aside);

@@ -28,6 +28,8 @@ enum { LIVE_EVENT_BYTES_MIN = 64 };
 static bool consumer_has_room(const struct consumer *consumer)
 {
     const struct peer *peer = consumer->peer;
+    if (consumer->queue->is_single_active && consumer->queue->active != consumer)
+        return false;
     return !consumer->is_cancelled && peer->state == PEER_OPEN && !peer->is_leaving &&
            !peer->is_full &&
            (consumer->queue->kind == QUEUE_LIVE ||
@@ -48,6 +50,29 @@ void consumer_update(struct consumer *consumer)
         queue_wake(consumer->peer->core, consumer->queue);
     } else {
         TAILQ_REMOVE(&consumer->queue->willing, consumer, queue_link);
+    }
+}
+
+/* Numbers of a later start are larger. */
+static void activate(struct core *core, struct consumer *consumer)
+{
+    uint64_t fence = (uint64_t)core->start_number << 32 | ++core->fence_count;
+    consumer->queue->active = consumer;
+    struct frame frame = {.header.type = FRAME_CONSUMER_ACTIVE};
+    frame.as.consumer_active = (struct frame_consumer_active){consumer->number, fence};
+    output_frame(consumer->peer, &frame);
+}
+
+void consumer_elect(struct core *core, struct queue *queue)
+{
+    struct consumer *consumer;
+    if (!queue->is_single_active)
+        queue->active = NULL;
+    TAILQ_FOREACH (consumer, &queue->all, all_link) {
+        bool may_lead = queue->is_single_active && queue->active == NULL;
+        if (may_lead && !consumer->is_cancelled && consumer->peer->state == PEER_OPEN)
+            activate(core, consumer);
+        consumer_update(consumer);
     }
 }
 
@@ -76,6 +101,7 @@ static struct consumer *consumer_new(struct peer *peer, struct queue *queue, uin
         return NULL;
     }
     queue_ref(queue);
+    TAILQ_INSERT_TAIL(&queue->all, consumer, all_link);
     queue->consumer_count++;
     queue->had_consumer = true;
     peer->core->consumer_count++;
@@ -118,6 +144,7 @@ enum status consumer_open(struct peer *peer, struct queue *queue,
     if (consumer->prefetch_messages > PREFETCH_MESSAGES_MAX)
         consumer->prefetch_messages = PREFETCH_MESSAGES_MAX;
     consumer->prefetch_bytes = consume->prefetch_bytes;
+    consumer_elect(peer->core, queue);
     consumer_update(consumer);
     return STATUS_OK;
 }
@@ -175,8 +202,15 @@ struct consumer *consumer_find(const struct peer *peer, uint32_t number)
 static void consumer_free(struct consumer *consumer)
 {
     struct core *core = consumer->peer->core;
+    struct queue *queue = consumer->queue;
     HASH_DEL(consumer->peer->consumers, consumer);
-    queue_unref(core, consumer->queue);
+    TAILQ_REMOVE(&queue->all, consumer, all_link);
+    if (queue->active == consumer) {
+        /* Only now: what it held is settled or has gone back. */
+        queue->active = NULL;
+        consumer_elect(core, queue);
+    }
+    queue_unref(core, queue);
     free(consumer->pattern);
     free(consumer);
 }

@@ -26,6 +26,11 @@ void consumer_end_live(struct core *core, const struct exchange *exchange);
 /* Ends a queue's consumers; their peers are told why. Their deliveries become stale. */
 void consumer_end_all(struct core *core, struct queue *queue, enum status status);
 
+/* Of a queue with a single active consumer: there is one, if there is any. Settings may have
+ * changed.
+ */
+void consumer_elect(struct core *core, struct queue *queue);
+
 /* Looks again whether the consumer has room: after a settlement, or when its peer's output drained.
  */
 void consumer_update(struct consumer *consumer);

@@ -15,6 +15,7 @@
 #include "broker/core/lease.h"
 #include "broker/core/line.h"
 #include "broker/core/output.h"
+#include "broker/core/peek.h"
 #include "broker/core/pump.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
@@ -58,6 +59,8 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
     TAILQ_INIT(&core->creditors);
     TAILQ_INIT(&core->absent);
     tracked_init(&core->tracked);
+    TAILQ_INIT(&core->parking);
+    TAILQ_INIT(&core->peeks);
     core->chance = 1;
     wheel_init(&core->wheel, 0);
     return core;
@@ -70,6 +73,7 @@ void core_free(struct core *core)
     assert(TAILQ_EMPTY(&core->peers));
     core->journal = NULL; /* homes are not counted any more */
     core->is_ending = true;
+    peek_end_all(core);
     spill_stop(core->spill);
     struct exchange *exchange;
     struct exchange *next_exchange;
@@ -286,6 +290,9 @@ static void on_timer(void *argument, struct wheel_timer *timer)
     case TIMER_WARD:
         ward_on_timer(argument, timer);
         break;
+    case TIMER_BREAKER:
+        breaker_on_timer(argument, timer);
+        break;
     case TIMER_LEASE:
         lease_on_timer(argument, timer);
         break;
@@ -323,6 +330,7 @@ void core_end_of_round(struct core *core)
         pump_on_durable(core);
     }
     wheel_run(&core->wheel, core->now_ms, on_timer, core);
+    lane_work_off(core);
     line_release_all(core);
     if (!core->is_draining)
         pump_run(core);
@@ -330,6 +338,7 @@ void core_end_of_round(struct core *core)
     tracked_work_off(core);
     credit_run(core);
     backup_run(core);
+    peek_run(core);
     if (core->recorder.is_open) {
         recorder_close(core);
         journal_round(core->journal, core->now_ms);

@@ -35,6 +35,7 @@ struct core_limits {
     uint32_t clients_max;
     uint32_t calls_max;
     uint32_t timers_max;
+    uint32_t lane_window;
     uint32_t tracked_max;
     uint32_t keys_max;
     uint32_t results_max;

@@ -8,6 +8,7 @@
 #include "broker/core/kept.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/core/sys.h"
 #include "broker/core/tracked.h"
 #include "broker/core/ward.h"
 #include "broker/core/watch.h"
@@ -221,9 +222,12 @@ enum status ending_carry_out(struct core *core, struct peer *peer, struct queue 
                              uint64_t number, const struct ending *ending)
 {
     struct aside *aside = asides_find(&queue->asides, number);
-    if (aside == NULL || !ending_is_wanted(aside))
-        return leave(core, peer, queue, number, ending->park);
-    return tell_and_leave(core, peer, aside, ending, true);
+    enum status status = aside == NULL || !ending_is_wanted(aside)
+                             ? leave(core, peer, queue, number, ending->park)
+                             : tell_and_leave(core, peer, aside, ending, true);
+    if (status == STATUS_OK && ending->park != NULL)
+        sys_tell_parked(core, queue, number, ending);
+    return status;
 }
 
 void ending_start(struct core *core)

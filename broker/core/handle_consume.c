@@ -3,6 +3,7 @@
 #include "broker/core/dispatch.h"
 #include "broker/core/exchange.h"
 #include "broker/core/queue.h"
+#include "broker/core/sys.h"
 #include "protocol/topic.h"
 
 enum status handle_consume(struct peer *peer, const struct frame *frame)
@@ -20,6 +21,8 @@ enum status handle_subscribe(struct peer *peer, const struct frame *frame)
     const struct frame_subscribe *subscribe = &frame->as.subscribe;
     struct core *core = peer->core;
     enum status status = topic_check_pattern(subscribe->pattern);
+    if (status == STATUS_OK)
+        status = sys_open(core, subscribe->exchange);
     if (status != STATUS_OK)
         return status;
     struct exchange *exchange = dispatch_find_exchange(core, subscribe->exchange);

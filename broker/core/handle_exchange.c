@@ -4,6 +4,7 @@
 #include "broker/core/exchange.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/core/sys.h"
 #include "protocol/property.h"
 #include "protocol/topic.h"
 
@@ -51,6 +52,8 @@ enum status handle_exchange_delete(struct peer *peer, const struct frame *frame)
 {
     const struct frame_exchange_delete *delete = &frame->as.exchange_delete;
     struct core *core = peer->core;
+    if (topic_name_is_reserved(delete->exchange))
+        return STATUS_BAD_NAME;
     struct exchange *exchange = dispatch_find_exchange(core, delete->exchange);
     if (exchange == NULL)
         return STATUS_NO_EXCHANGE;
@@ -74,6 +77,9 @@ static enum status find_ends(struct peer *peer, const struct frame_bind *bind,
                              struct exchange **exchange, struct queue **queue)
 {
     enum status status = topic_check_pattern(bind->pattern);
+    if (status != STATUS_OK)
+        return status;
+    status = sys_open(peer->core, bind->exchange);
     if (status != STATUS_OK)
         return status;
     *exchange = dispatch_find_exchange(peer->core, bind->exchange);

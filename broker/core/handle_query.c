@@ -66,6 +66,8 @@ static void put_text(struct wire_writer *w, const char *name, const char *text)
     row_put_text(w, name, wire_bytes_of_text(text));
 }
 
+static const char *const lane_parked_names[] = {"block", "park", "go-on"};
+
 static void row_queue(struct page *page, const struct queue *queue)
 {
     struct wire_writer *w = row_begin(page);
@@ -90,6 +92,13 @@ static void row_queue(struct page *page, const struct queue *queue)
     row_put_number(w, "backoff_max", ROW_MILLISECONDS, queue->retry.backoff_max_ms);
     row_put_number(w, "retry_for", ROW_MILLISECONDS, queue->retry.retry_for_ms);
     row_put_number(w, "lease", ROW_MILLISECONDS, queue->lease_ms);
+    row_put_number(w, "breaker", ROW_NUMBER, queue->breaker.limit);
+    row_put_number(w, "tripped", ROW_FLAG, queue->breaker.is_tripped);
+    row_put_number(w, "single_active", ROW_FLAG, queue->is_single_active);
+    row_put_number(w, "paused", ROW_FLAG, queue->is_paused);
+    put_text(w, "lane_parked", lane_parked_names[queue->lane_parked]);
+    row_put_number(w, "lanes", ROW_NUMBER, HASH_CNT(hh, queue->lanes));
+    row_put_number(w, "blocked", ROW_NUMBER, queue->asides.blocked_count);
     row_put_number(w, "accepted", ROW_NUMBER, queue->accepted_total);
     row_put_number(w, "delivered", ROW_NUMBER, queue->delivered_total);
     row_put_number(w, "settled", ROW_NUMBER, queue->settled_total);

@@ -1,11 +1,13 @@
-/* QUEUE_CREATE, QUEUE_SET, QUEUE_DELETE, QUEUE_PURGE, PARKED_RETRY, PARKED_DROP. */
+/* QUEUE_CREATE, QUEUE_SET, QUEUE_DELETE, QUEUE_PURGE, PEEK. */
 #include <assert.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/consumer.h"
 #include "broker/core/dispatch.h"
+#include "broker/core/line.h"
+#include "broker/core/peek.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
-#include "broker/core/retry.h"
 #include "protocol/property.h"
 #include "protocol/topic.h"
 
@@ -19,6 +21,10 @@ static enum status check_settings(struct core *core, struct wire_bytes settings)
         return status;
     if (property_find_number(settings, PROPERTY_QUEUE_OVERFLOW, QUEUE_REFUSE) > QUEUE_DROP_OLDEST) {
         dispatch_explain(core, "overflow is 0 (refuse) or 1 (drop the oldest)");
+        return STATUS_BAD_VALUE;
+    }
+    if (property_find_number(settings, PROPERTY_QUEUE_LANE_PARKED, 0) > LANE_PARKED_GO_ON) {
+        dispatch_explain(core, "lane_parked is 0 (block), 1 (park) or 2 (go on)");
         return STATUS_BAD_VALUE;
     }
     return STATUS_OK;
@@ -68,7 +74,9 @@ static enum status compare(struct peer *peer, const struct queue *queue, uint8_t
                    queue->count_max == wanted.count_max && queue->bytes_max == wanted.bytes_max &&
                    queue->overflow == wanted.overflow &&
                    memcmp(&queue->retry, &wanted.retry, sizeof wanted.retry) == 0 &&
-                   queue->lease_ms == wanted.lease_ms;
+                   queue->lease_ms == wanted.lease_ms && queue->lane_parked == wanted.lane_parked &&
+                   queue->is_single_active == wanted.is_single_active &&
+                   queue->breaker.limit == wanted.breaker.limit;
     return is_same ? STATUS_OK : STATUS_MISMATCH;
 }
 
@@ -113,12 +121,23 @@ enum status handle_queue_create(struct peer *peer, const struct frame *frame)
     return record_queue(peer, core->next_queue, create->queue, flags, &as);
 }
 
-static enum status find(struct peer *peer, struct wire_bytes name, struct queue **queue)
+enum status queue_find_own(struct peer *peer, struct wire_bytes name, struct queue **queue)
 {
     *queue = dispatch_find_queue(peer->core, name);
     if (*queue == NULL)
         return STATUS_NO_QUEUE;
     return (*queue)->owner == NULL || (*queue)->owner == peer ? STATUS_OK : STATUS_EXCLUSIVE;
+}
+
+/* What follows from changed settings at once. */
+static void on_settings(struct core *core, struct queue *queue)
+{
+    consumer_elect(core, queue);
+    struct lane *lane;
+    struct lane *next;
+    HASH_ITER (hh, queue->lanes, lane, next)
+        lane_update(core, lane);
+    queue_wake(core, queue);
 }
 
 enum status handle_queue_set(struct peer *peer, const struct frame *frame)
@@ -127,21 +146,29 @@ enum status handle_queue_set(struct peer *peer, const struct frame *frame)
     struct queue *queue;
     enum status status = check_settings(peer->core, set->settings);
     if (status == STATUS_OK)
-        status = find(peer, set->queue, &queue);
+        status = queue_find_own(peer, set->queue, &queue);
     if (status != STATUS_OK)
         return status;
     if (queue->kind != QUEUE_DURABLE) {
         queue_set(queue, set->settings);
+        on_settings(peer->core, queue);
         return STATUS_OK;
     }
     struct queue as = {.count_max = queue->count_max,
                        .bytes_max = queue->bytes_max,
                        .overflow = queue->overflow,
                        .retry = queue->retry,
-                       .lease_ms = queue->lease_ms};
+                       .lease_ms = queue->lease_ms,
+                       .lane_parked = queue->lane_parked,
+                       .is_single_active = queue->is_single_active,
+                       .is_paused = queue->is_paused,
+                       .breaker.limit = queue->breaker.limit};
     queue_set(&as, set->settings);
-    return record_queue(peer, queue->number, set->queue,
-                        queue->is_auto_delete ? FLAG_QUEUE_AUTO_DELETE : 0, &as);
+    status = record_queue(peer, queue->number, set->queue,
+                          queue->is_auto_delete ? FLAG_QUEUE_AUTO_DELETE : 0, &as);
+    if (status == STATUS_OK)
+        on_settings(peer->core, queue);
+    return status;
 }
 
 enum status handle_queue_delete(struct peer *peer, const struct frame *frame)
@@ -149,7 +176,7 @@ enum status handle_queue_delete(struct peer *peer, const struct frame *frame)
     const struct frame_queue_delete *delete = &frame->as.queue_delete;
     struct core *core = peer->core;
     struct queue *queue;
-    enum status status = find(peer, delete->queue, &queue);
+    enum status status = queue_find_own(peer, delete->queue, &queue);
     if (status != STATUS_OK)
         return status;
     if ((frame->header.flags & FLAG_IF_EMPTY) != 0 && queue_count(queue) > 0)
@@ -171,35 +198,22 @@ enum status handle_queue_delete(struct peer *peer, const struct frame *frame)
 enum status handle_queue_purge(struct peer *peer, const struct frame *frame)
 {
     struct queue *queue;
-    enum status status = find(peer, frame->as.queue_purge.queue, &queue);
-    return status == STATUS_OK ? queue_purge(peer->core, peer, queue) : status;
-}
-
-enum status handle_parked_retry(struct peer *peer, const struct frame *frame)
-{
-    const struct frame_parked_retry *retry = &frame->as.parked_retry;
-    struct queue *queue;
-    enum status status = find(peer, retry->queue, &queue);
-    return status == STATUS_OK ? retry_parked(peer->core, peer, queue, retry->first, retry->last)
-                               : status;
-}
-
-enum status handle_parked_drop(struct peer *peer, const struct frame *frame)
-{
-    const struct frame_parked_drop *drop = &frame->as.parked_drop;
-    struct queue *queue;
-    enum status status = find(peer, drop->queue, &queue);
+    enum status status = queue_find_own(peer, frame->as.queue_purge.queue, &queue);
     if (status != STATUS_OK)
         return status;
-    status = STATUS_NOT_PARKED;
-    struct parked *parked;
-    struct parked *next;
-    HASH_ITER (hh, queue->parked, parked, next) {
-        if (parked->number < drop->first || parked->number > drop->last)
-            continue;
-        status = queue_settle(peer->core, peer, queue, parked->number, parked->number);
-        if (status != STATUS_OK)
-            break;
-    }
+    uint64_t count = queue_count(queue);
+    status = queue_purge(peer->core, peer, queue);
+    if (status == STATUS_OK)
+        line_count(peer, frame->header.tag, count - queue_count(queue));
     return status;
+}
+
+enum status handle_peek(struct peer *peer, const struct frame *frame)
+{
+    const struct frame_peek *peek = &frame->as.peek;
+    struct queue *queue;
+    if (peek->what > PEEK_PARKED)
+        return STATUS_BAD_VALUE;
+    enum status status = queue_find_own(peer, peek->queue, &queue);
+    return status == STATUS_OK ? peek_new(peer, queue, frame->header.tag, peek) : status;
 }

@@ -117,6 +117,10 @@ enum status handle_publish(struct peer *peer, const struct frame *frame)
         status = topic_check_key(publish->key);
     if (status != STATUS_OK)
         return status;
+    if (topic_name_is_reserved(publish->exchange)) {
+        dispatch_explain(core, "only the broker publishes here");
+        return STATUS_DENIED;
+    }
     struct exchange *exchange = dispatch_find_exchange(core, publish->exchange);
     if (exchange == NULL)
         return STATUS_NO_EXCHANGE;

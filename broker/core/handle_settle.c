@@ -45,6 +45,8 @@ static enum status run_end(struct peer *peer, struct run *run)
                              : queue_settle(core, peer, queue, run->first, run->last);
     if (status == STATUS_OK) {
         queue->settled_total += run->count;
+        if (queue->breaker.limit != 0)
+            breaker_on_done(core, queue);
         core->counters.messages_settled += run->count;
         return STATUS_OK;
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/core/output.h"
+#include "broker/core/recorder.h"
 #include "broker/core/state.h"
 
 enum { LINE_ROOM_MIN = 8 };
@@ -112,6 +113,15 @@ void line_refuse(struct peer *peer, uint64_t tag, enum status status, const char
     bool fits = frame_put_refuse(&w, 0, tag, &(struct frame_refuse){(uint16_t)status, words});
     assert(fits);
     line_answer(peer, tag, frame, wire_written(&w), needs);
+}
+
+void line_count(struct peer *peer, uint64_t tag, uint64_t count)
+{
+    unsigned char frame[FRAME_HEADER_BYTES + 8];
+    struct wire_writer w = wire_writer_of(frame, sizeof frame);
+    bool fits = frame_put_count(&w, 0, tag, &(struct frame_count){count});
+    assert(fits);
+    line_answer(peer, tag, frame, wire_written(&w), recorder_needs(peer->core));
 }
 
 static void line_release(struct peer *peer, uint64_t durable_position)

@@ -26,6 +26,9 @@ void line_answer(struct peer *peer, uint64_t tag, const void *frames, size_t byt
 void line_refuse(struct peer *peer, uint64_t tag, enum status status, const char *text,
                  uint64_t needs);
 
+/* Tells how much the frame of this tag has concerned, before its confirm. */
+void line_count(struct peer *peer, uint64_t tag, uint64_t count);
+
 /* Lets everything pass that rests on durable ground, for all peers. */
 void line_release_all(struct core *core);
 

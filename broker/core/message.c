@@ -113,6 +113,8 @@ static bool take_term(struct message_terms *terms, const struct property *proper
 {
     if (property->kind == PROPERTY_MESSAGE_KEY)
         terms->key = property->value;
+    else if (property->kind == PROPERTY_MESSAGE_LANE)
+        terms->lane = property->value;
     else if (property->kind == PROPERTY_MESSAGE_REPLY_TO)
         terms->reply_to = property->value;
     else if (property->value.bytes == 8)
@@ -135,7 +137,7 @@ struct message_terms message_terms(const struct operation_message *operation)
             memcpy(terms.id.byte, property.value.at, sizeof terms.id.byte);
         } else if (property.kind == PROPERTY_MESSAGE_CORRELATION) {
             terms.correlation = property.value;
-        } else if (property.kind <= PROPERTY_MESSAGE_RETRY_FOR && take_term(&terms, &property)) {
+        } else if (property.kind <= PROPERTY_MESSAGE_LANE && take_term(&terms, &property)) {
             terms.is_plain = false;
         }
     }

@@ -53,6 +53,7 @@ struct message_terms {
     uint64_t digest; /* of a tracked command */
     struct wire_id id;
     struct wire_bytes key;
+    struct wire_bytes lane;
     struct wire_bytes reply_to;
     struct wire_bytes correlation;
     struct retry_terms retry;

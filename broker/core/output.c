@@ -197,3 +197,22 @@ bool output_encode_state(struct buffer *frames, const struct peer *peer, uint64_
     buffer_commit(frames, wire_written(&w));
     return true;
 }
+
+bool output_encode_peeked(struct buffer *frames, const struct peer *peer, uint64_t tag,
+                          const struct frame_peeked *peeked)
+{
+    size_t fields = FRAME_HEADER_BYTES + 8 + 1 + 2 + 8 + 1 + peeked->exchange.bytes + 1 +
+                    peeked->key.bytes + 2 + peeked->properties.bytes + 2 + peeked->headers.bytes +
+                    4;
+    size_t bytes = pieces_bytes(peer, fields, peeked->body.bytes);
+    unsigned char *at = buffer_reserve(frames, bytes);
+    if (at == NULL)
+        return false;
+    struct wire_writer w = wire_writer_of(at, bytes);
+    struct frame_peeked first = *peeked;
+    struct wire_bytes rest = split_body(peer, fields, &first.body);
+    frame_put_peeked(&w, 0, tag, &first);
+    put_pieces(peer, &w, rest);
+    buffer_commit(frames, wire_written(&w));
+    return true;
+}

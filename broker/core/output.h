@@ -27,6 +27,9 @@ bool output_encode_outcome(struct buffer *frames, const struct peer *peer, uint6
 bool output_encode_state(struct buffer *frames, const struct peer *peer, uint64_t tag,
                          uint8_t flags, const struct frame_command_state *state);
 
+bool output_encode_peeked(struct buffer *frames, const struct peer *peer, uint64_t tag,
+                          const struct frame_peeked *peeked);
+
 /* The output is empty: its memory goes where it is of more use. */
 void output_rest(struct peer *peer);
 

@@ -12,6 +12,7 @@
 #include "broker/core/dispatch.h"
 #include "broker/core/line.h"
 #include "broker/core/output.h"
+#include "broker/core/peek.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/state.h"
@@ -68,6 +69,7 @@ void peer_free(struct peer *peer)
     backup_end_peer(peer);
     call_end_peer(peer);
     watch_end_peer(peer);
+    peek_end_peer(peer);
     wheel_disarm(&core->wheel, &peer->lease_timer);
     consumer_end_peer(peer, peer->has_left ? PEER_LEFT : PEER_LOST);
     end_exclusive_queues(peer);

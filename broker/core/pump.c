@@ -206,7 +206,7 @@ static enum pump_result pump_queue(struct core *core, struct queue *queue)
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < PUMP_MESSAGES && bytes < PUMP_BYTES; i++) {
         struct consumer *consumer = TAILQ_FIRST(&queue->willing);
-        if (consumer == NULL)
+        if (consumer == NULL || queue->is_paused || !breaker_lets_pass(core, queue))
             return PUMP_EMPTY;
         struct standing where;
         struct operation_message message;

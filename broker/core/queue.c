@@ -56,6 +56,7 @@ struct queue *queue_new(struct core *core, enum queue_kind kind, uint32_t number
     queue_set_default(queue, &core->limits);
     index_init(&queue->index, core->spill);
     TAILQ_INIT(&queue->willing);
+    TAILQ_INIT(&queue->all);
     LIST_INIT(&queue->bindings);
     if (name.bytes > 0 && queue_set_name(core, queue, name) != STATUS_OK) {
         free(queue);
@@ -137,6 +138,13 @@ void queue_set(struct queue *queue, struct wire_bytes settings)
     retry->retry_for_ms =
         property_find_number(settings, PROPERTY_QUEUE_RETRY_FOR, retry->retry_for_ms);
     queue->lease_ms = property_find_number(settings, PROPERTY_QUEUE_LEASE, queue->lease_ms);
+    queue->lane_parked = (enum lane_parked)property_find_number(
+        settings, PROPERTY_QUEUE_LANE_PARKED, queue->lane_parked);
+    queue->is_single_active =
+        property_find_number(settings, PROPERTY_QUEUE_SINGLE_ACTIVE, queue->is_single_active) != 0;
+    queue->is_paused = property_find_number(settings, PROPERTY_QUEUE_PAUSED, queue->is_paused) != 0;
+    queue->breaker.limit =
+        property_find_number(settings, PROPERTY_QUEUE_BREAKER, queue->breaker.limit);
 }
 
 void queue_set_default(struct queue *queue, const struct core_limits *limits)
@@ -156,6 +164,10 @@ void queue_put_settings(const struct queue *queue, struct wire_writer *w)
     property_put_number(w, PROPERTY_QUEUE_BACKOFF_MAX, queue->retry.backoff_max_ms);
     property_put_number(w, PROPERTY_QUEUE_RETRY_FOR, queue->retry.retry_for_ms);
     property_put_number(w, PROPERTY_QUEUE_LEASE, queue->lease_ms);
+    property_put_number(w, PROPERTY_QUEUE_LANE_PARKED, queue->lane_parked);
+    property_put_number(w, PROPERTY_QUEUE_SINGLE_ACTIVE, queue->is_single_active);
+    property_put_number(w, PROPERTY_QUEUE_PAUSED, queue->is_paused);
+    property_put_number(w, PROPERTY_QUEUE_BREAKER, queue->breaker.limit);
 }
 
 void queue_wake(struct core *core, struct queue *queue)
@@ -482,6 +494,7 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     call_end_all(core, queue, CALL_ALL, status);
     consumer_end_all(core, queue, status);
     exchange_unbind_queue(core, queue);
+    wheel_disarm(&core->wheel, &queue->breaker.timer);
     leave_lists(core, queue);
     kept_end_all(core, queue);
     home_end(core, &queue->home);

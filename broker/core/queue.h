@@ -19,6 +19,8 @@ void queue_unref(struct core *core, struct queue *queue);
 
 /* NULL: there is none. */
 struct queue *queue_find(const struct core *core, struct wire_bytes name);
+/* The queue of a name, for a peer that may use it. STATUS_NO_QUEUE, STATUS_EXCLUSIVE. */
+enum status queue_find_own(struct peer *peer, struct wire_bytes name, struct queue **queue);
 struct queue *queue_find_number(const struct core *core, uint32_t number);
 
 /* Takes over the settings that the list names. */
@@ -38,7 +40,8 @@ static inline uint64_t queue_count(const struct queue *queue)
 
 static inline uint64_t queue_ready_count(const struct queue *queue)
 {
-    return queue_count(queue) - queue->out_count - queue->asides.waiting_count;
+    return queue_count(queue) - queue->out_count - queue->asides.waiting_count -
+           queue->asides.blocked_count;
 }
 
 /* A message in its queue, wherever it stands: at most one of `at.found` and `aside` is there. */

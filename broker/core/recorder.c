@@ -108,14 +108,27 @@ static void state_answered(struct core *core, struct client *client, uint64_t ta
     apply_answered(core, &answered, position);
 }
 
+/* A turn that was refused after its record was opened: an open record cannot be given up, so it
+ * says something that nothing follows from. */
+static void state_nothing(struct core *core)
+{
+    struct operation_settle nothing = {0, 1, 0};
+    struct recorder *recorder = &core->recorder;
+    struct wire_writer w = wire_writer_of(recorder->at, recorder->room);
+    record_put_settle(&w, &nothing);
+    recorder_end(core, &w);
+}
+
 void recorder_close(struct core *core)
 {
     struct recorder *recorder = &core->recorder;
     if (!recorder->is_open)
         return;
     struct peer *peer = recorder->peer;
-    if (recorder->bytes > 0 && peer != NULL && peer->client != NULL &&
-        peer->answered_tag > peer->client->answered && !planted(PLANT_ANSWERED_NOT_STATED))
+    if (recorder->bytes == 0)
+        state_nothing(core);
+    if (peer != NULL && peer->client != NULL && peer->answered_tag > peer->client->answered &&
+        !planted(PLANT_ANSWERED_NOT_STATED))
         state_answered(core, peer->client, peer->answered_tag);
     recorder->is_open = false;
     recorder->peer = NULL;

@@ -80,12 +80,13 @@ static bool is_exhausted(const struct core *core, const struct retry_terms *term
 static enum status try_again(struct core *core, struct peer *peer, struct queue *queue,
                              const struct operation_attempt *operation, bool is_durable)
 {
+    struct message_terms terms = apply_attempt_terms(queue, operation->number);
     bool is_first = kept_find_attempted(queue, operation->number) == NULL;
     struct attempted *attempted = kept_add_attempted(queue, operation->number);
     if (attempted == NULL)
         return STATUS_NO_MEMORY;
     uint64_t position = 0;
-    enum status status = asides_reserve(queue, &(struct message_terms){.is_plain = true});
+    enum status status = asides_reserve(queue, &terms);
     if (status == STATUS_OK && is_durable)
         status = recorder_append_attempt(core, peer, operation, &position);
     if (status == STATUS_OK)
@@ -143,6 +144,13 @@ static enum status give_up(struct core *core, struct peer *peer, struct queue *q
     return ending_carry_out(core, peer, queue, park->number, &ending);
 }
 
+/* Its deadline passed while it ran. */
+static bool is_late(const struct core *core, struct aside *aside)
+{
+    const struct ward *ward = aside != NULL ? aside_ward(aside) : NULL;
+    return ward != NULL && ward->deadline_ms <= core->now_ms;
+}
+
 enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue, uint64_t number,
                        const struct failure *failure)
 {
@@ -160,6 +168,10 @@ enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue
     uint16_t failed = attempted != NULL ? attempted->failed : 0;
     uint64_t since_ms = failed > 0 ? attempted->since_ms : core->now_ms;
     bool is_cancelled = attempted != NULL && attempted->is_cancelled;
+    if (failure->class != FAIL_PERMANENT)
+        breaker_on_failure(core, queue, number);
+    if (is_late(core, where.aside))
+        return ward_expire(core, where.aside);
     if (failure->class != FAIL_BUSY && failed < UINT16_MAX)
         failed++;
     unsigned char room[HISTORY_BYTES_MAX];

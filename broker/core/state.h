@@ -11,10 +11,12 @@
 #include "broker/core/table.h"
 
 #include "broker/core/aside.h"
+#include "broker/core/breaker.h"
 #include "broker/core/buffer.h"
 #include "broker/core/core.h"
 #include "broker/core/home.h"
 #include "broker/core/index.h"
+#include "broker/core/lane.h"
 #include "broker/core/message.h"
 #include "broker/core/peer.h"
 #include "broker/core/spill.h"
@@ -28,6 +30,7 @@
 struct call;
 struct client;
 struct kept_bytes;
+struct peek;
 struct consumer;
 struct exchange;
 struct route;
@@ -56,6 +59,7 @@ enum timer_kind {
     TIMER_WARD,
     TIMER_WATCHER,
     TIMER_LEASE,
+    TIMER_BREAKER,
 };
 
 /* A parked command: where it is and why. */
@@ -68,6 +72,8 @@ struct parked {
     uint32_t size;
     uint16_t attempts;
     uint8_t priority;
+    struct lane *lane;          /* NULL: it is of none */
+    struct retry_terms retry;   /* its own */
     struct kept_bytes *history; /* of its attempts, see kept.h */
 };
 
@@ -93,6 +99,8 @@ struct queue {
     struct core *core;
     TAILQ_ENTRY(queue) pump_link;
     TAILQ_HEAD(, consumer) willing; /* consumers with room, the next one first */
+    TAILQ_HEAD(, consumer) all;     /* consumers, the first one first */
+    struct consumer *active;        /* of those, where only one is given messages */
     struct consumer *live;          /* QUEUE_LIVE: the subscriber */
     char *name;
     uint32_t name_bytes;
@@ -113,9 +121,14 @@ struct queue {
 
     struct retry_terms retry;
     uint64_t lease_ms; /* of its deliveries; 0: no limit */
+    enum lane_parked lane_parked;
+    bool is_paused;
+    bool is_single_active;
+    struct breaker breaker;
 
     struct index index;
     struct asides asides;
+    struct lane *lanes;
     struct queue *grave; /* while a purge takes pages out that are away: who gets them */
     struct parked *parked;
     struct attempted *attempted;
@@ -147,6 +160,7 @@ struct queue {
 struct consumer {
     UT_hash_handle hh;                /* in its peer, by number */
     TAILQ_ENTRY(consumer) queue_link; /* while it is willing, see consumer.c */
+    TAILQ_ENTRY(consumer) all_link;   /* until it is freed */
     struct peer *peer;
     struct queue *queue;
     struct exchange *exchange; /* of a live subscription, else NULL */
@@ -360,6 +374,10 @@ struct core {
     uint32_t consumer_count;
     uint32_t call_count;
     uint32_t aside_count;
+    uint32_t laned_count;     /* of them, those in lanes */
+    TAILQ_HEAD(, peek) peeks; /* questions that wait for the disk */
+    struct lane_list parking; /* lanes whose messages are to be parked */
+    uint32_t fence_count;
     uint64_t transient_bytes;
 
     struct queue_list pump;  /* queues with something to hand out, perhaps */

@@ -50,6 +50,14 @@ enum status ward_init(struct core *core, struct queue *queue, struct ward *ward,
                           .retry = terms->retry};
     if (terms->reply_to.bytes > 0 && set_reply(ward, terms) != STATUS_OK)
         return STATUS_NO_MEMORY;
+    if (terms->lane.bytes > 0) {
+        ward->lane = lane_get(queue, terms->lane);
+        if (ward->lane == NULL) {
+            ward_deinit(core, ward);
+            return STATUS_NO_MEMORY;
+        }
+        core->laned_count++;
+    }
     if (!terms->is_tracked)
         return STATUS_OK;
     struct tracked *tracked = tracked_find(core, terms->id);
@@ -70,6 +78,12 @@ void ward_deinit(struct core *core, struct ward *ward)
     wheel_disarm(&core->wheel, &ward->timer);
     free(ward->reply);
     ward->reply = NULL;
+    if (ward->lane != NULL) {
+        core->laned_count--;
+        lane_update(core, ward->lane);
+        lane_unref(core, ward->lane);
+        ward->lane = NULL;
+    }
     struct tracked *tracked = ward->tracked;
     ward->tracked = NULL;
     if (tracked == NULL)
@@ -125,6 +139,11 @@ void ward_on_timer(struct core *core, struct wheel_timer *timer)
 {
     struct ward *ward = (struct ward *)(void *)timer;
     struct aside *aside = aside_of(ward);
+    if (aside->state == ASIDE_OUT && ward->lane != NULL && ward->deadline_ms <= core->now_ms) {
+        /* Its worker is to stop, and the lane waits until it does. */
+        consumer_tell_unwanted(core, aside->queue, aside->number, STATUS_EXPIRED);
+        return;
+    }
     if (aside->state == ASIDE_OUT && ward->deadline_ms > core->now_ms) {
         /* Only its time to wait is over, and it does not wait. It is looked at again when it
          * comes back. */

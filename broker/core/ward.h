@@ -30,6 +30,9 @@ struct ward {
     uint64_t leaves_ms;       /* does not wait longer than this; UINT64_MAX: none */
     struct tracked *tracked;  /* NULL: nobody may ask for it */
     struct reply *reply;      /* NULL: nobody gets its outcome */
+    struct lane *lane;        /* NULL: it is in none */
+    struct aside *lane_prev;  /* in the lane */
+    struct aside *lane_next;
     struct retry_terms retry;
 };
 

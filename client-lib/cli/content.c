@@ -57,6 +57,7 @@ static void take_terms(struct content *content, const struct arguments *argument
     c->backoff_max_ms = arguments_number(arguments, OPTION_BACKOFF_MAX, 0);
     c->retry_for_ms = arguments_number(arguments, OPTION_RETRY_FOR, 0);
     c->key = text_of(arguments, OPTION_KEY);
+    c->lane = text_of(arguments, OPTION_LANE);
     c->reply_to = text_of(arguments, OPTION_REPLY_TO);
     if (arguments_has(arguments, OPTION_TRACK) || arguments_has(arguments, OPTION_WAIT) ||
         c->key != NULL)

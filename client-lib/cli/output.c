@@ -2,6 +2,7 @@
 #include "client-lib/cli/output.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,4 +146,15 @@ int output_finish(struct output *output, int code)
 {
     output_flush(output);
     return output->state == OUTPUT_FAILED ? EXIT_FAILED : code;
+}
+
+void output_count(struct output *output, const char *what, uint64_t count)
+{
+    char line[64];
+    if (output->format != OUTPUT_TABLE) {
+        output_json_whole_take(output, json_pack("{s:I}", what, (json_int_t)count));
+        return;
+    }
+    int bytes = snprintf(line, sizeof line, "%s %" PRIu64 "\n", what, count);
+    output_write(output, line, (size_t)bytes);
 }

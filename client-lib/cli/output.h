@@ -52,6 +52,9 @@ bool output_flush(struct output *output);
 int output_watch_fd(void);
 void output_mark_gone(struct output *output);
 
+/* Says how much something was: "purged 3", or as one object. */
+void output_count(struct output *output, const char *what, uint64_t count);
+
 /* Ends the array of JSON that single values were put into. */
 void output_end_array(struct output *output);
 

@@ -1,22 +1,79 @@
-/* herald parked list|retry|drop */
+/* herald parked list|show|edit|move|retry|drop */
 #include "client-lib/cli/verbs.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client-lib/cli/confirm.h"
+#include "client-lib/cli/input.h"
 #include "client-lib/cli/query.h"
 #include "client-lib/cli/value.h"
 
-int verb_parked_list(const struct arguments *arguments)
+static struct query_print parked_of(const char *queue)
 {
-    struct query_print print = {
-        .query = query_about(HERALD_PARKED, arguments->words[0], NULL),
+    return (struct query_print){
+        .query = query_about(HERALD_PARKED, queue, NULL),
         .shape = QUERY_LIST,
         .first_columns = "number attempts code text",
-        .names = {.queue = arguments->words[0]},
+        .names = {.queue = queue},
     };
-    return query_run(arguments, &print);
+}
+
+/* --- list and show ------------------------------------------------------------------------------
+ */
+
+static void print_group(struct output *output, const char *code, json_int_t count)
+{
+    char line[320];
+    if (output->format != OUTPUT_TABLE) {
+        output_json_take(output, json_pack("{s:s,s:I}", "code", code, "count", count));
+        return;
+    }
+    int bytes = snprintf(line, sizeof line, "%10" JSON_INTEGER_FORMAT "  %.255s\n", count, code);
+    output_write(output, line, (size_t)bytes);
+}
+
+/* How many failed with which code. */
+static int list_groups(const struct arguments *arguments)
+{
+    struct contact contact;
+    struct output output;
+    struct query_print print = parked_of(arguments->words[0]);
+    output_init(&output, arguments);
+    int code = contact_open_plain(&contact, arguments);
+    if (code != EXIT_OK)
+        return code;
+    json_t *rows = query_fetch(&contact, &print, &code);
+    json_t *groups = json_object();
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        const char *name = json_string_value(json_object_get(row, "code"));
+        json_int_t count = json_integer_value(json_object_get(groups, name));
+        json_object_set_new(groups, name, json_integer(count + 1));
+    }
+    const char *name;
+    json_t *count;
+    json_object_foreach(groups, name, count)
+    {
+        print_group(&output, name, json_integer_value(count));
+    }
+    output_end_array(&output);
+    json_decref(groups);
+    json_decref(rows);
+    contact_close(&contact);
+    return output_finish(&output, code);
+}
+
+int verb_parked_list(const struct arguments *arguments)
+{
+    struct query_print print = parked_of(arguments->words[0]);
+    return arguments_has(arguments, OPTION_GROUP) ? list_groups(arguments)
+                                                  : query_run(arguments, &print);
 }
 
 int verb_parked_show(const struct arguments *arguments)
@@ -30,61 +87,234 @@ int verb_parked_show(const struct arguments *arguments)
     return query_run(arguments, &print);
 }
 
-/* The numbers that the words mean. */
-static bool parse_numbers(const struct arguments *arguments, uint64_t *first, uint64_t *last)
+/* --- one or many --------------------------------------------------------------------------------
+ */
+
+/* What is done to each parked command that was chosen; *count is how many it were. */
+typedef enum herald_status parked_fn(struct herald_client *client, const char *queue,
+                                     uint64_t number, const char *to, uint64_t *count);
+
+struct choice {
+    const char *queue;
+    const char *to;
+    const char *code; /* only those that failed with it; NULL: all */
+    int64_t rate;     /* a second at most; 0: no limit */
+    uint64_t number;  /* 0: all */
+    parked_fn *act;
+    uint64_t count;
+};
+
+static bool choose(struct choice *choice, const struct arguments *arguments)
 {
     const char *text = arguments->words[1];
     int64_t number;
-    *first = 0;
-    *last = UINT64_MAX;
+    choice->queue = arguments->words[0];
+    choice->code = arguments->options[OPTION_CODE].text;
+    choice->rate = arguments_number(arguments, OPTION_RATE, 0);
+    choice->number = 0;
+    choice->count = 0;
     if (strcmp(text, "all") == 0)
         return true;
     if (!value_parse_count(text, &number)) {
         report_say("give the number of a parked command, or 'all', not '%s'", text);
         return false;
     }
-    *first = *last = (uint64_t)number;
+    choice->number = (uint64_t)number;
     return true;
 }
 
-static int finish(struct contact *contact, enum herald_status status, const char *queue)
+static void pause_between(const struct choice *choice)
 {
-    struct report_names names = {.queue = queue};
-    int code = report_status(contact->client, status, &names);
-    contact_close(contact);
+    if (choice->rate <= 0)
+        return;
+    int64_t ns = 1000000000 / choice->rate;
+    struct timespec time = {ns / 1000000000, ns % 1000000000};
+    (void)nanosleep(&time, NULL);
+}
+
+static enum herald_status act_on(struct contact *contact, struct choice *choice, uint64_t number)
+{
+    uint64_t count = 0;
+    enum herald_status status =
+        choice->act(contact->client, choice->queue, number, choice->to, &count);
+    choice->count += count;
+    return status;
+}
+
+/* One by one; what is no longer parked is no failure. */
+static int act_on_all(struct contact *contact, struct choice *choice)
+{
+    struct query_print print = parked_of(choice->queue);
+    int code;
+    json_t *rows = query_fetch(contact, &print, &code);
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        const char *why = json_string_value(json_object_get(row, "code"));
+        if (choice->code != NULL && (why == NULL || strcmp(why, choice->code) != 0))
+            continue;
+        if (choice->count > 0)
+            pause_between(choice);
+        uint64_t number = (uint64_t)json_integer_value(json_object_get(row, "number"));
+        enum herald_status status = act_on(contact, choice, number);
+        if (status != HERALD_OK && status != HERALD_ENOTFOUND) {
+            code = report_status(contact->client, status, &print.names);
+            break;
+        }
+    }
+    json_decref(rows);
+    if (code == EXIT_OK && choice->count == 0) {
+        report_say("no such command is parked in queue '%s'", choice->queue);
+        return EXIT_NOT_FOUND;
+    }
     return code;
+}
+
+static int run(struct contact *contact, const struct arguments *arguments, struct choice *choice,
+               const char *what)
+{
+    struct output output;
+    struct report_names names = {.queue = choice->queue};
+    output_init(&output, arguments);
+    int code = choice->number == 0 ? act_on_all(contact, choice)
+                                   : report_status(contact->client,
+                                                   act_on(contact, choice, choice->number), &names);
+    if (code == EXIT_OK)
+        output_count(&output, what, choice->count);
+    contact_close(contact);
+    return output_finish(&output, code);
+}
+
+static enum herald_status retry(struct herald_client *client, const char *queue, uint64_t number,
+                                const char *to, uint64_t *count)
+{
+    (void)to;
+    struct herald_parked parked = {queue, number, number, 0};
+    enum herald_status status = herald_parked_retry(client, &parked, CONTACT_ANSWER_MS);
+    *count = parked.count;
+    return status;
 }
 
 int verb_parked_retry(const struct arguments *arguments)
 {
     struct contact contact;
-    uint64_t first;
-    uint64_t last;
-    const char *queue = arguments->words[0];
-    if (!parse_numbers(arguments, &first, &last))
+    struct choice choice = {.act = retry};
+    if (!choose(&choice, arguments))
         return EXIT_USAGE;
     int code = contact_open_plain(&contact, arguments);
-    if (code != EXIT_OK)
-        return code;
-    return finish(&contact,
-                  herald_parked_retry(contact.client, queue, first, last, CONTACT_ANSWER_MS),
-                  queue);
+    return code == EXIT_OK ? run(&contact, arguments, &choice, "retried") : code;
+}
+
+static enum herald_status drop(struct herald_client *client, const char *queue, uint64_t number,
+                               const char *to, uint64_t *count)
+{
+    (void)to;
+    struct herald_parked parked = {queue, number, number, 0};
+    enum herald_status status = herald_parked_drop(client, &parked, CONTACT_ANSWER_MS);
+    *count = parked.count;
+    return status;
 }
 
 int verb_parked_drop(const struct arguments *arguments)
 {
     struct contact contact;
     char question[512];
-    uint64_t first;
-    uint64_t last;
-    const char *queue = arguments->words[0];
-    if (!parse_numbers(arguments, &first, &last))
+    struct choice choice = {.act = drop};
+    if (!choose(&choice, arguments))
         return EXIT_USAGE;
     snprintf(question, sizeof question, "Throw away parked commands (%s) of queue '%s'?",
-             arguments->words[1], queue);
+             arguments->words[1], choice.queue);
     int code = confirm_open(&contact, arguments, question);
-    if (code != EXIT_OK)
-        return code;
-    return finish(&contact,
-                  herald_parked_drop(contact.client, queue, first, last, CONTACT_ANSWER_MS), queue);
+    return code == EXIT_OK ? run(&contact, arguments, &choice, "dropped") : code;
+}
+
+/* --- with another body, or elsewhere ------------------------------------------------------------
+ */
+
+/* The parked command of this number; NULL after a failure, or when there is none: then
+ * HERALD_ENOTFOUND. */
+static enum herald_status look(struct herald_client *client, const char *queue, uint64_t number,
+                               struct herald_message **message)
+{
+    enum herald_status status =
+        herald_peek_parked(client, queue, number - 1, message, CONTACT_ANSWER_MS);
+    if (status != HERALD_OK)
+        return status;
+    if (*message != NULL && herald_message_number(*message) == number)
+        return HERALD_OK;
+    herald_message_free(*message);
+    *message = NULL;
+    return HERALD_ENOTFOUND;
+}
+
+static enum herald_status move(struct herald_client *client, const char *queue, uint64_t number,
+                               const char *to, uint64_t *count)
+{
+    struct herald_message *message;
+    enum herald_status status = look(client, queue, number, &message);
+    if (status != HERALD_OK)
+        return status;
+    struct herald_content content =
+        herald_content(herald_message_body(message), herald_message_body_bytes(message));
+    content.like = message;
+    struct herald_parked parked = {queue, number, number, 0};
+    status = herald_parked_move(client, &parked, to, &content, CONTACT_ANSWER_MS);
+    herald_message_free(message);
+    *count = status == HERALD_OK;
+    return status;
+}
+
+int verb_parked_move(const struct arguments *arguments)
+{
+    struct contact contact;
+    struct choice choice = {.act = move, .to = arguments->words[2]};
+    if (!choose(&choice, arguments))
+        return EXIT_USAGE;
+    int code = contact_open_plain(&contact, arguments);
+    return code == EXIT_OK ? run(&contact, arguments, &choice, "moved") : code;
+}
+
+static enum herald_status edit(struct herald_client *client, const struct choice *choice,
+                               const struct input_body *body)
+{
+    struct herald_message *message;
+    enum herald_status status = look(client, choice->queue, choice->number, &message);
+    if (status != HERALD_OK)
+        return status;
+    struct herald_content content = herald_content(body->bytes, body->count);
+    content.like = message;
+    content.id = herald_message_id(message);
+    struct herald_parked parked = {choice->queue, choice->number, choice->number, 0};
+    status = herald_parked_edit(client, &parked, &content, CONTACT_ANSWER_MS);
+    herald_message_free(message);
+    return status;
+}
+
+int verb_parked_edit(const struct arguments *arguments)
+{
+    struct contact contact;
+    struct input_body body;
+    struct choice choice = {0};
+    if (!choose(&choice, arguments))
+        return EXIT_USAGE;
+    if (choice.number == 0) {
+        report_say("give the number of one parked command");
+        return EXIT_USAGE;
+    }
+    if (!input_read_body(&body, arguments->words[2]))
+        return EXIT_FAILED;
+    int code = contact_open_plain(&contact, arguments);
+    if (code == EXIT_OK) {
+        struct report_names names = {.queue = choice.queue};
+        enum herald_status status = edit(contact.client, &choice, &body);
+        if (status == HERALD_ENOTFOUND)
+            report_say("no command of number %" PRIu64 " is parked in queue '%s'", choice.number,
+                       choice.queue);
+        code = status == HERALD_ENOTFOUND ? EXIT_NOT_FOUND
+                                          : report_status(contact.client, status, &names);
+        contact_close(&contact);
+    }
+    input_body_deinit(&body);
+    return code;
 }

@@ -1,11 +1,22 @@
-/* herald queue create|set|list|show|purge|delete */
+/* herald queue create|set|list|show|peek|pause|resume|purge|delete */
 #include "client-lib/cli/verbs.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "client-lib/cli/confirm.h"
+#include "client-lib/cli/message.h"
 #include "client-lib/cli/query.h"
+
+static enum herald_lane_parked lane_parked(const struct arguments *arguments)
+{
+    if (!arguments_has(arguments, OPTION_LANE_PARKED))
+        return HERALD_LANE_DEFAULT;
+    const char *text = arguments->options[OPTION_LANE_PARKED].text;
+    if (strcmp(text, "block") == 0)
+        return HERALD_LANE_BLOCK;
+    return strcmp(text, "park") == 0 ? HERALD_LANE_PARK : HERALD_LANE_GO_ON;
+}
 
 static struct herald_queue_options queue_options(const struct arguments *arguments)
 {
@@ -21,6 +32,11 @@ static struct herald_queue_options queue_options(const struct arguments *argumen
     options.attempts = arguments_number(arguments, OPTION_ATTEMPTS, 0);
     options.backoff_ms = arguments_number(arguments, OPTION_BACKOFF, 0);
     options.backoff_max_ms = arguments_number(arguments, OPTION_BACKOFF_MAX, 0);
+    options.single_active = arguments_has(arguments, OPTION_SINGLE_ACTIVE) ? 1
+                            : arguments_has(arguments, OPTION_ALL_ACTIVE)  ? -1
+                                                                           : 0;
+    options.breaker = arguments_number(arguments, OPTION_BREAKER, 0);
+    options.lane_parked = lane_parked(arguments);
     options.lease_ms = arguments_number(arguments, OPTION_LEASE, 0);
     options.retry_for_ms = arguments_number(arguments, OPTION_RETRY_FOR, 0);
     return options;
@@ -56,8 +72,10 @@ int verb_queue_create(const struct arguments *arguments)
 int verb_queue_set(const struct arguments *arguments)
 {
     struct contact contact;
-    static const enum option settings[] = {OPTION_MAX_COUNT, OPTION_MAX_BYTES, OPTION_OVERFLOW,
-                                           OPTION_ATTEMPTS,  OPTION_BACKOFF,   OPTION_BACKOFF_MAX};
+    static const enum option settings[] = {
+        OPTION_MAX_COUNT,   OPTION_MAX_BYTES,     OPTION_OVERFLOW,   OPTION_ATTEMPTS,
+        OPTION_BACKOFF,     OPTION_BACKOFF_MAX,   OPTION_RETRY_FOR,  OPTION_LEASE,
+        OPTION_LANE_PARKED, OPTION_SINGLE_ACTIVE, OPTION_ALL_ACTIVE, OPTION_BREAKER};
     bool has_any = false;
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         has_any |= arguments_has(arguments, settings[i]);
@@ -103,7 +121,65 @@ int verb_queue_purge(const struct arguments *arguments)
     int code = confirm_open(&contact, arguments, question);
     if (code != EXIT_OK)
         return code;
-    return finish(&contact, herald_queue_purge(contact.client, queue, CONTACT_ANSWER_MS), queue);
+    uint64_t count;
+    struct output output;
+    output_init(&output, arguments);
+    enum herald_status status =
+        herald_queue_purge(contact.client, queue, &count, CONTACT_ANSWER_MS);
+    if (status == HERALD_OK)
+        output_count(&output, "purged", count);
+    return output_finish(&output, finish(&contact, status, queue));
+}
+
+static int set_paused(const struct arguments *arguments, int paused)
+{
+    struct contact contact;
+    int code = contact_open_plain(&contact, arguments);
+    if (code != EXIT_OK)
+        return code;
+    struct herald_queue_options options = herald_queue_options_default();
+    options.paused = paused;
+    enum herald_status status =
+        herald_queue_set(contact.client, arguments->words[0], &options, CONTACT_ANSWER_MS);
+    return finish(&contact, status, arguments->words[0]);
+}
+
+int verb_queue_pause(const struct arguments *arguments)
+{
+    return set_paused(arguments, 1);
+}
+
+int verb_queue_resume(const struct arguments *arguments)
+{
+    return set_paused(arguments, -1);
+}
+
+enum { PEEK_COUNT = 10 };
+
+/* Bodies one after the other; in JSON all that the messages hold. */
+int verb_queue_peek(const struct arguments *arguments)
+{
+    struct contact contact;
+    struct output output;
+    const char *queue = arguments->words[0];
+    int64_t count = arguments_number(arguments, OPTION_COUNT, PEEK_COUNT);
+    uint64_t after = 0;
+    int code = contact_open_plain(&contact, arguments);
+    if (code != EXIT_OK)
+        return code;
+    output_init(&output, arguments);
+    enum herald_status status = HERALD_OK;
+    for (int64_t i = 0; i < count && status == HERALD_OK && output_flush(&output); i++) {
+        struct herald_message *message;
+        status = herald_peek(contact.client, queue, after, &message, CONTACT_ANSWER_MS);
+        if (status != HERALD_OK || message == NULL)
+            break;
+        after = herald_message_number(message);
+        message_print(&output, message, MESSAGE_BODY);
+        herald_message_free(message);
+    }
+    output_end_array(&output);
+    return output_finish(&output, finish(&contact, status, queue));
 }
 
 static enum herald_delete delete_condition(const struct arguments *arguments)

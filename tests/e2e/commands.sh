@@ -81,8 +81,61 @@ leases() {
     says "the second attempt" out '^ *2 .*EXIT_1 '
 }
 
+# What is parked is looked at, changed, moved, tried again; queues are paused, looked into, emptied.
+repairs() {
+    local number
+    code 0 "queue" queue create shop --attempts 1
+    code 0 "queue for people" queue create manual
+    code 0 "send a" send shop a --header kind=order --priority 7
+    code 0 "send b" send shop b
+    code 0 "send c" send shop c
+    h work shop --count 2 -- sh -c 'echo no >&2; exit 1' >/dev/null 2>&1
+    h work shop --count 1 -- sh -c 'echo no >&2; exit 2' >/dev/null 2>&1
+    code 0 "parked list --group" parked list shop --group
+    says "two of one kind" out '^ +2  EXIT_1$'
+    says "one of the other" out '^ +1  EXIT_2$'
+    code 0 "group json" parked list shop --group -o jsonl
+    says "group json" out '^\{"code":"EXIT_1","count":2\}$'
+    number=$(h parked list shop -o jsonl | sed -n 's/.*"number":\([0-9]*\).*EXIT_2.*/\1/p')
+    code 0 "parked edit" parked edit shop "$number" better
+    code 0 "parked retry" parked retry shop "$number"
+    says "how many" out '^retried 1$'
+    same "the new body" better "$(h work shop --count 1)"
+    number=$(h parked list shop -o jsonl | sed -n '1s/.*"number":\([0-9]*\).*/\1/p')
+    code 0 "parked move" parked move shop "$number" manual
+    says "how many" out '^moved 1$'
+    code 0 "peek" queue peek manual -o json
+    says "with its headers" out '"headers":\{"kind":"order"\}.*"body":"a"'
+    same "peek changes nothing" 1 "$(h queue show manual -o json | sed 's/.*"ready":\([0-9]*\).*/\1/')"
+    code 4 "move what is gone" parked move shop "$number" manual
+    code 4 "edit what is gone" parked edit shop "$number" x
+    code 4 "retry by a code that none has" parked retry shop all --code EXIT_9
+    code 0 "retry by a code" parked retry shop all --code EXIT_1 --rate 100
+    same "and it is there" b "$(h work shop --count 1)"
+    code 0 "pause" queue pause manual
+    code 5 "nothing is handed out" work manual --count 1 --idle 0.3s
+    code 0 "resume" queue resume manual
+    code 0 "send" send manual second
+    code 0 "purge" queue purge manual --yes
+    says "with a count" out '^purged 2$'
+    code 0 "send in lanes" send manual one --lane k
+    code 0 "settings" queue set manual --lane-parked go-on --single-active --breaker 5
+    code 0 "queue show" queue show manual
+    says "lane-parked" out '^lane_parked +go-on'
+    says "single-active" out '^single_active +yes|^single_active +true'
+    same "the fence" yes "$(h work manual --count 1 -- sh -c '[ "$HERALD_FENCE" -gt 0 ] && echo yes >&2' 2>&1)"
+    bg subscribe '$sys' --count 1 >"$work/sys" &
+    local listener=$!
+    sleep 0.3
+    code 0 "send" send shop d
+    h work shop --count 1 -- false >/dev/null 2>&1
+    wait "$listener"
+    same "\$sys tells of it" shop "$(sed 's/.*"queue":"\([^"]*\)".*/\1/' "$work/sys")"
+}
+
 start_broker
 tracked
 leases
+repairs
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -32,6 +32,7 @@ struct core_limits scene_limits(void)
         .clients_max = 1000,
         .calls_max = 1000,
         .timers_max = 1000,
+        .lane_window = 1000,
         .tracked_max = 1000,
         .keys_max = 100,
         .results_max = 1000,
@@ -507,6 +508,10 @@ bool actor_next(struct actor *actor, struct frame *frame)
             actor->credit_bytes += frame->as.credit.bytes;
             continue;
         }
+        if (frame->header.type == FRAME_COUNT) {
+            actor->counted = frame->as.count.count;
+            continue;
+        }
         if (frame->header.type == FRAME_EARLIER) {
             take_earlier(actor, &frame->as.earlier);
             continue;
@@ -515,6 +520,8 @@ bool actor_next(struct actor *actor, struct frame *frame)
             gather(actor, &frame->as.deliver.body, frame->as.deliver.body_bytes);
         if (frame->header.type == FRAME_OUTCOME)
             gather(actor, &frame->as.outcome.body, frame->as.outcome.body_bytes);
+        if (frame->header.type == FRAME_PEEKED)
+            gather(actor, &frame->as.peeked.body, frame->as.peeked.body_bytes);
         if (frame->header.type == FRAME_COMMAND_STATE)
             gather(actor, &frame->as.command_state.body, frame->as.command_state.body_bytes);
         return true;

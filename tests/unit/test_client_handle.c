@@ -35,7 +35,7 @@ static void do_what_waits(struct herald_message *message, void *context)
     seen->statuses[1] = herald_process(seen->client);
     seen->statuses[2] = herald_flush(seen->client, 10);
     seen->statuses[3] = herald_call(seen->client, "q", &content, 10, NULL);
-    seen->statuses[4] = herald_queue_purge(seen->client, "q", 10);
+    seen->statuses[4] = herald_queue_purge(seen->client, "q", NULL, 10);
     seen->statuses[5] = herald_serve(seen->client, &service, 10, NULL);
     seen->statuses[6] = herald_query(seen->client, &query, 10);
     seen->statuses[7] = herald_connect(seen->client, 10);

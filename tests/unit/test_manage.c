@@ -31,17 +31,19 @@ static enum herald_status set(struct herald_client *client)
 
 static enum herald_status retry_parked(struct herald_client *client)
 {
-    return herald_parked_retry(client, "q", 1, 2, 2000);
+    struct herald_parked parked = {"q", 1, 2, 0};
+    return herald_parked_retry(client, &parked, 2000);
 }
 
 static enum herald_status drop_parked(struct herald_client *client)
 {
-    return herald_parked_drop(client, "q", 1, 2, 2000);
+    struct herald_parked parked = {"q", 1, 2, 0};
+    return herald_parked_drop(client, &parked, 2000);
 }
 
 static enum herald_status purge(struct herald_client *client)
 {
-    return herald_queue_purge(client, "q", 2000);
+    return herald_queue_purge(client, "q", NULL, 2000);
 }
 
 static enum herald_status delete_queue(struct herald_client *client)
@@ -115,9 +117,9 @@ START_TEST(test_arguments)
     char name[300];
     memset(name, 'n', sizeof name);
     name[256] = '\0';
-    ck_assert_int_eq(herald_queue_purge(asker.client, NULL, 100), HERALD_EINVAL);
-    ck_assert_int_eq(herald_queue_purge(asker.client, name, 100), HERALD_EINVAL);
-    ck_assert_int_eq(herald_queue_purge(asker.client, "q", 0), HERALD_EINVAL);
+    ck_assert_int_eq(herald_queue_purge(asker.client, NULL, NULL, 100), HERALD_EINVAL);
+    ck_assert_int_eq(herald_queue_purge(asker.client, name, NULL, 100), HERALD_EINVAL);
+    ck_assert_int_eq(herald_queue_purge(asker.client, "q", NULL, 0), HERALD_EINVAL);
     end(fake, &asker);
 }
 END_TEST

@@ -23,12 +23,12 @@ static enum herald_status create(struct herald_client *client)
 
 static enum herald_status purge(struct herald_client *client)
 {
-    return herald_queue_purge(client, "q", 2000);
+    return herald_queue_purge(client, "q", NULL, 2000);
 }
 
 static enum herald_status impatient(struct herald_client *client)
 {
-    return herald_queue_purge(client, "q", 10);
+    return herald_queue_purge(client, "q", NULL, 10);
 }
 
 START_TEST(test_refused)

@@ -1,0 +1,74 @@
+/* Lanes: messages of one queue with the same ordering key, one in flight at a time.
+ *
+ *   waiting (not due) --> in the lane, by number --> ready, the first one --> out --> gone
+ *                                ^                                             |
+ *                                +---- back at its number, or once its next ---+
+ *                                      attempt is due; until then it holds the lane
+ *
+ * A lane has at most one holder: the message that is out, or that waits for its next attempt. While
+ * it has one, and while something of it is parked and the queue does not go on then, none of it is
+ * ready. Lanes follow from the messages, and so are there again after a start.
+ */
+#ifndef HERALD_LANE_H
+#define HERALD_LANE_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "broker/core/table.h"
+#include "protocol/wire.h"
+
+struct aside;
+struct core;
+struct queue;
+
+/* What a queue does with a lane of which a command is parked. */
+enum lane_parked {
+    LANE_PARKED_BLOCK = 0, /* the lane waits for its repair */
+    LANE_PARKED_PARK = 1,  /* those behind it are parked, too */
+    LANE_PARKED_GO_ON = 2,
+};
+
+struct lane {
+    UT_hash_handle hh; /* in its queue, by key */
+    TAILQ_ENTRY(lane) park_link;
+    struct queue *queue;
+    struct aside *first; /* in the lane, ascending numbers */
+    struct aside *last;
+    struct aside *ready;  /* the one that may be handed out */
+    struct aside *holder; /* out, or waiting for its next attempt */
+    uint32_t ref_count;   /* messages of it, parked ones included */
+    uint32_t parked_count;
+    bool is_parking; /* in the list of those whose messages are to be parked */
+    uint32_t key_bytes;
+    unsigned char key[];
+};
+
+TAILQ_HEAD(lane_list, lane);
+
+/* The lane of this key with one reference more; NULL when memory ran out. */
+struct lane *lane_get(struct queue *queue, struct wire_bytes key);
+void lane_unref(struct core *core, struct lane *lane);
+
+struct wire_bytes lane_key(const struct lane *lane);
+
+/* The message is due: it stands in its lane, and may be the next. */
+void lane_enter(struct core *core, struct aside *aside);
+
+/* It is handed out, or gone; its place in the heap is the caller's business. */
+void lane_leave(struct aside *aside);
+
+/* It holds the lane from now on; or nobody does. Behind the latter lane_update. */
+void lane_hold(struct aside *aside);
+void lane_let_go(struct aside *aside);
+
+/* Makes the first of the lane ready, if it may be. */
+void lane_update(struct core *core, struct lane *lane);
+
+/* One of its messages is parked, or is not any longer. */
+void lane_on_parked(struct core *core, struct lane *lane, int32_t change);
+
+/* Parks what stands behind parked ones where the queue wants that; a slice at a time. */
+void lane_work_off(struct core *core);
+
+#endif
