@@ -99,7 +99,7 @@ crash: $(CRASHES)
 	@seed=$$(date +%s); end=$$((seed + $(SECONDS))); turn=60; \
 	[ $(SECONDS) -eq 0 ] || [ $(SECONDS) -gt 240 ] || turn=$$(($(SECONDS) / 2)); \
 	while [ $(SECONDS) -eq 0 ] || [ $$(date +%s) -lt $$end ]; do \
-	    for program in $(filter %/crash_journal %/crash_broker,$(CRASHES)); do \
+	    for program in $(filter %/crash_journal %/crash_broker %/model_queue,$(CRASHES)); do \
 	        $$program --seed $$seed --seconds $$turn || exit 1; done; \
 	    $(OBJ)/tests/crash/crash_flip --seed $$seed || exit 1; seed=$$((seed + 1)); done
 
@@ -128,9 +128,10 @@ ifeq ($(FLAVOUR),plant)
 CPPFLAGS += -DHERALD_PLANTS
 $(OBJ)/libbroker.a: $(OBJ)/tests/plants/plant.o
 endif
-PLANT_PROGRAMS := crash/crash_journal crash/crash_broker crash/crash_flip unit/test_disk_real \
+PLANT_PROGRAMS := crash/crash_journal crash/crash_broker crash/crash_flip crash/model_queue unit/test_disk_real \
     unit/test_connection unit/test_net \
-    scenario/02-consume-order-and-return scenario/08-limits-and-pieces
+    scenario/02-consume-order-and-return scenario/08-limits-and-pieces \
+    scenario/14-tracked scenario/15-outcomes scenario/16-leases
 
 .PHONY: plants-build
 plants-build: $(PLANT_PROGRAMS:%=$(OBJ)/tests/%)

@@ -225,11 +225,13 @@ struct herald_content {
     int64_t backoff_ms;       /* 0: as the queue has it, < 0: no limit, no wait */
     int64_t backoff_max_ms;
     int64_t retry_for_ms;
-    const struct herald_message *like; /* NULL, or: headers, if none are given, and what this
-                                          message says of its type, order and retries */
-    int transient;                     /* 1: need not survive the broker; not confirmed */
-    int confirm;                       /* 1: confirm it although it is transient */
-    void *context;                     /* yours, for on_confirmed and on_refused */
+    const struct herald_message *like;   /* NULL, or: headers, if none are given, and what this
+                                            message says of its type, order and retries */
+    const struct herald_message *within; /* NULL, or the command that is being handled: its deadline
+                                            holds for this one too, and so does its cancelling */
+    int transient;                       /* 1: need not survive the broker; not confirmed */
+    int confirm;                         /* 1: confirm it although it is transient */
+    void *context;                       /* yours, for on_confirmed and on_refused */
 };
 
 static inline struct herald_content herald_content(const void *body, size_t body_bytes)
@@ -546,6 +548,8 @@ HERALD_API int herald_message_is_unwanted(const struct herald_message *message);
 HERALD_API uint64_t herald_message_time_ms(const struct herald_message *message);
 /* 16 bytes, or NULL if the sender gave none. */
 HERALD_API const unsigned char *herald_message_id(const struct herald_message *message);
+/* Of a message in a reply queue: the id of the command whose outcome it is; else NULL. */
+HERALD_API const unsigned char *herald_message_outcome_of(const struct herald_message *message);
 HERALD_API const char *herald_message_content_type(const struct herald_message *message,
                                                    size_t *bytes);
 HERALD_API const char *herald_message_correlation(const struct herald_message *message,

@@ -408,6 +408,12 @@ const unsigned char *herald_message_id(const struct herald_message *message)
     return id.bytes == 16 ? id.at : NULL;
 }
 
+const unsigned char *herald_message_outcome_of(const struct herald_message *message)
+{
+    struct wire_bytes id = property_find(message->fields.properties, PROPERTY_MESSAGE_OUTCOME_OF);
+    return id.bytes == 16 ? id.at : NULL;
+}
+
 const char *herald_message_content_type(const struct herald_message *message, size_t *bytes)
 {
     struct wire_bytes value =

@@ -67,6 +67,34 @@ static void put_time_property(struct wire_writer *w, uint8_t kind, uint64_t ms)
         property_put_number(w, kind, ms);
 }
 
+/* All times are the broker's, so that the clocks of workers do not matter; 0: none. */
+static uint64_t deadline_of_message(const struct herald_message *message)
+{
+    struct wire_bytes properties = message->fields.properties;
+    uint64_t deadline_ms = property_find_number(properties, PROPERTY_MESSAGE_DEADLINE, UINT64_MAX);
+    uint64_t timeout_ms = property_find_number(properties, PROPERTY_MESSAGE_TIMEOUT, UINT64_MAX);
+    if (timeout_ms < UINT64_MAX - message->fields.time_ms &&
+        message->fields.time_ms + timeout_ms < deadline_ms)
+        deadline_ms = message->fields.time_ms + timeout_ms;
+    return deadline_ms != UINT64_MAX ? deadline_ms : 0;
+}
+
+/* What is sent for a command is of no use after its deadline. */
+static uint64_t deadline_of(const struct herald_content *content)
+{
+    uint64_t within_ms = content->within != NULL ? deadline_of_message(content->within) : 0;
+    if (within_ms == 0 || (content->deadline_ms != 0 && content->deadline_ms < within_ms))
+        return content->deadline_ms;
+    return within_ms;
+}
+
+static void put_parent(struct wire_writer *w, const struct herald_message *within)
+{
+    struct wire_bytes id = property_find(within->fields.properties, PROPERTY_MESSAGE_ID);
+    if (id.bytes == 16)
+        property_put(w, PROPERTY_MESSAGE_PARENT, id);
+}
+
 /* What a command asks for besides its way into the queue. */
 static void put_terms(struct wire_writer *w, const struct herald_content *content)
 {
@@ -75,7 +103,9 @@ static void put_terms(struct wire_writer *w, const struct herald_content *conten
     put_text_property(w, PROPERTY_MESSAGE_KEY, content->key);
     put_text_property(w, PROPERTY_MESSAGE_LANE, content->lane);
     put_text_property(w, PROPERTY_MESSAGE_REPLY_TO, content->reply_to);
-    put_time_property(w, PROPERTY_MESSAGE_DEADLINE, content->deadline_ms);
+    if (content->within != NULL)
+        put_parent(w, content->within);
+    put_time_property(w, PROPERTY_MESSAGE_DEADLINE, deadline_of(content));
     put_time_property(w, PROPERTY_MESSAGE_TIMEOUT, content->timeout_ms);
     put_time_property(w, PROPERTY_MESSAGE_TTL, content->ttl_ms);
     put_limit_property(w, PROPERTY_MESSAGE_ATTEMPTS, content->attempts);

@@ -356,7 +356,7 @@ enum status apply_cancel(struct core *core, struct queue *queue,
     struct attempted *attempted = kept_add_attempted(queue, operation->number);
     if (attempted == NULL)
         return STATUS_NO_MEMORY;
-    attempted->is_cancelled = true;
+    attempted->is_cancelled = !planted(PLANT_CANCEL_FORGOTTEN);
     home_move(core, &attempted->cancel_home, position, (uint32_t)record_size_cancel(operation));
     struct aside *aside = asides_find(&queue->asides, operation->number);
     if (aside != NULL)

@@ -8,6 +8,7 @@
 #include "broker/core/message.h"
 #include "broker/core/queue.h"
 #include "broker/core/ward.h"
+#include "broker/plant.h"
 
 enum { ROOM_MIN = 16 };
 
@@ -239,7 +240,8 @@ static void become_ready(struct core *core, struct aside *aside)
 /* One that waits for another attempt lets nobody pass, one whose time has not come does. */
 static bool holds_lane(struct aside *aside)
 {
-    return lane_of(aside) != NULL && (aside->word & PLACE_ATTEMPTED) != 0;
+    return lane_of(aside) != NULL && (aside->word & PLACE_ATTEMPTED) != 0 &&
+           !planted(PLANT_LANE_NOT_HELD);
 }
 
 void aside_schedule(struct core *core, struct aside *aside, uint64_t due_ms)
@@ -261,6 +263,7 @@ void aside_schedule(struct core *core, struct aside *aside, uint64_t due_ms)
     }
     if (lane_of(aside) != NULL)
         lane_update(core, lane_of(aside));
+    ward_watch(core, aside);
 }
 
 void aside_set_out(struct core *core, struct aside *aside)

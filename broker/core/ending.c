@@ -12,6 +12,7 @@
 #include "broker/core/tracked.h"
 #include "broker/core/ward.h"
 #include "broker/core/watch.h"
+#include "broker/plant.h"
 #include "protocol/property.h"
 
 enum {
@@ -207,7 +208,10 @@ static enum status tell_and_leave(struct core *core, struct peer *peer, struct a
     }
     if (tracked != NULL) {
         uint64_t position;
-        (void)recorder_append_outcome(core, peer, &turn.operation, &position);
+        if (planted(PLANT_OUTCOME_UNRECORDED))
+            position = 0;
+        else
+            (void)recorder_append_outcome(core, peer, &turn.operation, &position);
         tracked_finish(core, &turn.operation, position, turn.kept);
     }
     if (is_leaving)
@@ -230,6 +234,17 @@ enum status ending_carry_out(struct core *core, struct peer *peer, struct queue 
     return status;
 }
 
+/* Those whose time was over before the start. */
+static void expire_late(struct core *core, struct queue *queue)
+{
+    struct aside *aside = asides_next(&queue->asides, NULL);
+    while (aside != NULL) {
+        struct aside *next = asides_next(&queue->asides, aside);
+        ward_expire_late(core, aside);
+        aside = next;
+    }
+}
+
 void ending_start(struct core *core)
 {
     struct queue *queue;
@@ -241,6 +256,7 @@ void ending_start(struct core *core)
         HASH_ITER (hh, queue->attempted, attempted, next_attempted)
             if (attempted->is_cancelled)
                 (void)ending_carry_out(core, NULL, queue, attempted->number, &ending);
+        expire_late(core, queue);
     }
 }
 

@@ -30,7 +30,8 @@ enum status ending_carry_out(struct core *core, struct peer *peer, struct queue 
 /* Tells the outcome of a message whose queue is gone; it still stands. */
 enum status ending_tell(struct core *core, struct aside *aside, const struct ending *ending);
 
-/* The broker has started: what was taken back while it ran is not handed out again. */
+/* The broker has started: what was taken back while it ran is not handed out again, and what is too
+ * late now neither. */
 void ending_start(struct core *core);
 
 /* Whether somebody wants to hear what becomes of it. */

@@ -8,6 +8,9 @@
 #include "broker/core/apply.h"
 #include "broker/core/watch.h"
 
+/* Of a command with more descendants than this the rest goes on. */
+enum { FAMILY_MAX = 1000 };
+
 enum status handle_command_status(struct peer *peer, const struct frame *frame)
 {
     const struct frame_command_status *ask = &frame->as.command_status;
@@ -53,14 +56,9 @@ static enum status cancel_running(struct peer *peer, struct aside *aside)
     return STATUS_OK;
 }
 
-enum status handle_command_cancel(struct peer *peer, const struct frame *frame)
+static enum status cancel_one(struct peer *peer, const struct tracked *tracked)
 {
     struct core *core = peer->core;
-    struct tracked *tracked = tracked_find(core, frame->as.command_cancel.id);
-    if (tracked == NULL)
-        return STATUS_UNKNOWN_COMMAND;
-    if (tracked->outcome != NULL)
-        return STATUS_FINISHED;
     struct queue *queue = queue_find_number(core, tracked->queue);
     struct aside *aside = queue != NULL ? asides_find(&queue->asides, tracked->number) : NULL;
     if (aside == NULL)
@@ -70,4 +68,50 @@ enum status handle_command_cancel(struct peer *peer, const struct frame *frame)
     struct ending ending =
         ending_of(STATUS_CANCELLED, ending_has_run(aside) ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
     return ending_carry_out(core, peer, queue, aside->number, &ending);
+}
+
+/* One that was sent on behalf of the command and is still open; NULL: none is left. Those that run
+ * and were asked already are passed over. */
+static struct tracked *find_child(struct core *core, const struct wire_id *parent)
+{
+    struct tracked *tracked;
+    TAILQ_FOREACH (tracked, &core->tracked.open, link) {
+        if (memcmp(tracked->parent.byte, parent->byte, sizeof parent->byte) != 0)
+            continue;
+        const struct queue *queue = queue_find_number(core, tracked->queue);
+        const struct attempted *attempted =
+            queue != NULL ? kept_find_attempted(queue, tracked->number) : NULL;
+        if (queue != NULL && (attempted == NULL || !attempted->is_cancelled))
+            return tracked;
+    }
+    return NULL;
+}
+
+/* The command and all that was sent on its behalf. Rare, so that the open ones are looked through.
+ */
+static enum status cancel_family(struct peer *peer, struct tracked *tracked)
+{
+    struct core *core = peer->core;
+    struct wire_id generation[FAMILY_MAX] = {tracked->id};
+    unsigned count = 1;
+    enum status status = cancel_one(peer, tracked);
+    for (unsigned i = 0; i < count && status == STATUS_OK; i++) {
+        struct tracked *child;
+        while (status == STATUS_OK && count < FAMILY_MAX &&
+               (child = find_child(core, &generation[i])) != NULL) {
+            generation[count++] = child->id;
+            status = cancel_one(peer, child);
+        }
+    }
+    return status;
+}
+
+enum status handle_command_cancel(struct peer *peer, const struct frame *frame)
+{
+    struct tracked *tracked = tracked_find(peer->core, frame->as.command_cancel.id);
+    if (tracked == NULL)
+        return STATUS_UNKNOWN_COMMAND;
+    if (tracked->outcome != NULL)
+        return STATUS_FINISHED;
+    return cancel_family(peer, tracked);
 }

@@ -6,6 +6,7 @@
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/core/retry.h"
+#include "broker/plant.h"
 
 enum {
     /* Leases are kept in ticks since the start, so that a delivery stays small. */
@@ -63,7 +64,8 @@ static bool expire(struct peer *peer, struct delivery *delivery)
     struct frame frame = {.header.type = FRAME_UNWANTED};
     frame.as.unwanted = (struct frame_unwanted){delivery->name, STATUS_LEASE_EXPIRED};
     output_frame(peer, &frame);
-    consumer_on_settled(peer, delivery);
+    if (!planted(PLANT_STALE_SETTLED))
+        consumer_on_settled(peer, delivery);
     return true;
 }
 

@@ -135,6 +135,8 @@ struct message_terms message_terms(const struct operation_message *operation)
         if (property.kind == PROPERTY_MESSAGE_ID) {
             terms.has_id = true;
             memcpy(terms.id.byte, property.value.at, sizeof terms.id.byte);
+        } else if (property.kind == PROPERTY_MESSAGE_PARENT) {
+            memcpy(terms.parent.byte, property.value.at, sizeof terms.parent.byte);
         } else if (property.kind == PROPERTY_MESSAGE_CORRELATION) {
             terms.correlation = property.value;
         } else if (property.kind <= PROPERTY_MESSAGE_LANE && take_term(&terms, &property)) {

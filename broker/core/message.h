@@ -52,6 +52,7 @@ struct message_terms {
     uint64_t accepted_ms;
     uint64_t digest; /* of a tracked command */
     struct wire_id id;
+    struct wire_id parent; /* zero: none */
     struct wire_bytes key;
     struct wire_bytes lane;
     struct wire_bytes reply_to;

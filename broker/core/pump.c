@@ -16,6 +16,7 @@
 #include "broker/core/queue.h"
 #include "broker/core/state.h"
 #include "broker/core/watch.h"
+#include "broker/plant.h"
 
 enum {
     /* What one queue may hand out before the others have their turn. */
@@ -154,7 +155,7 @@ static struct aside *aside_alive(struct core *core, const struct queue *queue)
 {
     struct aside *aside;
     while ((aside = asides_first(&queue->asides)) != NULL && aside->has_ward &&
-           ward_is_over(aside_ward(aside), core->now_ms))
+           ward_is_over(aside_ward(aside), core->now_ms) && !planted(PLANT_EXPIRED_BEGUN))
         if (ward_expire(core, aside) != STATUS_OK)
             return NULL;
     return aside;

@@ -292,6 +292,7 @@ static void return_aside(struct core *core, struct aside *aside)
         ending_carry_out(core, NULL, queue, aside->number, &ending) != STATUS_OK) {
         aside_schedule(core, aside, core->now_ms);
         watch_tell_aside(core, aside);
+        ward_expire_late(core, aside);
     }
 }
 

@@ -192,8 +192,10 @@ enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue
                                           .since_ms = since_ms,
                                           .history = history};
     enum status status = try_again(core, peer, queue, &operation, is_durable);
-    if (status == STATUS_OK && where.aside != NULL)
+    if (status == STATUS_OK && where.aside != NULL) {
         watch_tell_aside(core, where.aside);
+        ward_expire_late(core, where.aside);
+    }
     return status;
 }
 

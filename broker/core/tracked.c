@@ -8,6 +8,7 @@
 #include "broker/core/recorder.h"
 #include "broker/core/state.h"
 #include "broker/core/watch.h"
+#include "broker/plant.h"
 
 enum {
     ROOM_MIN = 64,
@@ -273,8 +274,10 @@ enum status tracked_apply(struct core *core, const struct operation_outcome *ope
         home_move(core, &tracked->home, position, (uint32_t)record_size_outcome(operation));
         return STATUS_OK; /* stated again */
     }
-    if (tracked == NULL &&
-        tracked_new(core, operation->queue, operation->id, operation->key) == NULL)
+    struct wire_bytes key = operation->key;
+    if (planted(PLANT_KEY_FORGOTTEN))
+        key.bytes = 0;
+    if (tracked == NULL && tracked_new(core, operation->queue, operation->id, key) == NULL)
         return STATUS_NO_MEMORY;
     struct kept_outcome *outcome = tracked_keep(operation);
     if (outcome == NULL)

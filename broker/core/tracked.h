@@ -54,6 +54,7 @@ struct progress {
 
 struct tracked {
     struct wire_id id;
+    struct wire_id parent;         /* cancelled together with it; zero: none */
     struct tracked *next;          /* of its bucket */
     TAILQ_ENTRY(tracked) link;     /* among the open or the finished ones, oldest first */
     LIST_HEAD(, watcher) watchers; /* who waits for it */

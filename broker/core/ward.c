@@ -68,6 +68,7 @@ enum status ward_init(struct core *core, struct queue *queue, struct ward *ward,
         return STATUS_NO_MEMORY;
     }
     tracked->digest = terms->digest;
+    tracked->parent = terms->parent;
     if (tracked->outcome == NULL)
         ward->tracked = tracked;
     return STATUS_OK;
@@ -116,6 +117,13 @@ void ward_take_place(struct core *core, struct aside *aside, uint64_t accepted_m
     arm(core, ward, 0);
 }
 
+void ward_watch(struct core *core, struct aside *aside)
+{
+    struct ward *ward = aside_ward(aside);
+    if (ward != NULL)
+        arm(core, ward, 0);
+}
+
 enum status ward_expire(struct core *core, struct aside *aside)
 {
     bool is_out = aside->state == ASIDE_OUT;
@@ -152,4 +160,11 @@ void ward_on_timer(struct core *core, struct wheel_timer *timer)
         return;
     }
     (void)ward_expire(core, aside);
+}
+
+void ward_expire_late(struct core *core, struct aside *aside)
+{
+    const struct ward *ward = aside_ward(aside);
+    if (ward != NULL && ward_is_over(ward, core->now_ms))
+        (void)ward_expire(core, aside);
 }

@@ -50,11 +50,17 @@ void ward_deinit(struct core *core, struct ward *ward);
 /* Its message has this number now. */
 void ward_take_place(struct core *core, struct aside *aside, uint64_t accepted_ms);
 
+/* Its message is with nobody: it leaves at the end of its time. */
+void ward_watch(struct core *core, struct aside *aside);
+
 /* Whether it may not be handed out any more. */
 static inline bool ward_is_over(const struct ward *ward, uint64_t now_ms)
 {
     return ward->deadline_ms <= now_ms || ward->leaves_ms <= now_ms;
 }
+
+/* Likewise when its time is over already; one that came back too late must not hold up others. */
+void ward_expire_late(struct core *core, struct aside *aside);
 
 /* The timer fired: a message that waits leaves its queue, one that runs is given up when its
  * deadline has passed. */

@@ -25,6 +25,15 @@ static json_t *headers_json(const struct herald_message *message)
     return object;
 }
 
+static void set_id(json_t *object, const char *name, const unsigned char *id)
+{
+    char text[37];
+    if (id == NULL)
+        return;
+    herald_id_print(id, text);
+    json_object_set_new(object, name, json_string(text));
+}
+
 static json_t *message_json(struct herald_message *message)
 {
     json_t *object = json_object();
@@ -35,11 +44,8 @@ static json_t *message_json(struct herald_message *message)
         json_object_set_new(object, "key", json_string(herald_message_key(message)));
     }
     json_object_set_new(object, "number", json_integer((json_int_t)herald_message_number(message)));
-    if (id != NULL) {
-        char text[37];
-        herald_id_print(id, text);
-        json_object_set_new(object, "id", json_string(text));
-    }
+    set_id(object, "id", id);
+    set_id(object, "outcome_of", herald_message_outcome_of(message));
     json_object_set_new(object, "attempt", json_integer(herald_message_attempt(message)));
     json_object_set_new(object, "redelivered",
                         json_boolean(herald_message_is_redelivered(message) != 0));

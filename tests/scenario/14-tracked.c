@@ -303,6 +303,27 @@ START_TEST(test_a_cancel_while_it_ran_lasts_over_a_crash)
 }
 END_TEST
 
+START_TEST(test_what_was_sent_for_a_command_is_cancelled_with_it)
+{
+    for (unsigned n = 1; n <= 4; n++) {
+        track(n);
+        struct wire_id parent = id_of(n - 1);
+        if (n > 1 && n < 4)
+            property_put(&w, PROPERTY_MESSAGE_PARENT, wire_bytes_of(parent.byte, 16));
+        do_tracked("job");
+    }
+    (void)run("job"); /* the first one runs, its child and grandchild wait */
+    crash_and_enter();
+    struct heard heard = run("job");
+    hear_confirm(alice, say_take_back(alice, 1));
+    hear_unwanted(heard.delivery, STATUS_CANCELLED);
+    ask(1, COMMAND_RUNNING);
+    ask(2, COMMAND_FAILED);
+    ask(3, COMMAND_FAILED);
+    ask(4, COMMAND_READY);
+}
+END_TEST
+
 START_TEST(test_a_worker_that_finishes_all_the_same_has_done_it)
 {
     track(1);
@@ -394,6 +415,7 @@ int main(void)
     tcase_add_test(tcase, test_a_timeout_of_a_wait_says_how_things_are);
     tcase_add_test(tcase, test_an_expired_command_is_not_begun);
     tcase_add_test(tcase, test_a_cancel_while_it_ran_lasts_over_a_crash);
+    tcase_add_test(tcase, test_what_was_sent_for_a_command_is_cancelled_with_it);
     tcase_add_test(tcase, test_a_worker_that_finishes_all_the_same_has_done_it);
     tcase_add_test(tcase, test_a_durable_call_is_a_tracked_command_with_a_caller);
     tcase_add_test(tcase, test_a_stopping_broker_tells_who_waits);

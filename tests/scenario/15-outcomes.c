@@ -236,6 +236,7 @@ START_TEST(test_outcomes_outlive_their_segments)
     struct frame_command_state state = ask(1, COMMAND_DONE);
     ck_assert(wire_bytes_equal(state.body, wire_bytes_of_text("kept")));
     ask(2, COMMAND_SCHEDULED);
+    hear_duplicate(say_keyed(9, "work", "key", "job"), "0192f000-0000-0000-0000-000000000001");
 }
 END_TEST
 

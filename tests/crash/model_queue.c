@@ -1,0 +1,556 @@
+/* A queue of the broker beside a plain model of it: the same random commands, restarts and crashes
+ * among them, and the same hand-outs, figures and outcomes after each.
+ *
+ *   model_queue [--cases N] [--seconds S] [--seed S] [--life L]
+ *
+ * A case is a list of steps made from the seed and its number. One that goes wrong is made shorter
+ * as long as it goes wrong (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing
+ * Input", 2002), and printed as lines that can be added to `known` below.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/property.h"
+#include "tests/support/crash_world_run.h"
+#include "tests/support/model.h"
+#include "tests/support/scene.h"
+
+enum {
+    STEPS_MAX = 40,
+    SEGMENT_BYTES = 64 << 10,
+    TICK_MS = 10,
+};
+
+enum act {
+    SEND_PLAIN,
+    SEND_TRACKED,
+    SEND_URGENT,
+    SEND_LATER,
+    SEND_LANE,
+    SEND_TRACKED_LANE,
+    SEND_DEADLINE,
+    SEND_TTL,
+    SEND_ALL,
+    DONE,
+    FAIL,
+    RELEASE,
+    CANCEL,
+    LOSE_WORKER,
+    PURGE,
+    RETRY_PARKED,
+    DROP_PARKED,
+    PAUSE,
+    PASS,
+    RESTART,
+    CRASH,
+    ACTS,
+};
+
+static const char *const act_names[] = {
+    "SEND_PLAIN",    "SEND_TRACKED", "SEND_URGENT",
+    "SEND_LATER",    "SEND_LANE",    "SEND_TRACKED_LANE",
+    "SEND_DEADLINE", "SEND_TTL",     "SEND_ALL",
+    "DONE",          "FAIL",         "RELEASE",
+    "CANCEL",        "LOSE_WORKER",  "PURGE",
+    "RETRY_PARKED",  "DROP_PARKED",  "PAUSE",
+    "PASS",          "RESTART",      "CRASH",
+};
+
+struct step {
+    enum act act;
+    uint32_t chance; /* what it is about, modulo what there is */
+};
+
+/* Cases that went wrong once; ACTS ends each. */
+static const struct step known[][STEPS_MAX] = {
+    /* What waits for its next attempt holds its lane over a crash. */
+    {{SEND_LANE, 1}, {SEND_LANE, 1}, {FAIL, 0}, {CRASH, 0}, {PASS, 9}, {ACTS, 0}},
+    /* A time to live that passes while it runs ends it when it comes back. */
+    {{SEND_TTL, 3926724753}, {PASS, 1069238227}, {FAIL, 2486636600}, {ACTS, 0}},
+    /* What has expired while the broker was away does not stand in the way of its lane. */
+    {{SEND_ALL, 1603082011},
+     {FAIL, 2596217126},
+     {SEND_URGENT, 2881241169},
+     {SEND_TRACKED_LANE, 4139040400},
+     {SEND_LANE, 220233289},
+     {PASS, 4244701404},
+     {RETRY_PARKED, 1547832991},
+     {RELEASE, 4292223668},
+     {SEND_TRACKED, 3263357319},
+     {FAIL, 3638362237},
+     {RESTART, 2488717488},
+     {ACTS, 0}},
+    /* A deadline that passes while it runs. */
+    {{SEND_DEADLINE, 0}, {PASS, 9}, {FAIL, 0}, {DONE, 0}, {ACTS, 0}},
+};
+
+/* One case at work. */
+struct trial {
+    struct scene *scene;
+    struct actor *alice;
+    struct actor *bob;
+    struct model model;
+    uint64_t deliveries[MODEL_ITEMS_MAX]; /* names, of those that are held */
+    char wrong[256];                      /* empty: all is well */
+};
+
+static void go_wrong(struct trial *trial, const char *what, uint64_t got, uint64_t expected)
+{
+    if (trial->wrong[0] == '\0')
+        (void)snprintf(trial->wrong, sizeof trial->wrong, "%s: %" PRIu64 " instead of %" PRIu64,
+                       what, got, expected);
+}
+
+/* --- talking ------------------------------------------------------------------------------------
+ */
+
+/* The answer to a frame of alice's: its type, or the code of a refusal; rows are summed up. */
+static struct frame answer_of(struct trial *trial, struct actor *actor, uint64_t tag)
+{
+    struct frame frame;
+    while (actor_next(actor, &frame)) {
+        if (frame.header.type == FRAME_CONFIRM && frame.as.confirm.last >= tag)
+            return frame;
+        if (frame.header.tag == tag && frame.header.type != FRAME_CONFIRM)
+            return frame;
+    }
+    go_wrong(trial, "no answer", 0, tag);
+    memset(&frame, 0, sizeof frame);
+    return frame;
+}
+
+static void say(struct trial *trial, struct frame *frame)
+{
+    struct frame answer = answer_of(trial, trial->alice, actor_say(trial->alice, frame));
+    if (answer.header.type == FRAME_REFUSE)
+        go_wrong(trial, "refused", answer.as.refuse.code, 0);
+}
+
+static struct wire_id id_of(int item)
+{
+    struct wire_id id = {{1}};
+    id.byte[15] = (unsigned char)item;
+    return id;
+}
+
+static uint64_t figure(struct wire_bytes fields, const char *name)
+{
+    struct wire_reader r = wire_reader_of(fields.at, fields.bytes);
+    struct row_field field;
+    while (row_next(&r, &field))
+        if (wire_bytes_equal(field.name, wire_bytes_of_text(name)))
+            return field.number;
+    return UINT64_MAX;
+}
+
+/* --- the worker ---------------------------------------------------------------------------------
+ */
+
+static void consume(struct trial *trial)
+{
+    struct frame frame = {.header.type = FRAME_CONSUME};
+    frame.as.consume = (struct frame_consume){1, wire_bytes_of_text("q"), MODEL_PREFETCH, 0};
+    (void)actor_say(trial->bob, &frame);
+}
+
+/* What came to the worker must be what the model hands out, in the same order. */
+static void compare_hand_outs(struct trial *trial)
+{
+    struct model *model = &trial->model;
+    struct frame frame;
+    while (actor_next(trial->bob, &frame)) {
+        if (frame.header.type == FRAME_REFUSE)
+            go_wrong(trial, "the worker was refused", frame.as.refuse.code, 0);
+        if (frame.header.type != FRAME_DELIVER)
+            continue;
+        int expected = model_next(model);
+        uint64_t got = frame.as.deliver.body.at[0];
+        if (expected < 0 || got != (uint64_t)expected) {
+            go_wrong(trial, "handed out", got, (uint64_t)expected);
+            return;
+        }
+        if (frame.as.deliver.attempt != model->items[expected].failed + 1)
+            go_wrong(trial, "attempt", frame.as.deliver.attempt, model->items[expected].failed + 1);
+        model_hand_out(model, expected);
+        trial->deliveries[expected] = frame.as.deliver.delivery;
+    }
+    if (model_next(model) >= 0)
+        go_wrong(trial, "not handed out", UINT64_MAX, (uint64_t)model_next(model));
+}
+
+/* One that the worker holds; -1: it has none. */
+static int held_item(const struct trial *trial, uint32_t chance)
+{
+    const struct model *model = &trial->model;
+    if (model->held == 0)
+        return -1;
+    unsigned left = chance % model->held;
+    for (unsigned i = 0; i < model->count; i++)
+        if (model->items[i].is_held && left-- == 0)
+            return (int)i;
+    return -1;
+}
+
+static void settle(struct trial *trial, enum act act, uint32_t chance)
+{
+    struct model *model = &trial->model;
+    struct actor *bob = trial->bob;
+    struct frame frame = {0};
+    int item = held_item(trial, chance);
+    if (item < 0)
+        return;
+    uint64_t delivery = trial->deliveries[item];
+    unsigned class = (chance >> 8) % 3;
+    uint64_t after_ms = 100 * (1 + (chance >> 16) % 5);
+    if (act == DONE) {
+        frame.header.type = FRAME_DONE;
+        frame.as.done = (struct frame_done){bob->start, delivery, delivery};
+        model_done(model, item);
+    } else if (act == RELEASE) {
+        frame.header.type = FRAME_RELEASE;
+        frame.as.release = (struct frame_release){bob->start, delivery, delivery};
+        model_release(model, item);
+    } else {
+        frame.header.type = FRAME_FAIL;
+        frame.as.fail = (struct frame_fail){.start = bob->start,
+                                            .delivery = delivery,
+                                            .class = (uint8_t) class,
+                                            .retry_after_ms = after_ms,
+                                            .code = wire_bytes_of_text("E")};
+        model_fail(model, item, class, after_ms);
+    }
+    model_expire(model);
+    (void)actor_say(bob, &frame);
+}
+
+/* --- the sender ---------------------------------------------------------------------------------
+ */
+
+static void send_one(struct trial *trial, enum act act, uint32_t chance)
+{
+    struct model *model = &trial->model;
+    if (model->count == MODEL_ITEMS_MAX)
+        return;
+    int item = (int)model->count++;
+    struct model_item *made = &model->items[item];
+    *made =
+        (struct model_item){.priority = 4, .deadline_ms = MODEL_NEVER, .leaves_ms = MODEL_NEVER};
+    unsigned char properties[128];
+    struct wire_writer w = wire_writer_of(properties, sizeof properties);
+    bool is_all = act == SEND_ALL;
+    if (act == SEND_TRACKED || act == SEND_TRACKED_LANE || act == SEND_DEADLINE ||
+        act == SEND_TTL || is_all) {
+        struct wire_id id = id_of(item);
+        property_put(&w, PROPERTY_MESSAGE_ID, wire_bytes_of(id.byte, sizeof id.byte));
+        property_put_number(&w, PROPERTY_MESSAGE_TRACK, 1);
+        made->is_tracked = true;
+    }
+    if (act == SEND_URGENT || is_all) {
+        made->priority = (uint8_t)(chance % 10);
+        property_put_number(&w, PROPERTY_MESSAGE_PRIORITY, made->priority);
+    }
+    uint64_t time_ms = 100 * (1 + (chance >> 4) % 8);
+    if (act == SEND_LATER || is_all) {
+        made->due_ms = model->now_ms + time_ms;
+        property_put_number(&w, PROPERTY_MESSAGE_DELAY, time_ms);
+    }
+    if (act == SEND_LANE || act == SEND_TRACKED_LANE || is_all) {
+        made->lane = (uint8_t)(1 + chance % MODEL_LANES);
+        property_put(&w, PROPERTY_MESSAGE_LANE, wire_bytes_of(&made->lane, 1));
+    }
+    if (act == SEND_DEADLINE || is_all) {
+        made->deadline_ms = model->now_ms + time_ms + 300;
+        property_put_number(&w, PROPERTY_MESSAGE_TIMEOUT, time_ms + 300);
+    }
+    if (act == SEND_TTL) {
+        made->leaves_ms = model->now_ms + time_ms;
+        property_put_number(&w, PROPERTY_MESSAGE_TTL, time_ms);
+    }
+    unsigned char body = (unsigned char)item;
+    struct frame frame = {.header.type = FRAME_SEND};
+    frame.as.send =
+        (struct frame_send){.queue = wire_bytes_of_text("q"),
+                            .properties = wire_bytes_of(properties, (uint32_t)wire_written(&w)),
+                            .body_bytes = 1,
+                            .body = wire_bytes_of(&body, 1)};
+    say(trial, &frame);
+}
+
+static void cancel(struct trial *trial, uint32_t chance)
+{
+    struct model *model = &trial->model;
+    if (model->count == 0)
+        return;
+    int item = (int)(chance % model->count);
+    if (!model->items[item].is_tracked)
+        return;
+    struct frame frame = {.header.type = FRAME_COMMAND_CANCEL};
+    frame.as.command_cancel.id = id_of(item);
+    bool is_in_time = model_cancel(model, item);
+    struct frame answer = answer_of(trial, trial->alice, actor_say(trial->alice, &frame));
+    bool was_in_time = answer.header.type == FRAME_CONFIRM;
+    if (was_in_time != is_in_time)
+        go_wrong(trial, "cancelled", was_in_time, is_in_time);
+}
+
+static void manage(struct trial *trial, enum act act)
+{
+    struct model *model = &trial->model;
+    unsigned char settings[32];
+    struct wire_writer w = wire_writer_of(settings, sizeof settings);
+    struct frame frame = {0};
+    struct wire_bytes queue = wire_bytes_of_text("q");
+    unsigned count = 1;
+    if (act == PURGE) {
+        frame.header.type = FRAME_QUEUE_PURGE;
+        frame.as.queue_purge.queue = queue;
+        model_purge(model);
+    } else if (act == PAUSE) {
+        model->is_paused = !model->is_paused;
+        property_put_number(&w, PROPERTY_QUEUE_PAUSED, model->is_paused);
+        frame.header.type = FRAME_QUEUE_SET;
+        frame.as.queue_set =
+            (struct frame_queue_set){queue, wire_bytes_of(settings, (uint32_t)wire_written(&w))};
+    } else {
+        count = act == RETRY_PARKED ? model_retry_parked(model) : model_drop_parked(model);
+        frame.header.type = act == RETRY_PARKED ? FRAME_PARKED_RETRY : FRAME_PARKED_DROP;
+        frame.as.parked_retry = (struct frame_parked_retry){queue, 0, UINT64_MAX};
+    }
+    struct frame answer = answer_of(trial, trial->alice, actor_say(trial->alice, &frame));
+    if ((answer.header.type == FRAME_CONFIRM) != (count > 0))
+        go_wrong(trial, "parked ones", answer.header.type, count);
+}
+
+/* --- the broker ---------------------------------------------------------------------------------
+ */
+
+static void enter(struct trial *trial)
+{
+    if (!actor_enter(trial->alice) || !actor_enter(trial->bob)) {
+        go_wrong(trial, "not let in", 0, 1);
+        return;
+    }
+    consume(trial);
+}
+
+static void start_again(struct trial *trial, enum act act)
+{
+    scene_settle(trial->scene);
+    if (act == RESTART)
+        scene_restart(trial->scene);
+    else
+        scene_crash(trial->scene, DISK_SIM_NONE);
+    trial->model.now_ms = trial->scene->now_ms;
+    model_restart(&trial->model);
+    model_expire(&trial->model);
+    enter(trial);
+}
+
+static void lose_worker(struct trial *trial)
+{
+    actor_cut(trial->bob);
+    scene_settle(trial->scene);
+    model_lose_worker(&trial->model);
+    model_expire(&trial->model);
+    if (actor_enter(trial->bob))
+        consume(trial);
+}
+
+static void pass(struct trial *trial, uint64_t ms)
+{
+    scene_advance_ms(trial->scene, ms);
+    scene_settle(trial->scene);
+    trial->model.now_ms = trial->scene->now_ms;
+    model_expire(&trial->model);
+}
+
+/* --- comparing ----------------------------------------------------------------------------------
+ */
+
+static const char *const outcome_codes[] = {"",        "",         "E", "ATTEMPTS_EXHAUSTED",
+                                            "EXPIRED", "CANCELLED"};
+
+static void compare_outcome(struct trial *trial, int item)
+{
+    const struct model_item *expected = &trial->model.items[item];
+    struct frame frame = {.header.type = FRAME_COMMAND_STATUS};
+    frame.as.command_status.id = id_of(item);
+    frame = answer_of(trial, trial->alice, actor_say(trial->alice, &frame));
+    if (frame.header.type != FRAME_COMMAND_STATE) {
+        go_wrong(trial, "status of", frame.header.type, (uint64_t)item);
+        return;
+    }
+    const struct frame_command_state *state = &frame.as.command_state;
+    bool is_open = state->state < COMMAND_DONE;
+    if (is_open != (expected->outcome == MODEL_OPEN) ||
+        (!is_open && (state->state == COMMAND_DONE) != (expected->outcome == MODEL_DONE)) ||
+        !wire_bytes_equal(state->code, wire_bytes_of_text(outcome_codes[expected->outcome])))
+        go_wrong(trial, "outcome", state->state, expected->outcome);
+}
+
+static void compare(struct trial *trial)
+{
+    struct model_figures expected = model_figures(&trial->model);
+    struct frame frame = {.header.type = FRAME_QUERY};
+    frame.as.query = (struct frame_query){.subject = QUERY_QUEUE, .name = wire_bytes_of_text("q")};
+    frame = answer_of(trial, trial->alice, actor_say(trial->alice, &frame));
+    struct wire_bytes fields = frame.as.row.fields;
+    if (figure(fields, "messages") != expected.messages)
+        go_wrong(trial, "messages", figure(fields, "messages"), expected.messages);
+    if (figure(fields, "running") != expected.running)
+        go_wrong(trial, "running", figure(fields, "running"), expected.running);
+    if (figure(fields, "parked") != expected.parked)
+        go_wrong(trial, "parked", figure(fields, "parked"), expected.parked);
+    for (unsigned i = 0; i < trial->model.count && trial->wrong[0] == '\0'; i++)
+        if (trial->model.items[i].is_tracked)
+            compare_outcome(trial, (int)i);
+}
+
+/* --- a case -------------------------------------------------------------------------------------
+ */
+
+static void act_out(struct trial *trial, const struct step *step)
+{
+    if (step->act <= SEND_ALL)
+        send_one(trial, step->act, step->chance);
+    else if (step->act <= RELEASE)
+        settle(trial, step->act, step->chance);
+    else if (step->act == CANCEL)
+        cancel(trial, step->chance);
+    else if (step->act == LOSE_WORKER)
+        lose_worker(trial);
+    else if (step->act <= PAUSE)
+        manage(trial, step->act);
+    else if (step->act == PASS)
+        pass(trial, 100 * (step->chance % 10));
+    else
+        start_again(trial, step->act);
+    compare_hand_outs(trial); /* what can go at once goes before the next tick */
+    pass(trial, TICK_MS);
+    compare_hand_outs(trial);
+}
+
+static void create(struct trial *trial)
+{
+    unsigned char settings[64];
+    struct wire_writer w = wire_writer_of(settings, sizeof settings);
+    property_put_number(&w, PROPERTY_QUEUE_ATTEMPTS, MODEL_ATTEMPTS);
+    struct frame frame = {.header.type = FRAME_QUEUE_CREATE};
+    frame.as.queue_create = (struct frame_queue_create){
+        wire_bytes_of_text("q"), wire_bytes_of(settings, (uint32_t)wire_written(&w))};
+    say(trial, &frame);
+}
+
+/* Plays the steps; false when something goes wrong, then *wrong says what. */
+static bool play(const struct step *steps, unsigned count, char wrong[256])
+{
+    struct core_limits limits = scene_limits();
+    limits.result_ttl_ms = UINT32_MAX;
+    struct trial *trial = calloc(1, sizeof *trial);
+    trial->scene = scene_new_sized(1, &limits, SEGMENT_BYTES);
+    trial->alice = scene_actor(trial->scene, "");
+    trial->bob = scene_actor(trial->scene, "");
+    trial->model.now_ms = trial->scene->now_ms;
+    (void)actor_enter(trial->alice);
+    create(trial);
+    (void)actor_enter(trial->bob);
+    consume(trial);
+    for (unsigned i = 0; i < count && trial->wrong[0] == '\0'; i++)
+        act_out(trial, &steps[i]);
+    if (trial->wrong[0] == '\0')
+        compare(trial);
+    bool is_well = trial->wrong[0] == '\0';
+    memcpy(wrong, trial->wrong, sizeof trial->wrong);
+    scene_free(trial->scene);
+    free(trial);
+    return is_well;
+}
+
+/* Takes out runs of steps, ever shorter ones, as long as it goes wrong without them. */
+static unsigned shrink(struct step *steps, unsigned count)
+{
+    char wrong[256];
+    for (unsigned run = count / 2; run > 0; run /= 2)
+        for (unsigned at = 0; at + run <= count;) {
+            struct step shorter[STEPS_MAX];
+            memcpy(shorter, steps, at * sizeof *steps);
+            memcpy(shorter + at, steps + at + run, (count - at - run) * sizeof *steps);
+            if (play(shorter, count - run, wrong)) {
+                at++;
+                continue;
+            }
+            count -= run;
+            memcpy(steps, shorter, count * sizeof *steps);
+        }
+    return count;
+}
+
+static void tell(struct step *steps, unsigned count, const char *where)
+{
+    char wrong[256];
+    count = shrink(steps, count);
+    (void)play(steps, count, wrong);
+    printf("VIOLATION %s: %s\n    {", where, wrong);
+    for (unsigned i = 0; i < count; i++)
+        printf("{%s, %" PRIu32 "}, ", act_names[steps[i].act], steps[i].chance);
+    printf("{ACTS, 0}},\n");
+}
+
+static unsigned make(struct step steps[STEPS_MAX], uint64_t seed, uint64_t number)
+{
+    struct chance chance = {seed * UINT64_C(0x9e3779b97f4a7c15) ^ number};
+    unsigned count = 5 + (unsigned)chance_below(&chance, STEPS_MAX - 5);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t draw = chance_below(&chance, 100);
+        enum act act = draw < 40   ? (enum act)chance_below(&chance, SEND_ALL + 1)
+                       : draw < 75 ? (enum act)(DONE + chance_below(&chance, 3))
+                                   : (enum act)(CANCEL + chance_below(&chance, ACTS - CANCEL));
+        steps[i] = (struct step){act, (uint32_t)chance_next(&chance)};
+    }
+    return count;
+}
+
+static uint64_t play_known(void)
+{
+    uint64_t violations = 0;
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
+        struct step steps[STEPS_MAX];
+        unsigned count = 0;
+        char wrong[256];
+        while (count < STEPS_MAX && known[k][count].act != ACTS)
+            count++;
+        memcpy(steps, known[k], sizeof steps);
+        if (play(steps, count, wrong))
+            continue;
+        tell(steps, count, "in a known case");
+        violations++;
+    }
+    return violations;
+}
+
+int main(int count, char **word)
+{
+    struct crash_run run;
+    if (crash_run_begin(&run, "model_queue", 60000, count, word) != STATUS_OK)
+        return 2;
+    uint64_t violations = play_known();
+    uint64_t cases = 0;
+    while (crash_run_goes_on(&run, cases, violations)) {
+        uint64_t number = run.life != UINT64_MAX ? run.life : cases;
+        struct step steps[STEPS_MAX];
+        char where[64];
+        char wrong[256];
+        unsigned step_count = make(steps, run.seed, number);
+        cases++;
+        if (!play(steps, step_count, wrong)) {
+            (void)snprintf(where, sizeof where, "seed %" PRIu64 " life %" PRIu64, run.seed, number);
+            tell(steps, step_count, where);
+            violations++;
+        }
+        if (run.life != UINT64_MAX)
+            break;
+    }
+    return crash_run_end(&run, cases, violations);
+}
