@@ -15,12 +15,13 @@ enum { ROOM_MIN = 16 };
 /* --- the table ----------------------------------------------------------------------------------
  */
 
-/* Numbers come one after the other: multiplied by an odd number they spread (Knuth, The Art of
- * Computer Programming 3, 6.4). */
+/* Numbers come one after the other, and are looked for so: eight of them share a cache line. The
+ * lines are spread by multiplying with an odd number (Knuth, The Art of Computer Programming 3,
+ * 6.4). */
 static struct aside **bucket_of(const struct asides *asides, uint64_t number)
 {
-    uint64_t hash = number * UINT64_C(0x9e3779b97f4a7c15);
-    return &asides->buckets[(hash >> 32) & (asides->room - 1)];
+    uint64_t line = (number >> 3) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    return &asides->buckets[(line << 3 | (number & 7)) & (asides->room - 1)];
 }
 
 static enum status table_grow(struct asides *asides)

@@ -7,6 +7,7 @@
  */
 #include "client-lib/cli/verbs.h"
 
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
 #include <pthread.h>
@@ -29,6 +30,7 @@ enum {
     SAMPLE = 16,
     APPEND_MS = 500, /* before and after, so that a slow minute of the disk shows in both */
     STALLED_MS = 30000,
+    LANE_BYTES = 32,
     MESSAGE_BYTES_MORE = 512, /* room in the send buffer beside the body */
 };
 
@@ -39,6 +41,9 @@ struct bench_send {
     int64_t count;
     int64_t settled;
     int64_t in_flight;
+    int64_t lanes;   /* 0: none */
+    int64_t workers; /* consumers, all on one connection */
+    bool is_tracked;
     const char *body;
     size_t body_bytes;
     int consumer_code;
@@ -73,6 +78,21 @@ static void *consume(void *context)
     return NULL;
 }
 
+/* What is not the same for all of them. */
+static void shape(const struct bench_send *bench, struct herald_content *content, int64_t number,
+                  char lane[LANE_BYTES], unsigned char id[16])
+{
+    if (bench->lanes > 0) {
+        snprintf(lane, LANE_BYTES, "lane-%" PRId64, number % bench->lanes);
+        content->lane = lane;
+    }
+    if (bench->is_tracked) {
+        herald_id_make(id);
+        content->id = id;
+        content->track = 1;
+    }
+}
+
 /* Tops up, then waits for confirms. */
 static enum herald_status produce(struct bench_send *bench)
 {
@@ -80,10 +100,13 @@ static enum herald_status produce(struct bench_send *bench)
     struct herald_content content = herald_content(bench->body, bench->body_bytes);
     enum herald_status status = HERALD_OK;
     int64_t sent = 0;
+    char lane[LANE_BYTES];
+    unsigned char id[16];
     while (sent < bench->count) {
         int64_t room = bench->in_flight - (int64_t)herald_unconfirmed(client);
         for (; room > 0 && sent < bench->count && status == HERALD_OK; room--, sent++) {
             content.context = sent % SAMPLE == 0 ? (void *)(intptr_t)measure_now_ns() : NULL;
+            shape(bench, &content, sent, lane, id);
             status = herald_send(client, bench->queue, &content);
         }
         if (status == HERALD_OK)
@@ -99,11 +122,12 @@ static int start_consumer(struct bench_send *bench, const struct arguments *argu
     struct herald_service service = herald_service(bench->queue, on_message);
     service.context = bench;
     service.auto_done = 1;
-    service.prefetch_messages =
-        (uint32_t)arguments_number(arguments, OPTION_PREFETCH, bench->in_flight);
-    return report_status(bench->consumer.client,
-                         herald_serve(bench->consumer.client, &service, CONTACT_ANSWER_MS, NULL),
-                         NULL);
+    service.prefetch_messages = (uint32_t)arguments_number(
+        arguments, OPTION_PREFETCH, (bench->in_flight + bench->workers - 1) / bench->workers);
+    enum herald_status status = HERALD_OK;
+    for (int64_t i = 0; i < bench->workers && status == HERALD_OK; i++)
+        status = herald_serve(bench->consumer.client, &service, CONTACT_ANSWER_MS, NULL);
+    return report_status(bench->consumer.client, status, NULL);
 }
 
 /* Returns the exit code; the figures are complete when it is EXIT_OK. */
@@ -196,6 +220,9 @@ int verb_bench_send(const struct arguments *arguments)
     bench->body_bytes = (size_t)size;
     bench->count = arguments_number(arguments, OPTION_COUNT, COUNT);
     bench->in_flight = arguments_number(arguments, OPTION_IN_FLIGHT, IN_FLIGHT);
+    bench->lanes = arguments_number(arguments, OPTION_LANES, 0);
+    bench->workers = arguments_number(arguments, OPTION_WORKERS, 1);
+    bench->is_tracked = arguments_has(arguments, OPTION_TRACK);
     bench_make_name(bench->queue);
     const char *directory = append_directory(arguments, path);
     figures_init(&figures, "bench send");

@@ -43,6 +43,9 @@ start
 run bench send --count 2000000 --size 128 --in-flight 10000
 run bench send --count 1000000 --size 128 --in-flight 1024
 run bench send --count 200000 --size 1024 --in-flight 10000
+run bench send --count 1000000 --workers 64
+run bench send --count 1000000 --workers 64 --lanes 100000
+run bench send --count 1000000 --track
 run bench call --count 20000
 if grep -q 'tcp:127.0.0.1:7440' "$folder/log"; then
     run -s herald://127.0.0.1:7440 bench call --count 20000

@@ -433,7 +433,7 @@ killed() {
 
 benches() {
     local bench
-    for bench in "send --count 5000" "call --count 200" "publish --count 2000 --subscribers 3" \
+    for bench in "send --count 5000" "send --count 2000 --lanes 50 --workers 4 --track" "call --count 200" "publish --count 2000 --subscribers 3" \
         "idle --connections 20"; do
         # shellcheck disable=SC2086
         code 0 "bench $bench" bench $bench

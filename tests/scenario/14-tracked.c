@@ -276,10 +276,10 @@ END_TEST
 START_TEST(test_an_expired_command_is_not_begun)
 {
     w = wire_writer_of(properties, sizeof properties);
-    with(PROPERTY_MESSAGE_TIMEOUT, 500);
+    with(PROPERTY_MESSAGE_TIMEOUT, 501);
     do_tracked("late");
     do_send(alice, "work", "plain");
-    scene->now_ms += 500; /* and no timer has fired yet */
+    scene->now_ms += 505; /* between two ticks: no timer has fired yet */
     core_set_time(scene->core, scene->now_ms);
     (void)run("plain");
     ck_assert_uint_eq(ask_stat(alice, "messages_expired"), 1);
