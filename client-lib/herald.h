@@ -604,6 +604,7 @@ struct herald_queue_options {
     int single_active; /* 1: one consumer at a time gets messages; 0: unchanged, < 0: all do */
     int paused;        /* 1: nothing is handed out; 0 and < 0 likewise */
     int64_t breaker;   /* failed attempts in a row after which one at a time is tried; likewise */
+    int64_t ttl_ms;    /* how long a message may wait; likewise */
     int64_t lease_ms;  /* a worker may have a command so long without a word; likewise */
 };
 

@@ -35,6 +35,7 @@ static struct wire_bytes encode_settings(unsigned char room[SETTINGS_BYTES_MAX],
     put_limit(&w, PROPERTY_QUEUE_BACKOFF, options->backoff_ms);
     put_limit(&w, PROPERTY_QUEUE_BACKOFF_MAX, options->backoff_max_ms);
     put_limit(&w, PROPERTY_QUEUE_RETRY_FOR, options->retry_for_ms);
+    put_limit(&w, PROPERTY_QUEUE_TTL, options->ttl_ms);
     put_limit(&w, PROPERTY_QUEUE_LEASE, options->lease_ms);
     put_limit(&w, PROPERTY_QUEUE_SINGLE_ACTIVE, options->single_active);
     put_limit(&w, PROPERTY_QUEUE_PAUSED, options->paused);

@@ -11,6 +11,7 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/dispatch.h"
+#include "broker/core/expiry.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/spill.h"
@@ -192,6 +193,8 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
         new_place.terms.is_plain = is_plain_in(accept, queue);
         apply_message_to(core, queue, &new_place);
     }
+    if (queue->ttl_ms != 0 && queue->ttl_timer.link == NULL)
+        expiry_watch(core, queue, expiry_due(queue, core->now_ms));
     if (!TAILQ_EMPTY(&queue->willing))
         queue_wake(core, queue);
     return true;

@@ -12,6 +12,7 @@
 #include "broker/core/ending.h"
 #include "broker/core/credit.h"
 #include "broker/core/exchange.h"
+#include "broker/core/expiry.h"
 #include "broker/core/lease.h"
 #include "broker/core/line.h"
 #include "broker/core/output.h"
@@ -213,6 +214,12 @@ static enum status record_start(struct core *core)
     return STATUS_OK;
 }
 
+static void start_queue(struct core *core, struct queue *queue)
+{
+    asides_start(core, &queue->asides);
+    expiry_watch(core, queue, core->now_ms);
+}
+
 enum status core_start(struct core *core, struct journal *journal, uint64_t now_ms)
 {
     while (queue_work_off(core) || !TAILQ_EMPTY(&core->dying))
@@ -242,7 +249,7 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
     struct queue *queue;
     struct queue *next;
     HASH_ITER (by_number, core->queues_by_number, queue, next)
-        asides_start(core, &queue->asides);
+        start_queue(core, queue);
     status = record_start(core);
     if (status == STATUS_OK)
         status = tracked_start(core);
@@ -289,6 +296,9 @@ static void on_timer(void *argument, struct wheel_timer *timer)
         break;
     case TIMER_WARD:
         ward_on_timer(argument, timer);
+        break;
+    case TIMER_EXPIRY:
+        expiry_on_timer(argument, timer);
         break;
     case TIMER_BREAKER:
         breaker_on_timer(argument, timer);

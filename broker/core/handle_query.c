@@ -92,6 +92,7 @@ static void row_queue(struct page *page, const struct queue *queue)
     row_put_number(w, "backoff_max", ROW_MILLISECONDS, queue->retry.backoff_max_ms);
     row_put_number(w, "retry_for", ROW_MILLISECONDS, queue->retry.retry_for_ms);
     row_put_number(w, "lease", ROW_MILLISECONDS, queue->lease_ms);
+    row_put_number(w, "ttl", ROW_MILLISECONDS, queue->ttl_ms);
     row_put_number(w, "breaker", ROW_NUMBER, queue->breaker.limit);
     row_put_number(w, "tripped", ROW_FLAG, queue->breaker.is_tripped);
     row_put_number(w, "single_active", ROW_FLAG, queue->is_single_active);

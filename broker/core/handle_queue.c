@@ -4,6 +4,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/consumer.h"
 #include "broker/core/dispatch.h"
+#include "broker/core/expiry.h"
 #include "broker/core/line.h"
 #include "broker/core/peek.h"
 #include "broker/core/queue.h"
@@ -74,7 +75,8 @@ static enum status compare(struct peer *peer, const struct queue *queue, uint8_t
                    queue->count_max == wanted.count_max && queue->bytes_max == wanted.bytes_max &&
                    queue->overflow == wanted.overflow &&
                    memcmp(&queue->retry, &wanted.retry, sizeof wanted.retry) == 0 &&
-                   queue->lease_ms == wanted.lease_ms && queue->lane_parked == wanted.lane_parked &&
+                   queue->lease_ms == wanted.lease_ms && queue->ttl_ms == wanted.ttl_ms &&
+                   queue->lane_parked == wanted.lane_parked &&
                    queue->is_single_active == wanted.is_single_active &&
                    queue->breaker.limit == wanted.breaker.limit;
     return is_same ? STATUS_OK : STATUS_MISMATCH;
@@ -133,6 +135,7 @@ enum status queue_find_own(struct peer *peer, struct wire_bytes name, struct que
 static void on_settings(struct core *core, struct queue *queue)
 {
     consumer_elect(core, queue);
+    expiry_watch(core, queue, core->now_ms);
     struct lane *lane;
     struct lane *next;
     HASH_ITER (hh, queue->lanes, lane, next)
@@ -159,6 +162,7 @@ enum status handle_queue_set(struct peer *peer, const struct frame *frame)
                        .overflow = queue->overflow,
                        .retry = queue->retry,
                        .lease_ms = queue->lease_ms,
+                       .ttl_ms = queue->ttl_ms,
                        .lane_parked = queue->lane_parked,
                        .is_single_active = queue->is_single_active,
                        .is_paused = queue->is_paused,

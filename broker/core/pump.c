@@ -10,6 +10,7 @@
 #include "broker/core/consumer.h"
 #include "broker/core/delivery.h"
 #include "broker/core/ending.h"
+#include "broker/core/expiry.h"
 #include "broker/core/kept.h"
 #include "broker/core/lease.h"
 #include "broker/core/output.h"
@@ -214,6 +215,12 @@ static enum pump_result pump_queue(struct core *core, struct queue *queue)
         enum pump_result result = find_head(core, queue, &where, &message);
         if (!standing_is_found(where) || delivery_reserve(consumer->peer) != STATUS_OK)
             return result;
+        bool is_tried = (standing_word(where) & PLACE_ATTEMPTED) != 0;
+        if (!is_tried && expiry_is_over(queue, message.time_ms, core->now_ms)) {
+            if (expiry_end(core, queue, message.number) != STATUS_OK)
+                return PUMP_MORE; /* the journal takes nothing now */
+            continue;
+        }
         bytes += message.body.bytes;
         TAILQ_REMOVE(&queue->willing, consumer, queue_link);
         TAILQ_INSERT_TAIL(&queue->willing, consumer, queue_link);

@@ -27,6 +27,7 @@
 #include "broker/core/consumer.h"
 #include "broker/core/ending.h"
 #include "broker/core/exchange.h"
+#include "broker/core/expiry.h"
 #include "broker/core/kept.h"
 #include "broker/core/recorder.h"
 #include "broker/core/watch.h"
@@ -138,6 +139,7 @@ void queue_set(struct queue *queue, struct wire_bytes settings)
     retry->retry_for_ms =
         property_find_number(settings, PROPERTY_QUEUE_RETRY_FOR, retry->retry_for_ms);
     queue->lease_ms = property_find_number(settings, PROPERTY_QUEUE_LEASE, queue->lease_ms);
+    queue->ttl_ms = property_find_number(settings, PROPERTY_QUEUE_TTL, queue->ttl_ms);
     queue->lane_parked = (enum lane_parked)property_find_number(
         settings, PROPERTY_QUEUE_LANE_PARKED, queue->lane_parked);
     queue->is_single_active =
@@ -164,6 +166,7 @@ void queue_put_settings(const struct queue *queue, struct wire_writer *w)
     property_put_number(w, PROPERTY_QUEUE_BACKOFF_MAX, queue->retry.backoff_max_ms);
     property_put_number(w, PROPERTY_QUEUE_RETRY_FOR, queue->retry.retry_for_ms);
     property_put_number(w, PROPERTY_QUEUE_LEASE, queue->lease_ms);
+    property_put_number(w, PROPERTY_QUEUE_TTL, queue->ttl_ms);
     property_put_number(w, PROPERTY_QUEUE_LANE_PARKED, queue->lane_parked);
     property_put_number(w, PROPERTY_QUEUE_SINGLE_ACTIVE, queue->is_single_active);
     property_put_number(w, PROPERTY_QUEUE_PAUSED, queue->is_paused);
@@ -312,6 +315,7 @@ void queue_return(struct core *core, struct queue *queue, uint64_t number)
     }
     index_clear_out(&queue->index, where.at);
     queue->out_count--;
+    expiry_watch(core, queue, core->now_ms);
     if (!planted(PLANT_RETURNED_TO_BACK))
         index_on_ready(&queue->index, where.at);
     queue_wake(core, queue);
@@ -496,6 +500,7 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     consumer_end_all(core, queue, status);
     exchange_unbind_queue(core, queue);
     wheel_disarm(&core->wheel, &queue->breaker.timer);
+    wheel_disarm(&core->wheel, &queue->ttl_timer);
     leave_lists(core, queue);
     kept_end_all(core, queue);
     home_end(core, &queue->home);

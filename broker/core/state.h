@@ -60,6 +60,7 @@ enum timer_kind {
     TIMER_WATCHER,
     TIMER_LEASE,
     TIMER_BREAKER,
+    TIMER_EXPIRY,
 };
 
 /* A parked command: where it is and why. */
@@ -120,7 +121,9 @@ struct queue {
     enum queue_overflow overflow;
 
     struct retry_terms retry;
-    uint64_t lease_ms; /* of its deliveries; 0: no limit */
+    uint64_t lease_ms;            /* of its deliveries; 0: no limit */
+    uint64_t ttl_ms;              /* how long a message may wait; 0: no limit */
+    struct wheel_timer ttl_timer; /* TIMER_EXPIRY */
     enum lane_parked lane_parked;
     bool is_paused;
     bool is_single_active;

@@ -37,6 +37,7 @@ static struct herald_queue_options queue_options(const struct arguments *argumen
                                                                            : 0;
     options.breaker = arguments_number(arguments, OPTION_BREAKER, 0);
     options.lane_parked = lane_parked(arguments);
+    options.ttl_ms = arguments_number(arguments, OPTION_TTL, 0);
     options.lease_ms = arguments_number(arguments, OPTION_LEASE, 0);
     options.retry_for_ms = arguments_number(arguments, OPTION_RETRY_FOR, 0);
     return options;
@@ -73,9 +74,10 @@ int verb_queue_set(const struct arguments *arguments)
 {
     struct contact contact;
     static const enum option settings[] = {
-        OPTION_MAX_COUNT,   OPTION_MAX_BYTES,     OPTION_OVERFLOW,   OPTION_ATTEMPTS,
-        OPTION_BACKOFF,     OPTION_BACKOFF_MAX,   OPTION_RETRY_FOR,  OPTION_LEASE,
-        OPTION_LANE_PARKED, OPTION_SINGLE_ACTIVE, OPTION_ALL_ACTIVE, OPTION_BREAKER};
+        OPTION_MAX_COUNT, OPTION_MAX_BYTES,   OPTION_OVERFLOW,      OPTION_ATTEMPTS,
+        OPTION_BACKOFF,   OPTION_BACKOFF_MAX, OPTION_RETRY_FOR,     OPTION_TTL,
+        OPTION_LEASE,     OPTION_LANE_PARKED, OPTION_SINGLE_ACTIVE, OPTION_ALL_ACTIVE,
+        OPTION_BREAKER};
     bool has_any = false;
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         has_any |= arguments_has(arguments, settings[i]);

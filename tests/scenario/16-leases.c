@@ -240,6 +240,53 @@ START_TEST(test_the_history_of_attempts_is_kept)
 }
 END_TEST
 
+/* --- time to live of a queue --------------------------------------------------------------------
+ */
+
+START_TEST(test_what_waits_too_long_in_a_queue_leaves)
+{
+    hear_confirm(alice, say_queue_set(alice, "work", PROPERTY_QUEUE_TTL, 1000));
+    do_send(alice, "work", "a");
+    pass(500);
+    do_send(alice, "work", "b");
+    pass(510);
+    ck_assert_uint_eq(ask_queue(alice, "work", "messages"), 1); /* with nobody there */
+    crash_and_enter();
+    struct heard heard = run("b");
+    do_send(alice, "work", "c");
+    pass(1100);
+    ck_assert_uint_eq(ask_queue(alice, "work", "messages"), 1); /* what runs does not wait */
+    (void)say_release(bob, heard.delivery, heard.delivery);
+    pass(20);
+    ck_assert_uint_eq(ask_queue(alice, "work", "messages"), 0);
+    w = wire_writer_of(properties, sizeof properties);
+    with(PROPERTY_MESSAGE_PRIORITY, 9);
+    (void)say_cancel(bob, 1);
+    do_tracked("urgent");
+    pass(1010);
+    hear_out(bob);
+    do_send(alice, "work", "d");
+    (void)run("d"); /* the urgent one was too old */
+    ck_assert_uint_eq(ask_stat(alice, "messages_expired"), 3);
+}
+END_TEST
+
+START_TEST(test_a_time_to_live_may_come_later_and_holds_for_what_is_there)
+{
+    for (unsigned i = 0; i < 2500; i++)
+        do_send(alice, "work", "old");
+    pass(2000);
+    hear_confirm(alice, say_queue_set(alice, "work", PROPERTY_QUEUE_TTL, 1000));
+    for (unsigned i = 0; i < 30; i++)
+        pass(100);
+    ck_assert_uint_eq(ask_queue(alice, "work", "messages"), 0);
+    hear_confirm(alice, say_queue_set(alice, "work", PROPERTY_QUEUE_TTL, UINT64_MAX));
+    do_send(alice, "work", "new");
+    pass(UINT32_MAX);
+    ck_assert_uint_eq(ask_queue(alice, "work", "messages"), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("leases");
@@ -254,6 +301,8 @@ int main(void)
     tcase_add_test(tcase, test_bad_progress_is_refused);
     tcase_add_test(tcase, test_leases_may_be_as_long_as_they_like);
     tcase_add_test(tcase, test_the_history_of_attempts_is_kept);
+    tcase_add_test(tcase, test_what_waits_too_long_in_a_queue_leaves);
+    tcase_add_test(tcase, test_a_time_to_live_may_come_later_and_holds_for_what_is_there);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }
