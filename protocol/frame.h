@@ -27,7 +27,7 @@ extern const unsigned char frame_magic[FRAME_MAGIC_BYTES];
 enum frame_type {
 #define FRAME(NAME, name, type, sender, phase, line, flag_mask, text) FRAME_##NAME = type,
 #include "protocol/frames.def"
-    FRAME_TYPE_COUNT = 0x5b,
+    FRAME_TYPE_COUNT = 0x66,
 };
 
 enum frame_sender {
@@ -63,6 +63,8 @@ enum {
     FLAG_QUEUE_AUTO_DELETE = 0x04,
     FLAG_IF_EMPTY = 0x01,
     FLAG_IF_UNUSED = 0x02,
+    FLAG_BACKWARD = 0x01,
+    FLAG_FROM_SNAPSHOT = 0x02,
 };
 
 enum frame_outcome_state {
@@ -111,6 +113,20 @@ enum frame_fail_class {
     FAIL_PERMANENT = 1,
     FAIL_BUSY = 2,
 };
+
+/* Where in a history a reader begins. */
+enum frame_follow_from {
+    FOLLOW_NEXT = 0,
+    FOLLOW_FIRST = 1,
+    FOLLOW_SEQUENCE = 2,
+    FOLLOW_TIME = 3,
+    FOLLOW_LAST = 4,
+};
+
+/* What a sender may expect of an entity besides its version. */
+#define EXPECT_NONE UINT64_C(0)
+#define EXPECT_EXISTS (UINT64_MAX - 1)
+#define EXPECT_ANY UINT64_MAX
 
 /* What a backup may hold. */
 enum frame_backup_content {

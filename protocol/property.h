@@ -32,6 +32,16 @@ enum property_queue {
 #define PROPERTY_AT_QUEUE(NAME, kind) PROPERTY_QUEUE_##NAME = kind,
 #define PROPERTY(NAME, name, scope, kind, type, text) PROPERTY_AT_##scope(NAME, kind)
 #include "protocol/properties.def"
+#undef PROPERTY_AT_QUEUE
+#define PROPERTY_AT_QUEUE(NAME, kind)
+#undef PROPERTY_AT_EXCHANGE
+};
+
+enum property_exchange {
+    PROPERTY_EXCHANGE_NONE,
+#define PROPERTY_AT_EXCHANGE(NAME, kind) PROPERTY_EXCHANGE_##NAME = kind,
+#define PROPERTY(NAME, name, scope, kind, type, text) PROPERTY_AT_##scope(NAME, kind)
+#include "protocol/properties.def"
 #undef PROPERTY_AT_MESSAGE
 #undef PROPERTY_AT_QUEUE
 #undef PROPERTY_AT_EXCHANGE

@@ -22,6 +22,9 @@ static bool body_of(const struct frame *frame, uint32_t *body_bytes, struct wire
     } else if (frame->header.type == FRAME_RESULT) {
         *body_bytes = frame->as.result.body_bytes;
         *body = frame->as.result.body;
+    } else if (frame->header.type == FRAME_APPEND) {
+        *body_bytes = frame->as.append.body_bytes;
+        *body = frame->as.append.body;
     } else if (frame->header.type == FRAME_PARKED_REPLACE) {
         *body_bytes = frame->as.parked_replace.body_bytes;
         *body = frame->as.parked_replace.body;
