@@ -166,7 +166,7 @@ static enum status check_queue(const struct core *core, struct queue *queue)
     struct parked *parked;
     struct parked *next;
     HASH_ITER (hh, queue->parked, parked, next)
-        if (parked->word == 0)
+        if (parked->word == 0 || (parked->home.position == 0 && core->journal != NULL))
             return STATUS_CORRUPT;
     return STATUS_OK;
 }

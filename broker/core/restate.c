@@ -168,7 +168,8 @@ static const struct home *home_of(const struct core *core, const struct operatio
     case OPERATION_OUTCOME:
         tracked = tracked_find(core, operation->as.outcome.id);
         return tracked != NULL ? &tracked->home : NULL;
-    case OPERATION_MESSAGE: /* has a home in each of its queues */
+    case OPERATION_MESSAGE:   /* has a home in each of its queues */
+    case OPERATION_SET_ASIDE: /* is stated with it */
     case OPERATION_SETTLE:
     case OPERATION_QUEUE_GONE:
     case OPERATION_EXCHANGE_GONE:
@@ -271,6 +272,37 @@ struct found_operation {
     uint32_t bytes;
 };
 
+/* What the message is in a queue besides its place: SET_ASIDE. False: it stands in the plain order.
+ * Settlements of ranges reach over what does not, so that whoever replays them must know it as soon
+ * as the message, whatever else of it stands elsewhere. */
+static bool is_aside(const struct core *core, uint32_t number,
+                     const struct operation_message *message, struct operation_set_aside *aside)
+{
+    const struct queue *queue = queue_find_number(core, number);
+    bool is_parked = queue != NULL && kept_find_parked(queue, message->number) != NULL;
+    *aside = (struct operation_set_aside){number, message->number, is_parked};
+    return is_parked || (queue != NULL && kept_find_attempted(queue, message->number) != NULL);
+}
+
+static size_t asides_bytes(const struct core *core, const struct operation_message *message)
+{
+    size_t bytes = 0;
+    struct operation_set_aside aside;
+    for (uint32_t i = 0; i + 4 <= message->queues.bytes; i += 4)
+        if (is_aside(core, wire_load_u32(message->queues.at + i), message, &aside))
+            bytes += record_size_set_aside(&aside);
+    return bytes;
+}
+
+static void put_asides(const struct core *core, const struct operation_message *message,
+                       struct wire_writer *w)
+{
+    struct operation_set_aside aside;
+    for (uint32_t i = 0; i + 4 <= message->queues.bytes; i += 4)
+        if (is_aside(core, wire_load_u32(message->queues.at + i), message, &aside))
+            record_put_set_aside(w, &aside);
+}
+
 static enum status append_message(struct core *core, struct found_operation *found)
 {
     struct operation_message *message = &found->operation.as.message;
@@ -278,13 +310,14 @@ static enum status append_message(struct core *core, struct found_operation *fou
     enum status status = narrow_queues(core, message, found->position, &is_part);
     if (status != STATUS_OK || message->queues.bytes == 0)
         return status;
-    size_t bytes = record_size_message(message);
+    size_t bytes = record_size_message(message) + asides_bytes(core, message);
     struct wire_writer w;
     status = recorder_begin(core, NULL, bytes, JOURNAL_PATIENT, &w);
     if (status != STATUS_OK)
         return status;
     uint64_t word = place_word_durable(recorder_position(core, &w), recorder_back(core, &w));
     record_put_message(&w, message);
+    put_asides(core, message, &w);
     recorder_end(core, &w);
     core->counters.messages_restated++;
     core->counters.bytes_restated += bytes;
