@@ -331,6 +331,8 @@ static bool run_is_durable(const struct queue *queue, uint64_t first, uint64_t l
     const struct aside *aside = first == last ? asides_find(&queue->asides, first) : NULL;
     if (aside != NULL)
         return (aside->word & PLACE_TRANSIENT) == 0;
+    if (first == last && kept_find_parked(queue, first) != NULL)
+        return true;
     struct index_at at = index_find_from(&queue->index, first);
     for (; at.found != NULL && index_number(&queue->index, at) <= last;
          at = index_next(&queue->index, at))
