@@ -4,12 +4,16 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/core/cursor.h"
+#include "broker/core/event.h"
 #include "broker/core/exchange.h"
+#include "broker/core/history.h"
 #include "broker/core/kept.h"
 #include "broker/core/lane.h"
 #include "broker/core/queue.h"
 #include "broker/plant.h"
 #include "broker/core/state.h"
+#include "protocol/property.h"
 
 /* --- what records name -----------------------------------------------------------------------
  *
@@ -30,6 +34,14 @@ static struct exchange *exchange_named(struct core *core, uint32_t number)
     struct exchange *exchange = exchange_find_number(core, number);
     return exchange != NULL ? exchange
                             : exchange_new(core, EXCHANGE_DURABLE, number, wire_bytes_of(NULL, 0));
+}
+
+static struct history *history_named(struct core *core, uint32_t number)
+{
+    struct exchange *exchange = exchange_named(core, number);
+    if (exchange == NULL || exchange->history != NULL)
+        return exchange != NULL ? exchange->history : NULL;
+    return history_new(core, exchange);
 }
 
 /* --- messages -----------------------------------------------------------------------------------
@@ -119,9 +131,28 @@ static enum status message_into(struct core *core, struct queue *queue,
     }
     enum status status = added.terms.is_plain ? index_reserve(&queue->index, place->number)
                                               : asides_reserve(queue, &added.terms);
-    if (status == STATUS_OK)
-        apply_message_to(core, queue, &added);
-    return status;
+    if (status == STATUS_OK && queue->cursor != NULL)
+        status = cursor_reserve(queue->cursor);
+    if (status != STATUS_OK)
+        return status;
+    if (queue->cursor != NULL) /* a copy of one of its events */
+        cursor_apply_done(queue->cursor, place->number, place->number);
+    apply_message_to(core, queue, &added);
+    return STATUS_OK;
+}
+
+static enum status event_into(struct core *core, uint32_t number,
+                              const struct operation_message *operation,
+                              const struct new_place *place)
+{
+    struct history *history = history_named(core, number);
+    if (history == NULL)
+        return STATUS_NO_MEMORY;
+    uint64_t sequence = event_terms(operation->properties).sequence;
+    if (sequence == 0)
+        return STATUS_CORRUPT;
+    struct history_event event = {sequence, place->word, place->size};
+    return history_meet(core, history, operation, &event, place->message_bytes);
 }
 
 enum status apply_message(struct core *core, const struct operation_message *operation,
@@ -134,10 +165,14 @@ enum status apply_message(struct core *core, const struct operation_message *ope
                               place_size(message_counted_bytes(operation), queue_count),
                               (uint32_t)record_size_message(operation), message_terms(operation)};
     for (uint32_t i = 0; i + 4 <= operation->queues.bytes; i += 4) {
-        struct queue *queue = queue_named(core, wire_load_u32(operation->queues.at + i));
-        if (queue == NULL)
-            return STATUS_NO_MEMORY;
-        enum status status = message_into(core, queue, &place);
+        uint32_t number = wire_load_u32(operation->queues.at + i);
+        enum status status;
+        if ((number & HISTORY_BIT) != 0) {
+            status = event_into(core, number & ~HISTORY_BIT, operation, &place);
+        } else {
+            struct queue *queue = queue_named(core, number);
+            status = queue != NULL ? message_into(core, queue, &place) : STATUS_NO_MEMORY;
+        }
         if (status != STATUS_OK)
             return status;
     }
@@ -285,6 +320,12 @@ enum status apply_exchange(struct core *core, const struct operation_exchange *o
     struct exchange *exchange = exchange_named(core, operation->exchange);
     if (exchange == NULL || exchange_set_name(core, exchange, operation->name) != STATUS_OK)
         return STATUS_NO_MEMORY;
+    bool is_kept = property_find_number(operation->settings, PROPERTY_EXCHANGE_HISTORY, 0) != 0;
+    if (is_kept && exchange->history == NULL && history_new(core, exchange) == NULL)
+        return STATUS_NO_MEMORY;
+    if (is_kept)
+        history_set(exchange->history, operation->settings);
+    exchange->is_kept = is_kept;
     home_move(core, &exchange->home, position, (uint32_t)record_size_exchange(operation));
     if (operation->exchange >= core->next_exchange)
         core->next_exchange = operation->exchange + 1;
@@ -314,6 +355,40 @@ void apply_unbinding(struct core *core, const struct operation_unbinding *operat
     struct queue *queue = queue_find_number(core, operation->queue);
     if (exchange != NULL && queue != NULL)
         exchange_unbind(core, exchange, queue, operation->pattern);
+}
+
+static enum status apply_history(struct core *core, const struct operation_history *operation,
+                                 uint64_t position)
+{
+    struct history *history = history_named(core, operation->exchange);
+    if (history == NULL)
+        return STATUS_NO_MEMORY;
+    history_apply(core, history, operation, position);
+    return STATUS_OK;
+}
+
+static enum status apply_cursor(struct core *core, const struct operation_cursor *operation,
+                                uint64_t position)
+{
+    struct queue *queue = queue_named(core, operation->queue);
+    struct history *history = history_named(core, operation->exchange);
+    struct feed_terms terms = {operation->pattern, operation->filter, operation->from_ms};
+    if (queue == NULL || history == NULL ||
+        (queue->cursor == NULL && cursor_new(queue, history, &terms) != STATUS_OK))
+        return STATUS_NO_MEMORY;
+    return cursor_apply(core, queue, operation, position);
+}
+
+static enum status apply_cursor_done(struct core *core,
+                                     const struct operation_cursor_done *operation)
+{
+    struct queue *queue = queue_find_number(core, operation->queue);
+    if (queue == NULL || queue->cursor == NULL || operation->last < operation->first)
+        return STATUS_OK; /* its cursor is stated again later */
+    if (cursor_reserve(queue->cursor) != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    cursor_apply_done(queue->cursor, operation->first, operation->last);
+    return STATUS_OK;
 }
 
 /* --- recovery and restating ---------------------------------------------------------------------
@@ -417,6 +492,12 @@ enum status apply_operation(struct core *core, const struct operation *operation
     case OPERATION_CLIENT_GONE:
         apply_client_gone(core, &operation->as.client_gone);
         break;
+    case OPERATION_HISTORY:
+        return apply_history(core, &operation->as.history, position);
+    case OPERATION_CURSOR:
+        return apply_cursor(core, &operation->as.cursor, position);
+    case OPERATION_CURSOR_DONE:
+        return apply_cursor_done(core, &operation->as.cursor_done);
     case OPERATION_OUTCOME:
         return tracked_apply(core, &operation->as.outcome, position);
     case OPERATION_TYPE_COUNT:

@@ -210,6 +210,14 @@ struct archive_spot archive_index_spot(const unsigned char *at, uint32_t number)
 /* --- walking over events ------------------------------------------------------------------------
  */
 
+void archive_walk_range(const unsigned char *at, size_t bytes, uint64_t *first, uint64_t *last)
+{
+    *first = wire_load_u64(at + AT_FIRST);
+    for (size_t i = 0; i < bytes;
+         i += (size_t)archive_block_bytes(wire_load_u32(at + i + AT_PAYLOAD_BYTES)))
+        *last = wire_load_u64(at + i + AT_FIRST) + wire_load_u32(at + i + AT_COUNT) - 1;
+}
+
 struct archive_walk archive_walk_of(const unsigned char *at, size_t bytes)
 {
     return (struct archive_walk){.at = at, .bytes = bytes};

@@ -124,6 +124,9 @@ struct archive_event {
     uint32_t bytes;
 };
 
+/* The sequences of the first and the last event; there is at least one block. */
+void archive_walk_range(const unsigned char *at, size_t bytes, uint64_t *first, uint64_t *last);
+
 struct archive_walk archive_walk_of(const unsigned char *at, size_t bytes);
 
 /* STATUS_OK; STATUS_MORE at the end; STATUS_CORRUPT where the payload is not a run of events. */
