@@ -422,7 +422,7 @@ struct core {
     struct history_secret *secrets;
     size_t secret_count;
     unsigned char secret[16]; /* for entities of histories that have none yet */
-    struct journal_failure history_failure;
+    struct journal_failure failure; /* what a start found */
 
     uint64_t rate_at_ms;       /* when rate_number was taken */
     uint64_t rate_number;      /* next_message then */
