@@ -40,7 +40,7 @@ static bool gather_confirmed(struct herald_client *client, const struct frame_co
             return false;
         entry->answered = true;
         client->outbox.answers++;
-        if (entry->kind == ENTRY_REQUEST)
+        if (entry_has_request(entry))
             batch->requests[batch->request_count++] = entry->context;
         else if (entry->kind == ENTRY_MESSAGE && wants_contexts && entry->context != NULL)
             batch->contexts[batch->context_count++] = entry->context;
@@ -134,7 +134,7 @@ void answer_handle_refuse(struct herald_client *client, uint64_t tag,
     entry->answered = true;
     client->outbox.answers++;
     outbox_trim(&client->outbox);
-    if (copy.kind == ENTRY_REQUEST) {
+    if (entry_has_request(&copy)) {
         request_answer(client, copy.context, frame->code, frame->text);
     } else {
         note_refusal(client, &error);
@@ -214,7 +214,7 @@ static bool tell_row(struct herald_client *client, struct request *request, stru
 struct request *answer_find_request(struct herald_client *client, uint64_t tag)
 {
     struct entry *entry = ring_find(&client->outbox.inflight, tag);
-    return entry != NULL && entry->kind == ENTRY_REQUEST ? entry->context : NULL;
+    return entry != NULL && entry_has_request(entry) ? entry->context : NULL;
 }
 
 void answer_finish_request(struct herald_client *client, uint64_t tag)

@@ -66,6 +66,15 @@ void consumer_remove(struct herald_client *client, struct herald_consumer *consu
     free_consumer(consumer);
 }
 
+static void free_requests(const struct ring *ring)
+{
+    for (size_t i = 0; i < ring->count; i++) {
+        const struct entry *entry = ring_at(ring, i);
+        if (entry_has_request(entry) && !entry->answered)
+            request_free(entry->context);
+    }
+}
+
 void consumer_free_all(struct herald_client *client)
 {
     struct request *request;
@@ -73,11 +82,8 @@ void consumer_free_all(struct herald_client *client)
         TAILQ_REMOVE(&client->outbox.requests, request, link);
         request_free(request);
     }
-    for (size_t i = 0; i < client->outbox.inflight.count; i++) {
-        struct entry *entry = ring_at(&client->outbox.inflight, i);
-        if (entry->kind == ENTRY_REQUEST && !entry->answered)
-            request_free(entry->context);
-    }
+    free_requests(&client->outbox.inflight);
+    free_requests(&client->outbox.backlog);
     for (size_t i = 0; i < client->consumer_count; i++)
         if (client->consumers[i] != NULL)
             free_consumer(client->consumers[i]);

@@ -29,6 +29,14 @@ fail_after_calloc:
     return NULL;
 }
 
+struct request *request_new_logged(enum frame_type type)
+{
+    struct request *request = calloc(1, sizeof *request);
+    if (request != NULL)
+        request->type = (uint8_t)type;
+    return request;
+}
+
 void request_free(struct request *request)
 {
     if (request == NULL)
@@ -59,6 +67,19 @@ static bool is_quiet(struct herald_client *client, void *argument)
     return !request->busy;
 }
 
+/* What waits in the log will be left out; false when it has left. */
+static bool take_from_backlog(struct outbox *outbox, const struct request *request)
+{
+    for (size_t i = 0; request->frame == NULL && i < outbox->backlog.count; i++) {
+        struct entry *entry = ring_at(&outbox->backlog, i);
+        if (entry->kind == ENTRY_WAITED && entry->context == request) {
+            entry->context = NULL;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Nobody waits any more: what has left is freed when its answer comes, the rest is taken back. */
 static void let_go(struct herald_client *client, struct request *request)
 {
@@ -74,9 +95,10 @@ static void let_go(struct herald_client *client, struct request *request)
     request->asking = NULL;
     request->peeked = NULL;
     request->row_number = NULL;
-    if (!request->unsent)
+    if (request->unsent)
+        TAILQ_REMOVE(&client->outbox.requests, request, link);
+    else if (!take_from_backlog(&client->outbox, request))
         return;
-    TAILQ_REMOVE(&client->outbox.requests, request, link);
     request_free(request);
 }
 

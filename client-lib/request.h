@@ -12,7 +12,7 @@ struct backup;
 
 struct request {
     TAILQ_ENTRY(request) link; /* in outbox.requests as long as it is unsent */
-    unsigned char *frame;      /* encoded, without tag */
+    unsigned char *frame;      /* encoded, without tag; NULL: it stands in the outbox's log */
     size_t bytes;
     uint8_t type;
     bool unsent;   /* in the list */
@@ -32,13 +32,16 @@ struct request {
 
 /* Makes a request from a filled frame. NULL without memory or when a field is too long. */
 struct request *request_new(struct frame *frame);
+
+/* Makes one whose frame goes into the outbox's log, under ENTRY_WAITED. NULL without memory. */
+struct request *request_new_logged(enum frame_type type);
 void request_free(struct request *request);
 
 /* Appends it to those to be sent. */
 void request_queue(struct herald_client *client, struct request *request);
 
-/* Waits for the answer, then frees the request. On a timeout an unsent one is taken back. Called
- * and returns with the lock held. */
+/* Waits for the answer, then frees the request. On a timeout one that has not left is taken back.
+ * Called and returns with the lock held. */
 enum herald_status request_wait(struct herald_client *client, struct request *request,
                                 int timeout_ms);
 

@@ -24,6 +24,8 @@ struct parcel {
     struct wire_bytes body;
     uint8_t flags;
     uint32_t timeout_ms;
+    uint64_t number; /* of PARKED_REPLACE, like `to` */
+    struct wire_bytes to;
     void *context;
     const struct herald_content *content;
     size_t header_bytes;
@@ -200,8 +202,22 @@ static enum herald_status encode_headers(struct herald_client *client, struct pa
 /* --- encoding -----------------------------------------------------------------------------------
  */
 
+static bool put_replace(struct wire_writer *w, const struct parcel *parcel)
+{
+    const struct frame_parked_replace fields = {.queue = parcel->target,
+                                                .number = parcel->number,
+                                                .to = parcel->to,
+                                                .properties = parcel->properties,
+                                                .headers = parcel->headers,
+                                                .body_bytes = parcel->body.bytes,
+                                                .body = parcel->body};
+    return frame_put_parked_replace(w, 0, 0, &fields);
+}
+
 static bool put_frame(struct wire_writer *w, const struct parcel *parcel)
 {
+    if (parcel->type == FRAME_PARKED_REPLACE)
+        return put_replace(w, parcel);
     if (parcel->type == FRAME_SEND) {
         const struct frame_send fields = {parcel->target, parcel->properties, parcel->headers,
                                           parcel->body.bytes, parcel->body};
@@ -408,29 +424,53 @@ enum herald_status send_call(struct herald_client *client, const char *queue,
     return HERALD_OK;
 }
 
+/* Sends a message and waits for its answer, which the request gets. With the lock held. */
+static enum herald_status send_and_wait(struct herald_client *client, struct parcel *parcel,
+                                        struct request *request, int timeout_ms)
+{
+    if (request == NULL)
+        return error_set(client, HERALD_ENOMEMORY, "no memory for a request");
+    request->waited = true;
+    parcel->kind = ENTRY_WAITED;
+    parcel->context = request;
+    enum herald_status status = append(client, parcel);
+    if (status != HERALD_OK) {
+        request_free(request);
+        return status;
+    }
+    session_flush(client);
+    client_wake(client);
+    return request_wait(client, request, timeout_ms);
+}
+
+static enum herald_status check_waiting(struct herald_client *client, int timeout_ms)
+{
+    if (client_is_in_callback(client))
+        return error_set(client, HERALD_EWOULDDEADLOCK, "this call waits for the broker's answer");
+    if (timeout_ms == 0)
+        return error_set(client, HERALD_EINVAL, "this call waits for the broker's answer");
+    return HERALD_OK;
+}
+
 static enum herald_status replace(struct herald_client *client, const struct herald_parked *parked,
                                   const char *to, const struct herald_content *content,
                                   int timeout_ms)
 {
     struct parcel parcel;
-    struct request *request = NULL;
     pthread_mutex_lock(&client->lock);
-    enum herald_status status = pack(client, &parcel, parked->queue, content);
+    enum herald_status status = check_waiting(client, timeout_ms);
     if (status == HERALD_OK)
-        status = encode_headers(client, &parcel);
+        status = pack(client, &parcel, parked->queue, content);
     if (status == HERALD_OK) {
-        struct frame frame = {.header.type = FRAME_PARKED_REPLACE};
-        frame.as.parked_replace = (struct frame_parked_replace){.queue = parcel.target,
-                                                                .number = parked->first,
-                                                                .to = wire_bytes_of_text(to),
-                                                                .properties = parcel.properties,
-                                                                .headers = parcel.headers,
-                                                                .body_bytes = parcel.body.bytes,
-                                                                .body = parcel.body};
-        request = request_new(&frame);
+        parcel.type = FRAME_PARKED_REPLACE;
+        parcel.number = parked->first;
+        parcel.to = wire_bytes_of_text(to);
+        parcel.flags = 0;
+        status =
+            send_and_wait(client, &parcel, request_new_logged(FRAME_PARKED_REPLACE), timeout_ms);
     }
     pthread_mutex_unlock(&client->lock);
-    return status == HERALD_OK ? request_run(client, request, timeout_ms) : status;
+    return status;
 }
 
 enum herald_status herald_parked_edit(struct herald_client *client,
