@@ -673,12 +673,34 @@ HERALD_API enum herald_status herald_parked_move(struct herald_client *client,
                                                  const struct herald_content *content,
                                                  int timeout_ms);
 
-enum herald_durability { HERALD_DURABLE = 0, HERALD_TRANSIENT = 1 };
+struct herald_exchange_options {
+    size_t size;
+    int transient;      /* only when creating: does not survive the broker, keeps no history */
+    int history;        /* only when creating: keeps its durable events, see herald_follow. How
+                           much of them: */
+    int64_t age_max_ms; /* so old; 0: no limit, or unchanged; < 0: no limit */
+    int64_t bytes_max;  /* so many bytes, the oldest go first; likewise */
+    int64_t count_max;  /* so many events; likewise */
+};
 
+static inline struct herald_exchange_options herald_exchange_options_default(void)
+{
+    struct herald_exchange_options options;
+    memset(&options, 0, sizeof options);
+    options.size = sizeof options;
+    return options;
+}
+
+/* NULL options: a durable exchange that keeps nothing. */
 HERALD_API enum herald_status herald_exchange_create(struct herald_client *client,
                                                      const char *exchange,
-                                                     enum herald_durability durability,
+                                                     const struct herald_exchange_options *options,
                                                      int timeout_ms);
+/* Changes how much of its history is kept. HERALD_EREFUSED (NO_HISTORY): it has none. */
+HERALD_API enum herald_status herald_exchange_set(struct herald_client *client,
+                                                  const char *exchange,
+                                                  const struct herald_exchange_options *options,
+                                                  int timeout_ms);
 /* HERALD_DELETE_ANYWAY or HERALD_DELETE_IF_UNUSED. */
 HERALD_API enum herald_status herald_exchange_delete(struct herald_client *client,
                                                      const char *exchange,

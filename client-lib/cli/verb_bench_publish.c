@@ -166,7 +166,7 @@ static int run_connected(struct bench_publish *bench, const struct arguments *ar
         return code;
     struct herald_client *client = bench->publisher.client;
     enum herald_status status =
-        herald_exchange_create(client, bench->exchange, HERALD_DURABLE, CONTACT_ANSWER_MS);
+        herald_exchange_create(client, bench->exchange, NULL, CONTACT_ANSWER_MS);
     code = report_status(client, status, NULL);
     if (status == HERALD_OK && group_init(&bench->group, (size_t)bench->subscribers)) {
         code = run(bench, arguments, figures);

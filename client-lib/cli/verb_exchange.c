@@ -13,10 +13,10 @@ int verb_exchange_create(const struct arguments *arguments)
     int code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
-    enum herald_durability durability =
-        arguments_has(arguments, OPTION_TRANSIENT) ? HERALD_TRANSIENT : HERALD_DURABLE;
+    struct herald_exchange_options options = herald_exchange_options_default();
+    options.transient = arguments_has(arguments, OPTION_TRANSIENT);
     enum herald_status status =
-        herald_exchange_create(contact.client, arguments->words[0], durability, CONTACT_ANSWER_MS);
+        herald_exchange_create(contact.client, arguments->words[0], &options, CONTACT_ANSWER_MS);
     code = report_status(contact.client, status, NULL);
     contact_close(&contact);
     return code;
