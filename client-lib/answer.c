@@ -84,7 +84,8 @@ static void tell_refused(struct herald_client *client, enum herald_refused_kind 
 {
     if (client->options.on_refused == NULL)
         return;
-    const struct herald_refusal refusal = {kind, context, error->code, error->name, error->text};
+    const struct herald_refusal refusal = {kind,        context,     error->code,
+                                           error->name, error->text, error->version};
     client_enter_callback(client);
     client->options.on_refused(client, &refusal, client->options.user);
     client_leave_callback(client);

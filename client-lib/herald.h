@@ -63,7 +63,8 @@ enum herald_status {
     HERALD_ETOOLARGE = 13,     /* the message is larger than the broker takes */
     HERALD_ENOMEMORY = 14,
     HERALD_EUNSUPPORTED = 15, /* known, but not in this version */
-    HERALD_ESTOPPED = 16      /* a callback of the program asked for the end */
+    HERALD_ESTOPPED = 16,     /* a callback of the program asked for the end */
+    HERALD_ECONFLICT = 17     /* refused: the entity is at another version than was expected */
 };
 
 /* "HERALD_ETIMEOUT", or "HERALD_UNKNOWN"; and the library's version, "0.1.0". Static storage. */
@@ -73,9 +74,10 @@ HERALD_API const char *herald_version(void);
 /* The most recent failure on a handle. */
 struct herald_error {
     enum herald_status status;
-    unsigned code;  /* the broker's code, 0 if the broker did not speak */
-    char name[32];  /* the broker's name for it, "NO_QUEUE"; empty if it did not speak */
-    char text[256]; /* for people, always filled in */
+    unsigned code;    /* the broker's code, 0 if the broker did not speak */
+    char name[32];    /* the broker's name for it, "NO_QUEUE"; empty if it did not speak */
+    char text[256];   /* for people, always filled in */
+    uint64_t version; /* of HERALD_ECONFLICT: the one that the entity has, 0: it has no event */
 };
 
 /* A copy; with several threads it may be another thread's failure. */
@@ -105,6 +107,7 @@ struct herald_refusal {
     unsigned code;    /* the broker's code */
     const char *name; /* its name, "OVERFLOW" */
     const char *text; /* for people */
+    uint64_t version; /* of a VERSION_CONFLICT: the one that the entity has */
 };
 
 typedef void herald_state_fn(struct herald_client *client, enum herald_state state, void *user);
@@ -199,6 +202,14 @@ struct herald_header {
 #define HERALD_PRIORITY_DEFAULT 4
 #define HERALD_PRIORITY_MAX 9
 
+/* What an entity must be like for an event of it to be taken. */
+enum herald_expect {
+    HERALD_EXPECT_ANY = 0,    /* whatever it is */
+    HERALD_EXPECT_NONE = 1,   /* no event of it yet */
+    HERALD_EXPECT_EXISTS = 2, /* at least one */
+    HERALD_EXPECT_VERSION = 3 /* at this version, 0 being none */
+};
+
 /* What is sent. Start from herald_content() or herald_text(), which set `size` and
  * `priority`. */
 struct herald_content {
@@ -229,6 +240,11 @@ struct herald_content {
                                             message says of its type, order and retries */
     const struct herald_message *within; /* NULL, or the command that is being handled: its deadline
                                             holds for this one too, and so does its cancelling */
+    const char *entity;                  /* of an event in an exchange with history: the entity
+                                            whose next version it is; NULL: none */
+    enum herald_expect expect;           /* of an entity: the event is taken only if ... */
+    uint64_t expect_version;             /* ... the entity is at this version */
+    int snapshot;                        /* 1: the event holds the entity's whole state */
     int transient;                       /* 1: need not survive the broker; not confirmed */
     int confirm;                         /* 1: confirm it although it is transient */
     void *context;                       /* yours, for on_confirmed and on_refused */
@@ -266,7 +282,9 @@ HERALD_API void herald_id_print(const unsigned char id[16], char text[37]);
 HERALD_API enum herald_status herald_send(struct herald_client *client, const char *queue,
                                           const struct herald_content *content);
 
-/* Puts an event for an exchange into the buffer; all else as herald_send. */
+/* Puts an event for an exchange into the buffer; all else as herald_send. An event whose entity is
+ * not as it expects is refused, HERALD_ECONFLICT, and those that were sent behind it are not
+ * affected by that: each says for itself what it expects. */
 HERALD_API enum herald_status herald_publish(struct herald_client *client, const char *exchange,
                                              const char *key, const struct herald_content *content);
 
@@ -559,6 +577,13 @@ HERALD_API const void *herald_message_header(const struct herald_message *messag
 /* The header of an index from 0 on; returns 0 when there are no more. */
 HERALD_API int herald_message_header_at(const struct herald_message *message, size_t index,
                                         struct herald_header *header);
+/* Of an event of an exchange with history: its place in it, from 1 and without a hole; 0 for all
+ * others. Of an event of an entity: the entity's name, NULL for others; the version that the entity
+ * has with it, 0 for others; whether it holds the whole state. */
+HERALD_API uint64_t herald_message_sequence(const struct herald_message *message);
+HERALD_API const char *herald_message_entity(const struct herald_message *message, size_t *bytes);
+HERALD_API uint64_t herald_message_version(const struct herald_message *message);
+HERALD_API int herald_message_is_snapshot(const struct herald_message *message);
 /* The handle it came from; NULL once that is closed. */
 HERALD_API struct herald_client *herald_message_client(const struct herald_message *message);
 

@@ -112,11 +112,9 @@ enum herald_status request_wait(struct herald_client *client, struct request *re
         let_go(client, request);
         return status;
     }
-    status = request->status;
-    if (status != HERALD_OK) {
-        error_set_code(client, request->code, wire_bytes_of_text(request->text));
-        client->error.status = status;
-    }
+    status = request->error.status;
+    if (status != HERALD_OK)
+        client->error = request->error;
     request_free(request);
     return status;
 }
@@ -144,16 +142,6 @@ enum herald_status request_run(struct herald_client *client, struct request *req
 /* --- answers ------------------------------------------------------------------------------------
  */
 
-/* Notes the broker's word, which may be STATUS_OK. */
-static void note(struct request *request, unsigned code, struct wire_bytes text)
-{
-    struct herald_error error;
-    error_fill(&error, code, text);
-    request->status = error.status;
-    request->code = code;
-    memcpy(request->text, error.text, sizeof request->text);
-}
-
 static void answer_consumer(struct herald_client *client, struct request *request)
 {
     struct herald_consumer *consumer = request->consumer;
@@ -163,12 +151,12 @@ static void answer_consumer(struct herald_client *client, struct request *reques
     }
     if (consumer->state == CONSUMER_CANCELLED)
         return; /* the answer to the cancel removes it */
-    if (request->status == HERALD_OK && consumer->gone_code != STATUS_OK)
-        note(request, consumer->gone_code, (struct wire_bytes){0});
-    if (request->status == HERALD_OK)
+    if (request->error.status == HERALD_OK && consumer->gone_code != STATUS_OK)
+        error_fill(&request->error, consumer->gone_code, (struct wire_bytes){0});
+    if (request->error.status == HERALD_OK)
         consumer->state = CONSUMER_RUNNING;
     else if (!request->waited)
-        consumer_end(client, consumer, request->code, request->text);
+        consumer_end(client, consumer, request->error.code, request->error.text);
 }
 
 static void tell_refused(struct herald_client *client, const struct request *request)
@@ -177,9 +165,9 @@ static void tell_refused(struct herald_client *client, const struct request *req
         return;
     const struct herald_refusal refusal = {
         .kind = HERALD_REFUSED_OTHER,
-        .code = request->code,
-        .name = status_name(request->code),
-        .text = request->text,
+        .code = request->error.code,
+        .name = request->error.name,
+        .text = request->error.text,
     };
     client_enter_callback(client);
     client->options.on_refused(client, &refusal, client->options.user);
@@ -198,7 +186,7 @@ static void finish(struct herald_client *client, struct request *request)
     }
     bool is_of_consumer = request->type == FRAME_CONSUME || request->type == FRAME_SUBSCRIBE ||
                           request->type == FRAME_CANCEL;
-    if (request->status != HERALD_OK && !is_of_consumer)
+    if (request->error.status != HERALD_OK && !is_of_consumer)
         tell_refused(client, request);
     request_free(request);
 }
@@ -206,14 +194,14 @@ static void finish(struct herald_client *client, struct request *request)
 void request_answer(struct herald_client *client, struct request *request, unsigned code,
                     struct wire_bytes text)
 {
-    note(request, code, text);
+    error_fill(&request->error, code, text);
     finish(client, request);
 }
 
 void request_lose(struct herald_client *client, struct request *request)
 {
     if (request->type == FRAME_CANCEL) {
-        request->status = HERALD_OK; /* the connection took the consumer with it */
+        request->error.status = HERALD_OK; /* the connection took the consumer with it */
         finish(client, request);
         return;
     }
@@ -224,7 +212,7 @@ void request_lose(struct herald_client *client, struct request *request)
         TAILQ_INSERT_TAIL(&client->outbox.requests, request, link);
         return;
     }
-    request->status = HERALD_ELOST;
-    (void)snprintf(request->text, sizeof request->text, "the connection was lost");
+    request->error = (struct herald_error){.status = HERALD_ELOST};
+    (void)snprintf(request->error.text, sizeof request->error.text, "the connection was lost");
     finish(client, request);
 }

@@ -17,11 +17,9 @@ struct request {
     uint8_t type;
     bool unsent;   /* in the list */
     bool waited;   /* a thread waits and frees it; otherwise it is freed when answered */
-    bool answered; /* status, code and text are valid */
+    bool answered; /* the error is valid */
     bool busy;     /* a row callback is running */
-    enum herald_status status;
-    unsigned code;
-    char text[256];
+    struct herald_error error;        /* HERALD_OK: there was none */
     struct herald_consumer *consumer; /* of CONSUME, SUBSCRIBE and CANCEL; else NULL */
     const struct herald_query *query; /* while waited for */
     struct backup *backup;            /* likewise */

@@ -136,6 +136,32 @@ static void put_inherited(struct wire_writer *w, const struct herald_message *li
             property_put(w, property.kind, property.value);
 }
 
+/* What is not said holds for the broker as HERALD_EXPECT_ANY. */
+static void put_expected(struct wire_writer *w, const struct herald_content *content)
+{
+    switch (content->expect) {
+    case HERALD_EXPECT_ANY:
+        break;
+    case HERALD_EXPECT_NONE:
+        property_put_number(w, PROPERTY_MESSAGE_EXPECT, EXPECT_NONE);
+        break;
+    case HERALD_EXPECT_EXISTS:
+        property_put_number(w, PROPERTY_MESSAGE_EXPECT, EXPECT_EXISTS);
+        break;
+    case HERALD_EXPECT_VERSION:
+        property_put_number(w, PROPERTY_MESSAGE_EXPECT, content->expect_version);
+        break;
+    }
+}
+
+static void put_entity(struct wire_writer *w, const struct herald_content *content)
+{
+    put_text_property(w, PROPERTY_MESSAGE_ENTITY, content->entity);
+    put_expected(w, content);
+    if (content->snapshot)
+        property_put_number(w, PROPERTY_MESSAGE_SNAPSHOT, 1);
+}
+
 static bool encode_properties(struct parcel *parcel, const struct herald_content *content)
 {
     parcel->properties = (struct wire_bytes){0};
@@ -145,6 +171,7 @@ static bool encode_properties(struct parcel *parcel, const struct herald_content
     put_time_property(&w, PROPERTY_MESSAGE_DELAY, content->delay_ms);
     put_time_property(&w, PROPERTY_MESSAGE_DUE, content->due_ms);
     put_terms(&w, content);
+    put_entity(&w, content);
     if (content->priority != HERALD_PRIORITY_DEFAULT)
         property_put_number(&w, PROPERTY_MESSAGE_PRIORITY, (uint64_t)content->priority);
     put_text_property(&w, PROPERTY_MESSAGE_CONTENT_TYPE, content->content_type);
@@ -318,6 +345,10 @@ static enum herald_status check_content(struct herald_client *client,
         return error_set(client, HERALD_EINVAL, "a priority is a number from 0 to 9");
     if (content->track && content->id == NULL)
         return error_set(client, HERALD_EINVAL, "a tracked command needs an id");
+    if (content->expect > HERALD_EXPECT_VERSION || content->expect_version >= EXPECT_EXISTS)
+        return error_set(client, HERALD_EINVAL, "no entity can be as this content expects");
+    if (content->expect != HERALD_EXPECT_ANY && content->entity == NULL)
+        return error_set(client, HERALD_EINVAL, "a content that expects something has an entity");
     return HERALD_OK;
 }
 
