@@ -251,7 +251,11 @@ void answer_handle_row(struct herald_client *client, const struct frame_header *
 void answer_handle_count(struct herald_client *client, uint64_t tag, uint64_t count)
 {
     struct request *request = answer_find_request(client, tag);
-    if (request != NULL && request->row_number != NULL)
+    if (request == NULL)
+        return;
+    if (request->type == FRAME_FOLLOW && request->consumer != NULL)
+        follow_on_begin(request->consumer, count);
+    else if (request->row_number != NULL)
         *request->row_number = count;
 }
 
@@ -347,8 +351,9 @@ static void lose_calls(struct herald_client *client)
 static bool is_lost_with_connection(const struct request *request)
 {
     return request->type == FRAME_CONSUME || request->type == FRAME_SUBSCRIBE ||
-           request->type == FRAME_CANCEL || request->type == FRAME_QUERY ||
-           request->type == FRAME_BACKUP || request->type == FRAME_PEEK;
+           request->type == FRAME_FOLLOW || request->type == FRAME_CANCEL ||
+           request->type == FRAME_QUERY || request->type == FRAME_BACKUP ||
+           request->type == FRAME_PEEK;
 }
 
 /* The oldest request in flight that the next connection cannot answer, or NULL. */

@@ -76,6 +76,16 @@ enum consumer_state {
     CONSUMER_CANCELLED, /* no callbacks any more; freed when the broker agrees */
 };
 
+/* What a consumer follows in a history, see follow.c. */
+struct following {
+    uint64_t at;
+    uint8_t from;
+    bool is_begun;                   /* a reader's place is known: it is `at` */
+    char cursor[NAME_BYTES_MAX + 1]; /* "": a reader */
+    uint32_t filter_bytes;
+    unsigned char filter[]; /* list of headers */
+};
+
 struct herald_consumer {
     struct herald_client *client;
     uint32_t number;
@@ -85,6 +95,7 @@ struct herald_consumer {
     bool auto_done;
     char *source; /* a queue, or the exchange of a live subscription */
     char *pattern;
+    struct following *following; /* NULL: it does not */
     uint32_t prefetch_messages;
     uint32_t prefetch_bytes;
     herald_message_fn *on_message;
@@ -317,6 +328,11 @@ void backup_handle(struct herald_client *client, const struct frame *frame);
 /* --- consumer.c ---------------------------------------------------------------------------------
  */
 
+/* Starts a consumer like *from, whose texts and following are copied, and waits unless timeout_ms
+ * is 0. With the lock held. Errors as herald_serve. */
+enum herald_status consumer_start(struct herald_client *client, const struct herald_consumer *from,
+                                  int timeout_ms, struct herald_consumer **result);
+
 struct herald_consumer *consumer_find(const struct herald_client *client, uint32_t number);
 
 /* Starts all consumers again on a new connection. */
@@ -340,6 +356,25 @@ enum herald_status consumer_stop(struct herald_client *client, struct herald_con
 
 /* Asks the broker to stop all of them; no callbacks any more. */
 void consumer_cancel_all(struct herald_client *client);
+
+/* --- follow.c -----------------------------------------------------------------------------------
+ */
+
+/* NULL without memory. */
+struct following *follow_copy(const struct following *following);
+
+/* The frame that starts a consumer with a following as things stand now. NULL without memory or
+ * when a text is too long. */
+struct request *follow_request(const struct herald_consumer *consumer);
+
+/* Makes that frame of a request that is to be sent again say how things stand now. */
+void follow_renew(struct request *request);
+
+/* The broker says behind which sequence a reader begins; an event of this sequence is given to the
+ * program; so many events are missing. */
+void follow_on_begin(struct herald_consumer *consumer, uint64_t before);
+void follow_on_event(struct herald_consumer *consumer, uint64_t sequence);
+void follow_on_gap(struct herald_consumer *consumer, uint64_t missed);
 
 /* --- message.c ----------------------------------------------------------------------------------
  */

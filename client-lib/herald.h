@@ -410,7 +410,8 @@ typedef void herald_message_fn(struct herald_message *message, void *context);
 typedef void herald_gone_fn(struct herald_consumer *consumer, unsigned code, const char *text,
                             void *context);
 
-/* A live subscription has been too slow and missed events here. */
+/* A live subscription has been too slow and missed events here; or an exchange has not kept those
+ * that should come here. */
 typedef void herald_gap_fn(struct herald_consumer *consumer, uint64_t missed, void *context);
 
 /* Serving a queue. Zero in a field means its default. */
@@ -474,6 +475,70 @@ HERALD_API enum herald_status herald_serve(struct herald_client *client,
 HERALD_API enum herald_status herald_subscribe(struct herald_client *client,
                                                const struct herald_subscription *subscription,
                                                int timeout_ms, struct herald_consumer **consumer);
+
+/* Where in a history to begin. */
+enum herald_from {
+    HERALD_FROM_NEXT = 0,     /* with the next event that comes */
+    HERALD_FROM_FIRST = 1,    /* the oldest that is kept */
+    HERALD_FROM_SEQUENCE = 2, /* the one with the sequence `at` */
+    HERALD_FROM_TIME = 3,     /* the first that came at the time `at` or later */
+    HERALD_FROM_LAST = 4      /* the newest of every routing key, in order, and then as NEXT */
+};
+
+/* Following an exchange with history: the events that it has kept, in order, and then those that
+ * come.
+ *
+ * Without a cursor nothing is settled and the broker remembers nothing: the reader gets every event
+ * from its beginning on, as fast as it takes them. The handle begins it again after a lost
+ * connection, behind the last event that the callback was given: none is lost or doubled.
+ *
+ * With a cursor the broker remembers how far it is. The first who names it makes it, and `from`
+ * and `at` count only then; afterwards it is moved by settling and by herald_cursor_seek, and what
+ * was not settled comes again. Several consumers, on any handles, may share it: each event goes to
+ * one of them. It is a queue besides: herald_queue_set and herald_queue_delete go by its name.
+ *
+ * Where the exchange has dropped events before they were read, on_gap says how many. */
+struct herald_reading {
+    size_t size;
+    const char *exchange;
+    const char *pattern;                /* NULL: all, "#" */
+    const struct herald_header *filter; /* headers that an event must have, and their values */
+    size_t filter_count;
+    const char *cursor; /* NULL: none */
+    enum herald_from from;
+    uint64_t at; /* a sequence, or milliseconds since 1970 */
+    herald_message_fn *on_message;
+    void *context;
+    uint32_t prefetch_messages; /* of a cursor: unsettled at a time; default: the broker's */
+    uint32_t prefetch_bytes;    /* of a cursor; default: no limit */
+    int manual_settle; /* of a cursor. 1: the callback settles; default: done when it returns */
+    herald_gone_fn *on_gone;
+    herald_gap_fn *on_gap;
+};
+
+static inline struct herald_reading herald_reading(const char *exchange, const char *pattern,
+                                                   herald_message_fn *on_message)
+{
+    struct herald_reading reading;
+    memset(&reading, 0, sizeof reading);
+    reading.size = sizeof reading;
+    reading.exchange = exchange;
+    reading.pattern = pattern;
+    reading.on_message = on_message;
+    return reading;
+}
+
+/* Starts to follow; timeout and *consumer as for herald_serve. HERALD_EREFUSED: the exchange has no
+ * history (NO_HISTORY), or the cursor is of another exchange, pattern or filter (MISMATCH). */
+HERALD_API enum herald_status herald_follow(struct herald_client *client,
+                                            const struct herald_reading *reading, int timeout_ms,
+                                            struct herald_consumer **consumer);
+
+/* Has a cursor go on from another place, backward or forward; not from HERALD_FROM_LAST. What its
+ * consumers hold unsettled is taken back, their settlements are refused. */
+HERALD_API enum herald_status herald_cursor_seek(struct herald_client *client, const char *cursor,
+                                                 enum herald_from from, uint64_t at,
+                                                 int timeout_ms);
 
 /* No callback of this consumer begins after this returns (another thread's may be under way). What
  * it still gets is given back; messages it had may still be settled. The pointer must not be used

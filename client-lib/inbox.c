@@ -135,7 +135,11 @@ static void handle_piece(struct herald_client *client, struct wire_bytes piece)
 static void handle_gap(struct herald_client *client, const struct frame_gap *frame)
 {
     struct herald_consumer *consumer = consumer_find(client, frame->consumer);
-    if (consumer == NULL || consumer->state == CONSUMER_CANCELLED || consumer->on_gap == NULL)
+    if (consumer == NULL || consumer->state == CONSUMER_CANCELLED)
+        return;
+    if (consumer->following != NULL)
+        follow_on_gap(consumer, frame->missed);
+    if (consumer->on_gap == NULL)
         return;
     herald_gap_fn *on_gap = consumer->on_gap;
     void *context = consumer->context;

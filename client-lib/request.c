@@ -185,7 +185,7 @@ static void finish(struct herald_client *client, struct request *request)
         return;
     }
     bool is_of_consumer = request->type == FRAME_CONSUME || request->type == FRAME_SUBSCRIBE ||
-                          request->type == FRAME_CANCEL;
+                          request->type == FRAME_FOLLOW || request->type == FRAME_CANCEL;
     if (request->error.status != HERALD_OK && !is_of_consumer)
         tell_refused(client, request);
     request_free(request);
@@ -208,6 +208,8 @@ void request_lose(struct herald_client *client, struct request *request)
     if (request->consumer != NULL && request->consumer->state != CONSUMER_CANCELLED &&
         client->session.state != SESSION_OVER) {
         request->consumer->gone_code = STATUS_OK;
+        if (request->type == FRAME_FOLLOW)
+            follow_renew(request); /* events may have come before the answer */
         request->unsent = true;
         TAILQ_INSERT_TAIL(&client->outbox.requests, request, link);
         return;

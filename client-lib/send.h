@@ -10,4 +10,10 @@ enum herald_status send_call(struct herald_client *client, const char *queue,
                              const struct herald_content *content, uint32_t timeout_ms,
                              struct call *call);
 
+/* The size of a list of headers; 0 when there are none or they cannot be sent. */
+size_t send_measure_headers(const struct herald_header *headers, size_t count);
+
+/* Writes headers that were measured. */
+void send_put_headers(struct wire_writer *w, const struct herald_header *headers, size_t count);
+
 #endif
