@@ -193,6 +193,17 @@ struct herald_message {
 void command_handle_state(struct herald_client *client, const struct frame *frame,
                           struct wire_bytes body);
 
+/* --- entity.c -----------------------------------------------------------------------------------
+ */
+
+/* Where the events of an APPEND have come to stand. */
+void entity_handle_appended(struct herald_client *client, uint64_t tag,
+                            const struct frame_appended *frame);
+
+/* An event that was asked for. */
+void entity_handle_event(struct herald_client *client, const struct frame *frame,
+                         struct wire_bytes body);
+
 /* --- error.c ------------------------------------------------------------------------------------
  */
 

@@ -659,6 +659,68 @@ HERALD_API struct herald_message *herald_message_retain(struct herald_message *m
 /* Frees a retained message; one that is not settled is released. NULL is fine. */
 HERALD_API void herald_message_free(struct herald_message *message);
 
+/* --- entities --------------------------------------------------------------------------------- */
+
+/* An entity is what events of an exchange with history are about: an account, an order. Its events
+ * have versions from 1 on, and one that expects a version is taken only if the entity is at that
+ * one: of two writers who have read the same, one is refused and looks again. A single event is
+ * published, with `entity` and `expect` in its content; several are appended, all of them or none.
+ */
+
+struct herald_event {
+    const char *key;
+    struct herald_content content; /* without entity and expect */
+};
+
+struct herald_append {
+    size_t size;
+    const char *exchange;
+    const char *entity; /* 1 to 255 bytes of UTF-8 */
+    enum herald_expect expect;
+    uint64_t expect_version;
+    const struct herald_event *events;
+    size_t event_count; /* 1 to 1,024; in all at most as large as a message may be */
+};
+
+/* Where the last of them has come to stand. */
+struct herald_appended {
+    uint64_t version;  /* of the entity; after HERALD_ECONFLICT the one that it has */
+    uint64_t sequence; /* in the exchange */
+};
+
+/* Appends and waits until it is on disk; behind what this handle has published before.
+ * HERALD_ECONFLICT: the entity is not as expected, nothing was appended. HERALD_EREFUSED: the
+ * exchange has no history (NO_HISTORY), for example. HERALD_ETIMEOUT: if it had not left yet, it
+ * never does, otherwise it is not known. HERALD_EAGAIN: no room in the buffer within
+ * send_timeout_ms. *appended (may be NULL) is 0 after other failures, and where the connection was
+ * lost just as the answer came, but for a version that follows from what was expected. */
+HERALD_API enum herald_status herald_append(struct herald_client *client,
+                                            const struct herald_append *append, int timeout_ms,
+                                            struct herald_appended *appended);
+
+/* Called for every event that is read; it is not settled, and lives until the function returns. A
+ * return value other than 0 has the rest thrown away. */
+typedef int herald_event_fn(struct herald_message *event, void *context);
+
+struct herald_read {
+    size_t size;
+    const char *exchange;
+    const char *entity;
+    uint64_t from; /* version to begin with; 0: the first that is kept, or, backward, the last */
+    int backward;  /* 1: the newest come first */
+    int from_snapshot; /* 1: begins with the newest snapshot, or, backward, ends with it */
+    uint32_t limit;    /* 0: all */
+    herald_event_fn *on_event;
+    void *context;
+};
+
+/* Reads the events of one entity. HERALD_OK: all have been given, be it none because there is none
+ * from there on. HERALD_ENOTFOUND: the exchange has never had an event of this entity (NO_ENTITY).
+ * HERALD_EREFUSED: it has no history (NO_HISTORY). HERALD_ESTOPPED: on_event said so. HERALD_ELOST,
+ * HERALD_ETIMEOUT: some may have been given. */
+HERALD_API enum herald_status herald_read(struct herald_client *client,
+                                          const struct herald_read *read, int timeout_ms);
+
 /* --- queues, exchanges, bindings -------------------------------------------------------------- */
 
 /* Each waits for the answer; timeout 0 is not allowed. Creating what exists with the same

@@ -60,6 +60,10 @@ static struct wire_bytes body_of(const struct frame *frame, uint32_t *whole)
         *whole = frame->as.command_state.body_bytes;
         return frame->as.command_state.body;
     }
+    if (frame->header.type == FRAME_EVENT) {
+        *whole = frame->as.event.body_bytes;
+        return frame->as.event.body;
+    }
     *whole = frame->as.outcome.body_bytes;
     return frame->as.outcome.body;
 }
@@ -73,6 +77,8 @@ static void handle_body(struct herald_client *client, const struct frame *frame,
         answer_handle_peeked(client, frame, body);
     else if (frame->header.type == FRAME_COMMAND_STATE)
         command_handle_state(client, frame, body);
+    else if (frame->header.type == FRAME_EVENT)
+        entity_handle_event(client, frame, body);
     else
         answer_handle_outcome(client, frame->header.tag, &frame->as.outcome, body);
 }
@@ -184,6 +190,7 @@ static void handle_frame(struct herald_client *client, const struct frame *frame
     case FRAME_DELIVER:
     case FRAME_OUTCOME:
     case FRAME_COMMAND_STATE:
+    case FRAME_EVENT:
     case FRAME_PEEKED: {
         uint32_t whole;
         struct wire_bytes body = body_of(frame, &whole);
@@ -201,6 +208,9 @@ static void handle_frame(struct herald_client *client, const struct frame *frame
         break;
     case FRAME_REFUSE:
         answer_handle_refuse(client, frame->header.tag, &frame->as.refuse);
+        break;
+    case FRAME_APPENDED:
+        entity_handle_appended(client, frame->header.tag, &frame->as.appended);
         break;
     case FRAME_COUNT:
         answer_handle_count(client, frame->header.tag, frame->as.count.count);

@@ -191,9 +191,9 @@ static void stage_requests(struct outbox *outbox)
     while (!TAILQ_EMPTY(&outbox->requests)) {
         struct request *request = TAILQ_FIRST(&outbox->requests);
         struct entry entry = {.context = request, .kind = ENTRY_REQUEST};
-        /* A command may take its time: what waits in line must not wait for that. */
-        struct ring *ring =
-            request->type == FRAME_COMMAND_STATUS ? &outbox->calls : &outbox->inflight;
+        /* These may take their time: what waits in line must not wait for that. */
+        bool is_outside = request->type == FRAME_COMMAND_STATUS || request->type == FRAME_READ;
+        struct ring *ring = is_outside ? &outbox->calls : &outbox->inflight;
         if (!stage_tagged(outbox, ring, request->frame, request->bytes, &entry))
             return;
         TAILQ_REMOVE(&outbox->requests, request, link);

@@ -93,6 +93,8 @@ static void let_go(struct herald_client *client, struct request *request)
     request->query = NULL;
     request->backup = NULL;
     request->asking = NULL;
+    request->appended = NULL;
+    request->reading = NULL;
     request->peeked = NULL;
     request->row_number = NULL;
     if (request->unsent)

@@ -9,6 +9,7 @@
 
 struct asking;
 struct backup;
+struct entity_reading;
 
 struct request {
     TAILQ_ENTRY(request) link; /* in outbox.requests as long as it is unsent */
@@ -25,6 +26,8 @@ struct request {
     struct backup *backup;            /* likewise */
     struct herald_message **peeked;   /* of PEEK, likewise */
     struct asking *asking;            /* of COMMAND_STATUS, likewise */
+    struct herald_appended *appended; /* of APPEND, likewise */
+    struct entity_reading *reading;   /* of READ, likewise */
     uint64_t *row_number;             /* likewise: where the last row's "number" goes */
 };
 

@@ -1,6 +1,7 @@
 /* Sending: one encoding straight into the outbox's log. */
 #include "client-lib/request.h"
 #include "client-lib/send.h"
+#include "protocol/append.h"
 
 #include <stdlib.h>
 
@@ -24,7 +25,7 @@ struct parcel {
     struct wire_bytes body;
     uint8_t flags;
     uint32_t timeout_ms;
-    uint64_t number; /* of PARKED_REPLACE, like `to` */
+    uint64_t number; /* of PARKED_REPLACE, like `to`; of APPEND what is expected */
     struct wire_bytes to;
     void *context;
     const struct herald_content *content;
@@ -136,28 +137,27 @@ static void put_inherited(struct wire_writer *w, const struct herald_message *li
             property_put(w, property.kind, property.value);
 }
 
-/* What is not said holds for the broker as HERALD_EXPECT_ANY. */
-static void put_expected(struct wire_writer *w, const struct herald_content *content)
+uint64_t send_expect(enum herald_expect expect, uint64_t version)
 {
-    switch (content->expect) {
+    switch (expect) {
+    case HERALD_EXPECT_NONE:
+        return EXPECT_NONE;
+    case HERALD_EXPECT_EXISTS:
+        return EXPECT_EXISTS;
+    case HERALD_EXPECT_VERSION:
+        return version;
     case HERALD_EXPECT_ANY:
         break;
-    case HERALD_EXPECT_NONE:
-        property_put_number(w, PROPERTY_MESSAGE_EXPECT, EXPECT_NONE);
-        break;
-    case HERALD_EXPECT_EXISTS:
-        property_put_number(w, PROPERTY_MESSAGE_EXPECT, EXPECT_EXISTS);
-        break;
-    case HERALD_EXPECT_VERSION:
-        property_put_number(w, PROPERTY_MESSAGE_EXPECT, content->expect_version);
-        break;
     }
+    return EXPECT_ANY;
 }
 
 static void put_entity(struct wire_writer *w, const struct herald_content *content)
 {
     put_text_property(w, PROPERTY_MESSAGE_ENTITY, content->entity);
-    put_expected(w, content);
+    uint64_t expect = send_expect(content->expect, content->expect_version);
+    if (expect != EXPECT_ANY)
+        property_put_number(w, PROPERTY_MESSAGE_EXPECT, expect);
     if (content->snapshot)
         property_put_number(w, PROPERTY_MESSAGE_SNAPSHOT, 1);
 }
@@ -247,10 +247,19 @@ static bool put_replace(struct wire_writer *w, const struct parcel *parcel)
     return frame_put_parked_replace(w, 0, 0, &fields);
 }
 
+static bool put_append(struct wire_writer *w, const struct parcel *parcel)
+{
+    const struct frame_append fields = {parcel->target, parcel->key, parcel->number,
+                                        parcel->body.bytes, parcel->body};
+    return frame_put_append(w, 0, 0, &fields);
+}
+
 static bool put_frame(struct wire_writer *w, const struct parcel *parcel)
 {
     if (parcel->type == FRAME_PARKED_REPLACE)
         return put_replace(w, parcel);
+    if (parcel->type == FRAME_APPEND)
+        return put_append(w, parcel);
     if (parcel->type == FRAME_SEND) {
         const struct frame_send fields = {parcel->target, parcel->properties, parcel->headers,
                                           parcel->body.bytes, parcel->body};
@@ -524,46 +533,49 @@ enum herald_status herald_parked_move(struct herald_client *client,
     return replace(client, parked, to, content, timeout_ms);
 }
 
-/* --- flushing -----------------------------------------------------------------------------------
+/* --- several events at once ---------------------------------------------------------------------
  */
 
-enum herald_status herald_flush_start(struct herald_client *client)
+enum herald_status send_put_event(struct herald_client *client, const struct herald_event *event,
+                                  struct buffer *list)
 {
-    pthread_mutex_lock(&client->lock);
-    session_flush(client);
-    enum herald_status status = client->session.state == SESSION_OVER ? HERALD_ECLOSED : HERALD_OK;
-    pthread_mutex_unlock(&client->lock);
-    return status;
+    struct parcel parcel;
+    const struct herald_content *content = &event->content;
+    enum herald_status status = pack(client, &parcel, event->key, content);
+    if (status == HERALD_OK && (content->entity != NULL || content->transient))
+        status = error_set(client, HERALD_EINVAL, "such a content cannot be appended");
+    if (status == HERALD_OK)
+        status = encode_headers(client, &parcel);
+    if (status != HERALD_OK)
+        return status;
+    const struct append_event fields = {parcel.target, parcel.properties, parcel.headers,
+                                        parcel.body};
+    size_t bytes = append_bytes(&fields);
+    unsigned char *room = buffer_reserve(list, bytes);
+    if (room == NULL)
+        return error_set(client, HERALD_ENOMEMORY, "no memory for an event");
+    struct wire_writer w = wire_writer_of(room, bytes);
+    append_put(&w, &fields);
+    buffer_commit(list, bytes);
+    return HERALD_OK;
 }
 
-static bool has_passed(struct herald_client *client, void *argument)
+enum herald_status send_append(struct herald_client *client, const struct frame_append *fields,
+                               int timeout_ms, struct herald_appended *appended)
 {
-    const struct outbox_mark *mark = argument;
-    return outbox_has_passed(&client->outbox, *mark);
-}
-
-enum herald_status herald_flush(struct herald_client *client, int timeout_ms)
-{
-    pthread_mutex_lock(&client->lock);
-    struct outbox_mark mark = outbox_mark(&client->outbox);
-    session_flush(client);
-    client_wake(client);
-    enum herald_status status = client_wait_until(client, has_passed, &mark, timeout_ms);
-    if (status == HERALD_OK && client->refusal.status != HERALD_OK) {
-        client->error = client->refusal;
-        status = client->refusal.status;
-        client->refusal = (struct herald_error){0};
-    } else if (status == HERALD_ETIMEOUT) {
-        error_set(client, status, "not everything was confirmed in time");
-    }
-    pthread_mutex_unlock(&client->lock);
-    return status;
-}
-
-size_t herald_unconfirmed(struct herald_client *client)
-{
-    pthread_mutex_lock(&client->lock);
-    size_t count = client->outbox.inflight_messages + client->outbox.backlog.count;
-    pthread_mutex_unlock(&client->lock);
-    return count;
+    struct parcel parcel;
+    parcel.type = FRAME_APPEND;
+    parcel.target = fields->exchange;
+    parcel.key = fields->entity;
+    parcel.number = fields->expect;
+    parcel.body = fields->body;
+    parcel.properties = parcel.headers = (struct wire_bytes){0};
+    parcel.header_bytes = 0;
+    enum herald_status status = check_sizes(client, &parcel, fields->body.bytes);
+    if (status != HERALD_OK)
+        return status;
+    struct request *request = request_new_logged(FRAME_APPEND);
+    if (request != NULL)
+        request->appended = appended;
+    return send_and_wait(client, &parcel, request, timeout_ms);
 }
