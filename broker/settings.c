@@ -56,6 +56,11 @@ struct core_limits settings_core_limits(const struct config *config)
         .retry_for_ms = config->queue_retry_for,
         .queue_prefetch_messages = narrow(config->queue_prefetch_messages),
         .event_prefetch_messages = narrow(config->event_prefetch_messages),
+        .entities_max = narrow(config->limits_entities_max),
+        .history_file_bytes = narrow(config->history_file_bytes),
+        .history_keys_max = narrow(config->limits_history_keys_max),
+        .history_read_bytes_max = config->history_read_bytes_max,
+        .history_save_bytes = config->history_save_bytes,
     };
 }
 

@@ -83,7 +83,7 @@ enum status startup_recover(const struct startup *startup, struct disk **disk,
     struct journal_failure failure;
     memset(&failure, 0, sizeof failure);
     core_count_homes(startup->core, journal);
-    status = core_open_pages(startup->core, opened, &startup->journal_options, &failure);
+    status = core_open_files(startup->core, opened, &startup->journal_options, &failure);
     if (status == STATUS_OK)
         status = journal_open(journal, opened, &startup->journal_options,
                               &(struct journal_reader){.on_record = on_record,
@@ -93,7 +93,7 @@ enum status startup_recover(const struct startup *startup, struct disk **disk,
     if (status != STATUS_OK) {
         const struct journal_failure *of_core = core_failure(startup->core);
         startup_log_failure(startup->log, startup->directory, of_core != NULL ? of_core : &failure);
-        core_close_pages(startup->core);
+        core_close_files(startup->core);
         disk_real_free(opened);
         return status;
     }

@@ -12,6 +12,8 @@
 #include "broker/core/apply.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/expiry.h"
+#include "broker/core/history.h"
+#include "broker/core/mover.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/spill.h"
@@ -33,7 +35,7 @@ enum status accept_check(const struct core *core, struct wire_bytes properties,
     return header_check(headers, core->limits.headers_count_max, core->limits.headers_bytes_max);
 }
 
-static bool refuses(const struct accept *accept, const struct queue *queue)
+bool accept_is_refused_by(const struct accept *accept, const struct queue *queue)
 {
     if (queue->overflow != QUEUE_REFUSE || accept->is_reply)
         return false;
@@ -46,10 +48,24 @@ static bool is_plain_in(const struct accept *accept, const struct queue *queue)
     return accept->terms.is_plain || queue->kind == QUEUE_LIVE;
 }
 
+enum status accept_reserve_numbers(struct core *core, size_t count)
+{
+    if (count * 4 <= core->numbers_room)
+        return STATUS_OK;
+    unsigned char *numbers = realloc(core->numbers, count * 8);
+    if (numbers == NULL)
+        return STATUS_NO_MEMORY;
+    core->numbers = numbers;
+    core->numbers_room = count * 8;
+    return STATUS_OK;
+}
+
 /* Every queue must take it before any is touched. */
 static enum status check_room(const struct accept *accept, uint32_t bytes)
 {
     struct core *core = accept->core;
+    if (accept_reserve_numbers(core, accept->queue_count + 1) != STATUS_OK)
+        return STATUS_NO_MEMORY;
     for (size_t i = 0; i < accept->queue_count; i++) {
         struct queue *queue = accept->queues[i];
         if (!is_plain_in(accept, queue) && core->aside_count >= core->limits.timers_max) {
@@ -60,7 +76,7 @@ static enum status check_room(const struct accept *accept, uint32_t bytes)
             dispatch_explain(core, "too many messages wait in lanes");
             return STATUS_LIMIT;
         }
-        if (!queue_has_room(queue, bytes) && refuses(accept, queue)) {
+        if (!queue_has_room(queue, bytes) && accept_is_refused_by(accept, queue)) {
             dispatch_explain(core, "queue %s is full", queue->name);
             return STATUS_OVERFLOW;
         }
@@ -145,15 +161,16 @@ static enum status make_room(struct accept *accept, uint32_t bytes)
     return STATUS_OK;
 }
 
+/* How many numbers the record has to name. */
 static size_t count_durable(const struct accept *accept)
 {
     size_t count = 0;
     for (size_t i = 0; !accept->is_transient && i < accept->queue_count; i++)
         count += accept->queues[i]->kind == QUEUE_DURABLE;
-    return count;
+    return count + (accept->history != NULL);
 }
 
-/* The numbers of the durable queues, as the operation has them. */
+/* The numbers of the durable queues, as the operation has them, and that of the history. */
 static void put_queue_numbers(const struct accept *accept, unsigned char *at)
 {
     for (size_t i = 0; i < accept->queue_count; i++)
@@ -161,6 +178,8 @@ static void put_queue_numbers(const struct accept *accept, unsigned char *at)
             wire_store_u32(at, accept->queues[i]->number);
             at += 4;
         }
+    if (accept->history != NULL)
+        wire_store_u32(at, accept->history->number | HISTORY_BIT);
 }
 
 /* Puts the message at the end of one queue; a full one that may not refuse an event loses it. */
@@ -203,14 +222,10 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
 static enum status accept_durable(struct accept *accept, size_t durable_count)
 {
     struct core *core = accept->core;
-    if (spill_is_full(core->spill))
+    if (spill_is_full(core->spill) || (accept->history != NULL && mover_is_full(core)))
         return STATUS_DISK_FULL;
-    unsigned char few[64];
-    unsigned char *numbers = few;
-    if (durable_count * 4 > sizeof few && (numbers = malloc(durable_count * 4)) == NULL)
-        return STATUS_NO_MEMORY;
-    put_queue_numbers(accept, numbers);
-    accept->message.queues = wire_bytes_of(numbers, (uint32_t)(durable_count * 4));
+    put_queue_numbers(accept, core->numbers);
+    accept->message.queues = wire_bytes_of(core->numbers, (uint32_t)(durable_count * 4));
     accept->message_bytes = (uint32_t)record_size_message(&accept->message);
     struct wire_writer w;
     enum status status =
@@ -222,9 +237,9 @@ static enum status accept_durable(struct accept *accept, size_t durable_count)
         core->next_message++;
         for (size_t i = 0; i < accept->queue_count; i++)
             place(core, accept, accept->queues[i], word);
+        if (accept->history != NULL)
+            event_keep(accept, word);
     }
-    if (numbers != few)
-        free(numbers);
     return status;
 }
 
@@ -251,8 +266,10 @@ static enum status accept_transient(struct accept *accept)
 static enum status take_in(struct accept *accept)
 {
     uint32_t bytes = message_counted_bytes(&accept->message);
-    enum status status = check_room(accept, bytes);
-    if (status == STATUS_OK)
+    enum status status = STATUS_OK;
+    if (accept->append == NULL)
+        status = check_room(accept, bytes);
+    if (status == STATUS_OK && accept->append == NULL)
         status = make_room(accept, bytes);
     if (status != STATUS_OK)
         return status;
@@ -267,8 +284,13 @@ enum status accept_message(struct accept *accept)
         return STATUS_DRAINING;
     accept->message.number = core->next_message;
     accept->message.time_ms = core->now_ms;
-    accept->size =
-        place_size(message_counted_bytes(&accept->message), (uint32_t)accept->queue_count);
+    if (accept->is_event) {
+        enum status status = event_prepare(accept);
+        if (status != STATUS_OK || (accept->queue_count == 0 && accept->history == NULL))
+            return status; /* nobody listening is fine */
+    }
+    accept->size = place_size(message_counted_bytes(&accept->message),
+                              (uint32_t)accept->queue_count + (accept->history != NULL));
     accept->made = NULL;
     accept->known = NULL;
     accept->terms = message_terms(&accept->message);

@@ -4,12 +4,16 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/core/cursor.h"
+#include "broker/core/event.h"
 #include "broker/core/exchange.h"
+#include "broker/core/history.h"
 #include "broker/core/kept.h"
 #include "broker/core/lane.h"
 #include "broker/core/queue.h"
 #include "broker/plant.h"
 #include "broker/core/state.h"
+#include "protocol/property.h"
 
 /* --- what records name -----------------------------------------------------------------------
  *
@@ -30,6 +34,14 @@ static struct exchange *exchange_named(struct core *core, uint32_t number)
     struct exchange *exchange = exchange_find_number(core, number);
     return exchange != NULL ? exchange
                             : exchange_new(core, EXCHANGE_DURABLE, number, wire_bytes_of(NULL, 0));
+}
+
+static struct history *history_named(struct core *core, uint32_t number)
+{
+    struct exchange *exchange = exchange_named(core, number);
+    if (exchange == NULL || exchange->history != NULL)
+        return exchange != NULL ? exchange->history : NULL;
+    return history_new(core, exchange);
 }
 
 /* --- messages -----------------------------------------------------------------------------------
@@ -119,9 +131,28 @@ static enum status message_into(struct core *core, struct queue *queue,
     }
     enum status status = added.terms.is_plain ? index_reserve(&queue->index, place->number)
                                               : asides_reserve(queue, &added.terms);
-    if (status == STATUS_OK)
-        apply_message_to(core, queue, &added);
-    return status;
+    if (status == STATUS_OK && queue->cursor != NULL)
+        status = cursor_reserve(queue->cursor);
+    if (status != STATUS_OK)
+        return status;
+    if (queue->cursor != NULL) /* a copy of one of its events */
+        cursor_apply_done(queue->cursor, place->number, place->number);
+    apply_message_to(core, queue, &added);
+    return STATUS_OK;
+}
+
+static enum status event_into(struct core *core, uint32_t number,
+                              const struct operation_message *operation,
+                              const struct new_place *place)
+{
+    struct history *history = history_named(core, number);
+    if (history == NULL)
+        return STATUS_NO_MEMORY;
+    uint64_t sequence = event_terms(operation->properties).sequence;
+    if (sequence == 0)
+        return STATUS_CORRUPT;
+    struct history_event event = {sequence, place->word, place->size};
+    return history_meet(core, history, operation, &event, place->message_bytes);
 }
 
 enum status apply_message(struct core *core, const struct operation_message *operation,
@@ -134,10 +165,14 @@ enum status apply_message(struct core *core, const struct operation_message *ope
                               place_size(message_counted_bytes(operation), queue_count),
                               (uint32_t)record_size_message(operation), message_terms(operation)};
     for (uint32_t i = 0; i + 4 <= operation->queues.bytes; i += 4) {
-        struct queue *queue = queue_named(core, wire_load_u32(operation->queues.at + i));
-        if (queue == NULL)
-            return STATUS_NO_MEMORY;
-        enum status status = message_into(core, queue, &place);
+        uint32_t number = wire_load_u32(operation->queues.at + i);
+        enum status status;
+        if ((number & HISTORY_BIT) != 0) {
+            status = event_into(core, number & ~HISTORY_BIT, operation, &place);
+        } else {
+            struct queue *queue = queue_named(core, number);
+            status = queue != NULL ? message_into(core, queue, &place) : STATUS_NO_MEMORY;
+        }
         if (status != STATUS_OK)
             return status;
     }
@@ -166,7 +201,7 @@ void place_remove(struct core *core, struct queue *queue, struct index_at at)
     place_leave(core, queue, at);
 }
 
-static void attempts_end(struct core *core, struct queue *queue, uint64_t number)
+void attempts_end(struct core *core, struct queue *queue, uint64_t number)
 {
     struct attempted *attempted = kept_find_attempted(queue, number);
     if (attempted != NULL)
@@ -184,6 +219,14 @@ static void aside_leave(struct core *core, struct queue *queue, struct aside *as
         message_unref(core, place_message(aside->word));
     }
     aside_remove(core, aside);
+}
+
+void standing_leave(struct core *core, struct queue *queue, struct standing where)
+{
+    if (where.aside != NULL)
+        aside_leave(core, queue, where.aside);
+    else
+        place_leave(core, queue, where.at);
 }
 
 void standing_remove(struct core *core, struct queue *queue, struct standing where)
@@ -238,168 +281,6 @@ void apply_settle(struct core *core, struct queue *queue, const struct operation
     }
 }
 
-/* What it keeps of its ward until it is repaired. */
-static void take_terms(struct core *core, struct parked *parked, struct ward *ward)
-{
-    parked->retry = ward->retry;
-    if (ward->lane == NULL || parked->lane != NULL)
-        return;
-    parked->lane = ward->lane;
-    parked->lane->ref_count++;
-    lane_on_parked(core, parked->lane, 1);
-}
-
-enum status apply_park(struct core *core, struct queue *queue,
-                       const struct operation_park *operation, uint64_t position)
-{
-    struct parked *parked = kept_add_parked(queue, operation->number);
-    if (parked == NULL)
-        return STATUS_NO_MEMORY;
-    parked->time_ms = operation->time_ms;
-    parked->attempts = operation->attempts;
-    kept_set_bytes(&parked->history, operation->history);
-    home_move(core, &parked->home, position, (uint32_t)record_size_park(operation));
-    struct standing where = queue_locate(queue, operation->number);
-    if (!standing_is_found(where)) {
-        attempts_end(core, queue, operation->number);
-        return STATUS_OK; /* it was parked already, or its message comes later */
-    }
-    uint64_t word = standing_word(where);
-    assert((word & PLACE_TRANSIENT) == 0);
-    if (parked->word != 0)
-        home_remove_place(core, place_position(parked->word), parked->size);
-    parked->word = word & ~PLACE_FLAGS;
-    parked->size = standing_size(where);
-    parked->priority = where.aside != NULL ? where.aside->priority : ASIDE_PRIORITY_DEFAULT;
-    if (where.aside != NULL && where.aside->has_ward)
-        take_terms(core, parked, aside_ward(where.aside));
-    /* Its home is the parked command's now. */
-    if (where.aside != NULL)
-        aside_leave(core, queue, where.aside);
-    else
-        place_leave(core, queue, where.at);
-    return STATUS_OK;
-}
-
-/* What the operation speaks of stands aside from now on, and is with nobody. NULL: it is not seen
- * yet. asides_reserve went before. */
-static struct aside *set_aside(struct core *core, struct queue *queue, uint64_t number)
-{
-    struct standing where = queue_locate(queue, number);
-    if (where.aside != NULL)
-        return where.aside;
-    struct parked *parked = kept_find_parked(queue, number);
-    struct aside *aside = NULL;
-    struct message_terms terms = apply_attempt_terms(queue, number);
-    if (where.at.found != NULL) {
-        struct place place = *where.at.found;
-        if ((place.word & PLACE_TRANSIENT) != 0) {
-            message_ref(place_message(place.word), 1);
-            queue->transient_count++;
-        }
-        place_leave(core, queue, where.at);
-        aside = asides_add(queue, number, place.word & ~PLACE_OUT, place.size, &terms);
-    } else if (parked != NULL && parked->word != 0) {
-        aside = asides_add(queue, number, parked->word | PLACE_REDELIVERED | PLACE_RESTATED,
-                           parked->size, &terms);
-        parked->word = 0; /* its home is the message's again */
-    }
-    if (aside != NULL)
-        queue->bytes += place_bytes(aside->size);
-    if (parked != NULL)
-        kept_end_parked(core, queue, parked);
-    return aside;
-}
-
-struct message_terms apply_attempt_terms(const struct queue *queue, uint64_t number)
-{
-    struct message_terms terms = message_terms_plain();
-    const struct parked *parked = kept_find_parked(queue, number);
-    if (parked == NULL)
-        return terms;
-    terms.priority = parked->priority;
-    terms.retry = parked->retry;
-    if (parked->lane != NULL)
-        terms.lane = lane_key(parked->lane);
-    terms.needs_ward = parked->lane != NULL;
-    return terms;
-}
-
-enum status apply_attempt(struct core *core, struct queue *queue,
-                          const struct operation_attempt *operation, uint64_t position)
-{
-    if (kept_find_parked(queue, operation->number) == NULL &&
-        queue_locate(queue, operation->number).at.is_away)
-        return STATUS_MORE; /* while recovering only: who has failed was in memory */
-    struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    struct message_terms terms = apply_attempt_terms(queue, operation->number);
-    if (attempted == NULL || asides_reserve(queue, &terms) != STATUS_OK)
-        return STATUS_NO_MEMORY;
-    attempted->failed = operation->failed;
-    attempted->since_ms = operation->since_ms;
-    kept_set_bytes(&attempted->history, operation->history);
-    attempted->due_ms = operation->due_ms;
-    home_move(core, &attempted->home, position, (uint32_t)record_size_attempt(operation));
-    struct aside *aside = set_aside(core, queue, operation->number);
-    if (aside != NULL)
-        aside->word |= PLACE_ATTEMPTED;
-    if (aside != NULL)
-        aside_schedule(core, aside, operation->due_ms);
-    if (position > queue->attempt_position)
-        queue->attempt_position = position;
-    return STATUS_OK;
-}
-
-enum status apply_cancel(struct core *core, struct queue *queue,
-                         const struct operation_cancel *operation, uint64_t position)
-{
-    struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    if (attempted == NULL)
-        return STATUS_NO_MEMORY;
-    attempted->is_cancelled = !planted(PLANT_CANCEL_FORGOTTEN);
-    home_move(core, &attempted->cancel_home, position, (uint32_t)record_size_cancel(operation));
-    struct aside *aside = asides_find(&queue->asides, operation->number);
-    if (aside != NULL)
-        aside->word |= PLACE_ATTEMPTED;
-    if (position > queue->attempt_position)
-        queue->attempt_position = position;
-    return STATUS_OK;
-}
-
-enum status apply_reserve_checkpoint(struct queue *queue)
-{
-    struct message_terms terms = message_terms_plain();
-    return asides_reserve(queue, &terms);
-}
-
-/* A message that keeps more than its place stands aside; whoever has it goes on having it. */
-enum status apply_checkpoint(struct core *core, struct queue *queue,
-                             const struct operation_checkpoint *operation, uint64_t position)
-{
-    struct standing where = queue_locate(queue, operation->number);
-    if (where.at.is_away)
-        return STATUS_MORE; /* while recovering only */
-    struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    if (attempted == NULL || apply_reserve_checkpoint(queue) != STATUS_OK)
-        return STATUS_NO_MEMORY;
-    kept_set_bytes(&attempted->checkpoint, operation->checkpoint);
-    home_move(core, &attempted->checkpoint_home, position,
-              (uint32_t)record_size_checkpoint(operation));
-    if (position > queue->attempt_position)
-        queue->attempt_position = position;
-    if (!standing_is_found(where))
-        return STATUS_OK;
-    bool was_out = (standing_word(where) & PLACE_OUT) != 0;
-    bool is_new = where.aside == NULL;
-    struct aside *aside = set_aside(core, queue, operation->number);
-    aside->word |= PLACE_ATTEMPTED;
-    if (is_new && was_out)
-        aside_set_out(core, aside);
-    else if (is_new)
-        aside_schedule(core, aside, attempted->due_ms);
-    return STATUS_OK;
-}
-
 void apply_mark(struct core *core, struct queue *queue, const struct operation_mark *operation,
                 uint64_t position)
 {
@@ -439,6 +320,12 @@ enum status apply_exchange(struct core *core, const struct operation_exchange *o
     struct exchange *exchange = exchange_named(core, operation->exchange);
     if (exchange == NULL || exchange_set_name(core, exchange, operation->name) != STATUS_OK)
         return STATUS_NO_MEMORY;
+    bool is_kept = property_find_number(operation->settings, PROPERTY_EXCHANGE_HISTORY, 0) != 0;
+    if (is_kept && exchange->history == NULL && history_new(core, exchange) == NULL)
+        return STATUS_NO_MEMORY;
+    if (is_kept)
+        history_set(exchange->history, operation->settings);
+    exchange->is_kept = is_kept;
     home_move(core, &exchange->home, position, (uint32_t)record_size_exchange(operation));
     if (operation->exchange >= core->next_exchange)
         core->next_exchange = operation->exchange + 1;
@@ -468,6 +355,40 @@ void apply_unbinding(struct core *core, const struct operation_unbinding *operat
     struct queue *queue = queue_find_number(core, operation->queue);
     if (exchange != NULL && queue != NULL)
         exchange_unbind(core, exchange, queue, operation->pattern);
+}
+
+static enum status apply_history(struct core *core, const struct operation_history *operation,
+                                 uint64_t position)
+{
+    struct history *history = history_named(core, operation->exchange);
+    if (history == NULL)
+        return STATUS_NO_MEMORY;
+    history_apply(core, history, operation, position);
+    return STATUS_OK;
+}
+
+static enum status apply_cursor(struct core *core, const struct operation_cursor *operation,
+                                uint64_t position)
+{
+    struct queue *queue = queue_named(core, operation->queue);
+    struct history *history = history_named(core, operation->exchange);
+    struct feed_terms terms = {operation->pattern, operation->filter, operation->from_ms};
+    if (queue == NULL || history == NULL ||
+        (queue->cursor == NULL && cursor_new(queue, history, &terms) != STATUS_OK))
+        return STATUS_NO_MEMORY;
+    return cursor_apply(core, queue, operation, position);
+}
+
+static enum status apply_cursor_done(struct core *core,
+                                     const struct operation_cursor_done *operation)
+{
+    struct queue *queue = queue_find_number(core, operation->queue);
+    if (queue == NULL || queue->cursor == NULL || operation->last < operation->first)
+        return STATUS_OK; /* its cursor is stated again later */
+    if (cursor_reserve(queue->cursor) != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    cursor_apply_done(queue->cursor, operation->first, operation->last);
+    return STATUS_OK;
 }
 
 /* --- recovery and restating ---------------------------------------------------------------------
@@ -512,6 +433,8 @@ static enum status recover_place(struct core *core, const struct operation *oper
         return apply_park(core, queue, &operation->as.park, position);
     if (operation->type == OPERATION_CHECKPOINT)
         return apply_checkpoint(core, queue, &operation->as.checkpoint, position);
+    if (operation->type == OPERATION_SET_ASIDE)
+        return apply_set_aside(core, queue, &operation->as.set_aside);
     if (operation->type == OPERATION_CANCEL)
         return apply_cancel(core, queue, &operation->as.cancel, position);
     if (operation->type == OPERATION_ATTEMPT && core->is_running)
@@ -539,6 +462,7 @@ enum status apply_operation(struct core *core, const struct operation *operation
     case OPERATION_ATTEMPT:
     case OPERATION_CANCEL:
     case OPERATION_CHECKPOINT:
+    case OPERATION_SET_ASIDE:
     case OPERATION_MARK:
         return recover_place(core, operation, position);
     case OPERATION_QUEUE:
@@ -568,6 +492,12 @@ enum status apply_operation(struct core *core, const struct operation *operation
     case OPERATION_CLIENT_GONE:
         apply_client_gone(core, &operation->as.client_gone);
         break;
+    case OPERATION_HISTORY:
+        return apply_history(core, &operation->as.history, position);
+    case OPERATION_CURSOR:
+        return apply_cursor(core, &operation->as.cursor, position);
+    case OPERATION_CURSOR_DONE:
+        return apply_cursor_done(core, &operation->as.cursor_done);
     case OPERATION_OUTCOME:
         return tracked_apply(core, &operation->as.outcome, position);
     case OPERATION_TYPE_COUNT:

@@ -55,6 +55,8 @@ enum status apply_checkpoint(struct core *core, struct queue *queue,
                              const struct operation_checkpoint *operation, uint64_t position);
 /* What that needs, live. */
 enum status apply_reserve_checkpoint(struct queue *queue);
+enum status apply_set_aside(struct core *core, struct queue *queue,
+                            const struct operation_set_aside *operation);
 void apply_mark(struct core *core, struct queue *queue, const struct operation_mark *operation,
                 uint64_t position);
 
@@ -80,6 +82,12 @@ void apply_client_gone(struct core *core, const struct operation_client_gone *op
 /* Takes a message out of its queue, wherever it stands, and everything that hangs on it. */
 struct standing;
 void standing_remove(struct core *core, struct queue *queue, struct standing where);
+
+/* The same, but who has the message's home then is the caller's affair. */
+void standing_leave(struct core *core, struct queue *queue, struct standing where);
+
+/* Forgets the failed attempts of a message, if there are any. */
+void attempts_end(struct core *core, struct queue *queue, uint64_t number);
 
 /* Takes one place out of a queue's index and everything that hangs on it: its home or its transient
  * message, its attempts, its counts. */

@@ -13,6 +13,8 @@
 #include "broker/core/call.h"
 #include "broker/core/delivery.h"
 #include "broker/core/exchange.h"
+#include "broker/core/feed.h"
+#include "broker/core/history.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/plant.h"
@@ -123,8 +125,8 @@ enum { PREFETCH_MESSAGES_MAX = 1 << 20 };
  */
 static uint32_t default_prefetch(const struct queue *queue, const struct core_limits *limits)
 {
-    return queue->binding_count > 0 ? limits->event_prefetch_messages
-                                    : limits->queue_prefetch_messages;
+    return queue->binding_count > 0 || queue->cursor != NULL ? limits->event_prefetch_messages
+                                                             : limits->queue_prefetch_messages;
 }
 
 enum status consumer_open(struct peer *peer, struct queue *queue,
@@ -145,6 +147,54 @@ enum status consumer_open(struct peer *peer, struct queue *queue,
         consumer->prefetch_messages = PREFETCH_MESSAGES_MAX;
     consumer->prefetch_bytes = consume->prefetch_bytes;
     consumer_elect(peer->core, queue);
+    consumer_update(consumer);
+    return STATUS_OK;
+}
+
+static void on_more(void *argument)
+{
+    struct queue *queue = argument;
+    queue_wake(queue->core, queue);
+}
+
+/* Where the reader begins; the handler has looked at it. */
+static enum status seat(struct feed *feed, const struct frame_follow *follow)
+{
+    const struct history *history = feed_history(feed);
+    if (follow->from == FOLLOW_LAST)
+        return feed_seek_last(feed);
+    if (follow->from == FOLLOW_NEXT)
+        feed_seek(feed, history->last + 1);
+    else if (follow->from == FOLLOW_SEQUENCE)
+        feed_seek(feed, follow->at);
+    else
+        feed_seek(feed, history_first(history));
+    return STATUS_OK;
+}
+
+enum status consumer_follow(struct peer *peer, struct exchange *exchange,
+                            const struct frame_follow *follow)
+{
+    struct core *core = peer->core;
+    bool is_by_time = follow->from == FOLLOW_TIME;
+    struct feed_terms terms = {follow->pattern, follow->filter, is_by_time ? follow->at : 0};
+    enum status status = consumer_may_open(peer, follow->consumer);
+    if (status != STATUS_OK)
+        return status;
+    struct queue *queue = queue_new(core, QUEUE_LIVE, 0, (struct wire_bytes){NULL, 0});
+    if (queue == NULL)
+        return STATUS_NO_MEMORY;
+    queue->feed = feed_new(exchange->history, &terms, on_more, queue);
+    struct consumer *consumer = NULL;
+    if (queue->feed != NULL && seat(queue->feed, follow) == STATUS_OK)
+        consumer = consumer_new(peer, queue, follow->consumer);
+    if (consumer == NULL) {
+        queue_end(core, queue, STATUS_OK);
+        return STATUS_NO_MEMORY;
+    }
+    queue->live = consumer;
+    consumer->exchange = exchange;
+    exchange->live_count++;
     consumer_update(consumer);
     return STATUS_OK;
 }
@@ -243,7 +293,10 @@ void consumer_cancel(struct consumer *consumer)
     core->consumer_count--;
     queue_ref(queue);
     if (queue->kind == QUEUE_LIVE) {
-        exchange_remove_live(consumer->exchange, queue, wire_bytes_of_text(consumer->pattern));
+        if (queue->feed != NULL)
+            consumer->exchange->live_count--;
+        else
+            exchange_remove_live(consumer->exchange, queue, wire_bytes_of_text(consumer->pattern));
         queue->live = NULL;
         queue_end(core, queue, STATUS_OK);
     }
@@ -258,6 +311,12 @@ static void tell_gone(struct consumer *consumer, enum status status)
     struct frame frame = {.header.type = FRAME_CONSUMER_GONE};
     frame.as.consumer_gone = (struct frame_consumer_gone){consumer->number, (uint16_t)status};
     output_frame(consumer->peer, &frame);
+}
+
+void consumer_end_broken(struct consumer *consumer)
+{
+    tell_gone(consumer, STATUS_UNREADABLE);
+    consumer_cancel(consumer);
 }
 
 void consumer_end_live(struct core *core, const struct exchange *exchange)

@@ -14,6 +14,13 @@ enum status consumer_open(struct peer *peer, struct queue *queue,
 enum status consumer_subscribe(struct peer *peer, struct exchange *exchange,
                                const struct frame_subscribe *subscribe);
 
+/* Likewise for a reader of the exchange's history, from where the frame says. */
+enum status consumer_follow(struct peer *peer, struct exchange *exchange,
+                            const struct frame_follow *follow);
+
+/* What it reads cannot be read: it ends, and its peer is told. */
+void consumer_end_broken(struct consumer *consumer);
+
 /* NULL: this peer has none of that number, or it is cancelled. */
 struct consumer *consumer_find(const struct peer *peer, uint32_t number);
 

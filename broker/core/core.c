@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/core/apply.h"
 #include "broker/core/backup.h"
@@ -10,17 +11,23 @@
 #include "broker/core/client.h"
 #include "broker/core/consumer.h"
 #include "broker/core/ending.h"
+#include "broker/core/entity_read.h"
 #include "broker/core/credit.h"
 #include "broker/core/exchange.h"
 #include "broker/core/expiry.h"
+#include "broker/core/history.h"
+#include "broker/core/history_recover.h"
 #include "broker/core/lease.h"
 #include "broker/core/line.h"
+#include "broker/core/mover.h"
 #include "broker/core/output.h"
 #include "broker/core/peek.h"
 #include "broker/core/pump.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/restate.h"
+#include "broker/core/retention.h"
+#include "broker/core/saver.h"
 #include "broker/core/state.h"
 #include "broker/core/watch.h"
 #include "broker/plant.h"
@@ -38,7 +45,12 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
     if (core == NULL)
         return NULL;
     core->spill = spill_new(limits->index_bytes_max);
-    if (core->spill == NULL) {
+    core->mover = mover_new(core);
+    core->saver = saver_new(core);
+    if (core->spill == NULL || core->mover == NULL || core->saver == NULL) {
+        spill_free(core->spill);
+        mover_free(core->mover);
+        saver_free(core->saver);
         free(core);
         return NULL;
     }
@@ -62,6 +74,12 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
     tracked_init(&core->tracked);
     TAILQ_INIT(&core->parking);
     TAILQ_INIT(&core->peeks);
+    TAILQ_INIT(&core->histories_waiting);
+    TAILQ_INIT(&core->histories_due);
+    TAILQ_INIT(&core->removals);
+    TAILQ_INIT(&core->feeds);
+    TAILQ_INIT(&core->hungry);
+    TAILQ_INIT(&core->reads);
     core->chance = 1;
     wheel_init(&core->wheel, 0);
     return core;
@@ -76,6 +94,9 @@ void core_free(struct core *core)
     core->is_ending = true;
     peek_end_all(core);
     spill_stop(core->spill);
+    mover_free(core->mover);
+    saver_free(core->saver);
+    retention_deinit(core);
     struct exchange *exchange;
     struct exchange *next_exchange;
     HASH_ITER (by_number, core->exchanges_by_number, exchange, next_exchange)
@@ -94,19 +115,31 @@ void core_free(struct core *core)
     for (unsigned i = 0; i < core->spare_count; i++)
         buffer_deinit(&core->spares[i]);
     free(core->routed);
+    free(core->numbers);
     spill_free(core->spill);
+    archive_free(core->archive);
+    history_recover_deinit(core);
     restate_deinit(&core->restate);
     free(core);
 }
 
-enum status core_open_pages(struct core *core, const struct disk *disk,
+enum status core_open_files(struct core *core, const struct disk *disk,
                             const struct journal_options *options, struct journal_failure *failure)
 {
     struct pages *pages;
     enum status status = pages_open(&pages, disk, options->post, options->post_context, failure);
-    if (status == STATUS_OK)
-        spill_set_pages_take(core->spill, pages);
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    spill_set_pages_take(core->spill, pages);
+    core->archive = archive_new(disk, options->post, options->post_context);
+    if (core->archive == NULL)
+        return STATUS_NO_MEMORY;
+    return history_recover_secrets(core, failure);
+}
+
+void core_set_secret(struct core *core, const unsigned char secret[16])
+{
+    memcpy(core->secret, secret, sizeof core->secret);
 }
 
 void core_count_homes(struct core *core, struct journal *const *journal)
@@ -114,7 +147,7 @@ void core_count_homes(struct core *core, struct journal *const *journal)
     core->opening = journal;
 }
 
-void core_close_pages(struct core *core)
+void core_close_files(struct core *core)
 {
     spill_close(core->spill);
 }
@@ -166,7 +199,7 @@ static enum status check_queue(const struct core *core, struct queue *queue)
     struct parked *parked;
     struct parked *next;
     HASH_ITER (hh, queue->parked, parked, next)
-        if (parked->word == 0)
+        if (parked->word == 0 || (parked->home.position == 0 && core->journal != NULL))
             return STATUS_CORRUPT;
     return STATUS_OK;
 }
@@ -181,7 +214,7 @@ static enum status check_recovered(struct core *core)
     struct exchange *exchange;
     struct exchange *next_exchange;
     HASH_ITER (by_number, core->exchanges_by_number, exchange, next_exchange)
-        if (exchange->name == NULL)
+        if (exchange->name == NULL || (exchange->history != NULL) != exchange->is_kept)
             return STATUS_CORRUPT;
     struct client *client;
     struct client *next_client;
@@ -235,6 +268,8 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
     core->durable_position = journal_durable_position(journal);
     wheel_init(&core->wheel, now_ms);
     enum status status = check_recovered(core);
+    if (status == STATUS_OK && core->archive != NULL)
+        status = history_recover(core, &core->history_failure);
     if (status != STATUS_OK)
         return status;
     /* Lists are told in the order of numbers; from now on new ones come at the end. */
@@ -271,11 +306,17 @@ enum status core_on_errand(struct core *core, struct errand *errand)
 {
     if (spill_owns(errand))
         return spill_on_errand(core->spill, errand);
+    if (archive_owns(errand))
+        return archive_on_errand(core->archive, errand);
     return journal_on_errand(core->journal, errand);
 }
 
 const struct journal_failure *core_failure(const struct core *core)
 {
+    if (core->history_failure.text[0] != '\0')
+        return &core->history_failure;
+    if (core->archive != NULL && archive_failure(core->archive) != NULL)
+        return archive_failure(core->archive);
     return spill_failure(core->spill);
 }
 
@@ -349,6 +390,10 @@ void core_end_of_round(struct core *core)
     credit_run(core);
     backup_run(core);
     peek_run(core);
+    entity_read_run(core);
+    mover_run(core);
+    saver_run(core);
+    retention_run(core);
     if (core->recorder.is_open) {
         recorder_close(core);
         journal_round(core->journal, core->now_ms);
@@ -360,7 +405,9 @@ uint64_t core_next_due(const struct core *core)
 {
     uint64_t wheel_ms = wheel_next_ms(&core->wheel);
     uint64_t spill_ms = spill_next_due(core->spill);
-    return wheel_ms < spill_ms ? wheel_ms : spill_ms;
+    uint64_t mover_ms = mover_next_due(core);
+    uint64_t due_ms = wheel_ms < spill_ms ? wheel_ms : spill_ms;
+    return mover_ms < due_ms ? mover_ms : due_ms;
 }
 
 bool core_has_more(const struct core *core)

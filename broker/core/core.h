@@ -60,6 +60,11 @@ struct core_limits {
     uint64_t lease_ms;
     uint32_t queue_prefetch_messages;
     uint32_t event_prefetch_messages;
+    uint32_t entities_max;
+    uint32_t history_file_bytes;
+    uint32_t history_keys_max;
+    uint64_t history_read_bytes_max;
+    uint64_t history_save_bytes;
 };
 
 /* What the core wants the operator to read. `text` holds until the call returns and may contain
@@ -82,14 +87,19 @@ void core_free(struct core *core);
  * this call nothing is counted, and the core can be looked at but not started. */
 void core_count_homes(struct core *core, struct journal *const *journal);
 
-/* Before journal_open: lets index pages leave memory for a file on this disk, beyond
- * index_bytes_max of them; errands go where those of the journal go. Without this call none leaves.
- * The disk must outlive the core. STATUS_NO_MEMORY, STATUS_IO_ERROR: `failure` says why. */
-enum status core_open_pages(struct core *core, const struct disk *disk,
+/* Before journal_open: has index pages leave memory for a file on this disk, beyond index_bytes_max
+ * of them, and lets exchanges have histories there; errands go where those of the journal go.
+ * Without this call neither is done. The disk must outlive the core. STATUS_NO_MEMORY,
+ * STATUS_IO_ERROR: `failure` says why. */
+enum status core_open_files(struct core *core, const struct disk *disk,
                             const struct journal_options *options, struct journal_failure *failure);
 
-/* Closes and removes that file: the disk is needed no more. Only core_free may follow. */
-void core_close_pages(struct core *core);
+/* Chance that nobody can guess, for what is hashed from now on; without this call it is zeros. */
+void core_set_secret(struct core *core, const unsigned char secret[16]);
+
+/* Closes what is open of them, and removes the file of pages: the disk is needed no more. Only
+ * core_free may follow. */
+void core_close_files(struct core *core);
 
 /* Applies one record found by recovery: pass it to journal_open with the core as argument.
  * STATUS_CORRUPT for a record that this version cannot have written, STATUS_NO_MEMORY. */
@@ -108,8 +118,8 @@ uint32_t core_start_number(const struct core *core);
  * journal_failure says why. */
 enum status core_on_errand(struct core *core, struct errand *errand);
 
-/* What went wrong with the file of the index, after core_on_errand or core_on_record returned
- * STATUS_IO_ERROR. NULL: nothing, it was the journal. */
+/* What went wrong with the file of the index or those of histories, after core_start,
+ * core_on_errand or core_on_record has failed. NULL: nothing, it was the journal. */
 const struct journal_failure *core_failure(const struct core *core);
 
 /* Tells the time before anything else happens in a round: broker time, milliseconds since 1970,

@@ -6,6 +6,7 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/consumer.h"
+#include "broker/core/history.h"
 #include "broker/core/queue.h"
 #include "broker/core/route.h"
 #include "broker/store/record.h"
@@ -72,6 +73,8 @@ static void binding_end(struct core *core, struct exchange *exchange, struct bin
 void exchange_end(struct core *core, struct exchange *exchange)
 {
     consumer_end_live(core, exchange);
+    if (exchange->history != NULL)
+        history_end(core, exchange->history);
     struct binding *binding;
     struct binding *next;
     HASH_ITER (hh, exchange->bindings, binding, next)

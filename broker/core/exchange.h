@@ -28,6 +28,8 @@ struct exchange {
     enum exchange_kind kind;
     struct home home; /* the EXCHANGE operation */
     struct route *route;
+    struct history *history;  /* NULL: its events are not kept */
+    bool is_kept;             /* its definition says that they are */
     struct binding *bindings; /* live subscriptions are not among them, only in the trie */
     uint32_t binding_count;
     uint32_t live_count;

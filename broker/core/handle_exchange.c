@@ -2,11 +2,59 @@
 #include "broker/core/apply.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/exchange.h"
+#include "broker/core/history.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/sys.h"
 #include "protocol/property.h"
 #include "protocol/topic.h"
+
+static bool is_kept(struct wire_bytes settings)
+{
+    return property_find_number(settings, PROPERTY_EXCHANGE_HISTORY, 0) != 0;
+}
+
+static enum status check_settings(struct core *core, enum exchange_kind kind,
+                                  struct wire_bytes settings)
+{
+    enum status status = property_check(settings, PROPERTY_SCOPE_EXCHANGE);
+    if (status != STATUS_OK)
+        return status;
+    if (property_find_number(settings, PROPERTY_EXCHANGE_HISTORY, 0) > 1) {
+        dispatch_explain(core, "history is 0 (none) or 1 (kept)");
+        return STATUS_BAD_VALUE;
+    }
+    if (is_kept(settings) && kind == EXCHANGE_TRANSIENT) {
+        dispatch_explain(core, "a transient exchange keeps no history");
+        return STATUS_BAD_VALUE;
+    }
+    if (is_kept(settings) && core->archive == NULL)
+        return STATUS_NO_HISTORY;
+    bool has_limits = property_find_number(settings, PROPERTY_EXCHANGE_AGE_MAX, 0) != 0 ||
+                      property_find_number(settings, PROPERTY_EXCHANGE_BYTES_MAX, 0) != 0 ||
+                      property_find_number(settings, PROPERTY_EXCHANGE_COUNT_MAX, 0) != 0;
+    if (has_limits && !is_kept(settings)) {
+        dispatch_explain(core, "limits are of a history: ask for one");
+        return STATUS_BAD_VALUE;
+    }
+    return STATUS_OK;
+}
+
+/* The same again is fine; something else under the name is not. */
+static enum status compare(const struct exchange *exchange, enum exchange_kind kind,
+                           struct wire_bytes settings)
+{
+    const struct history *history = exchange->history;
+    if (exchange->kind != kind || (history != NULL) != is_kept(settings))
+        return STATUS_MISMATCH;
+    struct history wanted = {0};
+    history_set(&wanted, settings);
+    return history == NULL || (history->age_max_ms == wanted.age_max_ms &&
+                               history->bytes_max == wanted.bytes_max &&
+                               history->count_max == wanted.count_max)
+               ? STATUS_OK
+               : STATUS_MISMATCH;
+}
 
 static enum status record_exchange(struct peer *peer, const struct frame_exchange_create *create)
 {
@@ -17,7 +65,11 @@ static enum status record_exchange(struct peer *peer, const struct frame_exchang
         exchange_new(core, EXCHANGE_DURABLE, operation.exchange, operation.name);
     if (exchange == NULL)
         return STATUS_NO_MEMORY;
-    enum status status = recorder_append_exchange(core, peer, &operation, &position);
+    enum status status = STATUS_OK;
+    if (is_kept(create->settings) && history_new(core, exchange) == NULL)
+        status = STATUS_NO_MEMORY;
+    if (status == STATUS_OK)
+        status = recorder_append_exchange(core, peer, &operation, &position);
     if (status == STATUS_OK)
         return apply_exchange(core, &operation, position);
     exchange_end(core, exchange);
@@ -30,14 +82,14 @@ enum status handle_exchange_create(struct peer *peer, const struct frame *frame)
     struct core *core = peer->core;
     if (topic_check_name(create->exchange) != STATUS_OK || topic_name_is_reserved(create->exchange))
         return STATUS_BAD_NAME;
-    enum status status = property_check(create->settings, PROPERTY_SCOPE_EXCHANGE);
-    if (status != STATUS_OK)
-        return status;
     enum exchange_kind kind =
         (frame->header.flags & FLAG_TRANSIENT) != 0 ? EXCHANGE_TRANSIENT : EXCHANGE_DURABLE;
+    enum status status = check_settings(core, kind, create->settings);
+    if (status != STATUS_OK)
+        return status;
     const struct exchange *exchange = exchange_find(core, create->exchange);
     if (exchange != NULL)
-        return exchange->kind == kind ? STATUS_OK : STATUS_MISMATCH;
+        return compare(exchange, kind, create->settings);
     if (HASH_CNT(by_name, core->exchanges_by_name) >= core->limits.exchanges_max)
         return STATUS_LIMIT;
     if (kind == EXCHANGE_DURABLE)
@@ -88,6 +140,10 @@ static enum status find_ends(struct peer *peer, const struct frame_bind *bind,
     *queue = dispatch_find_queue(peer->core, bind->queue);
     if (*queue == NULL)
         return STATUS_NO_QUEUE;
+    if ((*queue)->cursor != NULL) {
+        dispatch_explain(peer->core, "%s is a cursor, which has one history", (*queue)->name);
+        return STATUS_MISMATCH;
+    }
     return (*queue)->owner == NULL || (*queue)->owner == peer ? STATUS_OK : STATUS_EXCLUSIVE;
 }
 

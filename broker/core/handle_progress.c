@@ -1,5 +1,6 @@
 /* PROGRESS, RENEW: a worker's word on what it has not finished. */
 #include "broker/core/apply.h"
+#include "broker/core/cursor.h"
 #include "broker/core/delivery.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/handle_settle.h"
@@ -19,6 +20,9 @@ static enum status keep_checkpoint(struct peer *peer, struct queue *queue, uint6
                          core->limits.checkpoint_bytes_max);
         return STATUS_TOO_LARGE;
     }
+    enum status kept = queue->cursor != NULL ? cursor_keep(core, peer, queue, number) : STATUS_OK;
+    if (kept != STATUS_OK)
+        return kept;
     struct standing where = queue_locate(queue, number);
     if (!standing_is_found(where))
         return STATUS_OK; /* it was dropped while it ran */

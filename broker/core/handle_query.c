@@ -5,8 +5,10 @@
  */
 #include <stdlib.h>
 
+#include "broker/core/cursor.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/exchange.h"
+#include "broker/core/history.h"
 #include "broker/core/kept.h"
 #include "broker/core/line.h"
 #include "broker/core/output.h"
@@ -68,6 +70,14 @@ static void put_text(struct wire_writer *w, const char *name, const char *text)
 
 static const char *const lane_parked_names[] = {"block", "park", "go-on"};
 
+static void put_cursor(struct wire_writer *w, const struct cursor *cursor)
+{
+    put_text(w, "exchange", feed_history(cursor->feed)->exchange->name);
+    row_put_text(w, "pattern", feed_get_terms(cursor->feed)->pattern);
+    row_put_number(w, "at", ROW_NUMBER, cursor_low(cursor));
+    row_put_number(w, "lag", ROW_NUMBER, cursor_lag(cursor));
+}
+
 static void row_queue(struct page *page, const struct queue *queue)
 {
     struct wire_writer *w = row_begin(page);
@@ -104,7 +114,23 @@ static void row_queue(struct page *page, const struct queue *queue)
     row_put_number(w, "delivered", ROW_NUMBER, queue->delivered_total);
     row_put_number(w, "settled", ROW_NUMBER, queue->settled_total);
     row_put_number(w, "failed", ROW_NUMBER, queue->failed_total);
+    if (queue->cursor != NULL)
+        put_cursor(w, queue->cursor);
     row_end(page);
+}
+
+static void put_history(struct wire_writer *w, const struct history *history)
+{
+    row_put_number(w, "history", ROW_FLAG, history != NULL);
+    if (history == NULL)
+        return;
+    row_put_number(w, "first", ROW_NUMBER, history_first(history));
+    row_put_number(w, "last", ROW_NUMBER, history->last);
+    row_put_number(w, "history_bytes", ROW_BYTES, history_bytes(history) + history->tail_bytes);
+    row_put_number(w, "entities", ROW_NUMBER, history->entities.count);
+    row_put_number(w, "max_age", ROW_MILLISECONDS, history->age_max_ms);
+    row_put_number(w, "max_bytes", ROW_BYTES, history->bytes_max);
+    row_put_number(w, "max_count", ROW_NUMBER, history->count_max);
 }
 
 static void row_exchange(struct page *page, const struct exchange *exchange)
@@ -116,6 +142,7 @@ static void row_exchange(struct page *page, const struct exchange *exchange)
     row_put_number(w, "bindings", ROW_NUMBER, exchange->binding_count);
     row_put_number(w, "subscribers", ROW_NUMBER, exchange->live_count);
     row_put_number(w, "published", ROW_NUMBER, exchange->published_total);
+    put_history(w, exchange->history);
     row_end(page);
 }
 

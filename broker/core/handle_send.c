@@ -17,6 +17,10 @@ static struct queue *find_queue(struct peer *peer, struct wire_bytes name)
         memcmp(last->name, name.at, name.bytes) == 0)
         return last;
     struct queue *queue = dispatch_find_queue(core, name);
+    if (queue != NULL && queue->cursor != NULL) {
+        dispatch_explain(core, "%s is a cursor, which takes no commands", queue->name);
+        return NULL;
+    }
     if (queue != NULL)
         core->last_queue = queue;
     return queue;
@@ -137,9 +141,7 @@ enum status handle_publish(struct peer *peer, const struct frame *frame)
     if (status != STATUS_OK)
         return status;
     exchange->published_total++;
-    if (accept.queue_count == 0) {
-        core->counters.events_unrouted++;
-        return core->is_draining ? STATUS_DRAINING : STATUS_OK;
-    }
+    accept.history = exchange->history;
+    core->counters.events_unrouted += accept.queue_count == 0;
     return accept_message(&accept);
 }

@@ -288,6 +288,25 @@ enum status index_reserve(struct index *index, uint64_t number)
     return directory_reserve(index);
 }
 
+enum status index_reserve_many(struct index *index, uint64_t number, uint32_t count)
+{
+    const struct index_page *last = last_page(index);
+    uint32_t left = page_takes(last, number) ? last->room - last->count : 0;
+    if (left >= count)
+        return STATUS_OK;
+    uint32_t room = PAGE_PLACES_MIN;
+    while (room < count)
+        room *= PAGE_GROWTH;
+    if (index->reserved == NULL || index->reserved->room < room) {
+        struct index_page *page = page_new(index, room);
+        if (page == NULL)
+            return STATUS_NO_MEMORY;
+        page_free(index, index->reserved);
+        index->reserved = page;
+    }
+    return directory_reserve(index);
+}
+
 void index_append(struct index *index, uint64_t number, uint64_t word, uint32_t size)
 {
     assert(is_behind_all(index, number));
@@ -528,6 +547,15 @@ void index_move(struct index *index, struct index_at at, uint64_t word, uint32_t
     page_discount(page, at.found);
     at.found->word = (at.found->word & PLACE_FLAGS) | word;
     at.found->size = size;
+    page_count(page, at.found);
+}
+
+void index_become_durable(struct index *index, struct index_at at, uint64_t word)
+{
+    struct index_page *page = index->slots[at.slot].page;
+    page_on_change(index, page);
+    page_discount(page, at.found);
+    at.found->word = (at.found->word & PLACE_FLAGS & ~PLACE_TRANSIENT) | word;
     page_count(page, at.found);
 }
 

@@ -55,6 +55,10 @@ void index_deinit(struct index *index);
  * STATUS_NO_MEMORY. */
 enum status index_reserve(struct index *index, uint64_t number);
 
+/* The same for `count` appends one behind the other, at most PAGE_PLACES_MAX, none of which is to
+ * be reserved by itself. */
+enum status index_reserve_many(struct index *index, uint64_t number, uint32_t count);
+
 /* Appends a place; `number` is above all others. index_reserve went before. */
 void index_append(struct index *index, uint64_t number, uint64_t word, uint32_t size);
 
@@ -98,6 +102,9 @@ void index_set_flags(struct index *index, struct index_at at, uint64_t flags);
 
 /* The message stands at another position now. The place keeps its flags. */
 void index_move(struct index *index, struct index_at at, uint64_t word, uint32_t size);
+
+/* A transient place has its message in the journal from now on. */
+void index_become_durable(struct index *index, struct index_at at, uint64_t word);
 
 /* Makes a hole of the place. Frees its page when it was the last. */
 void index_remove(struct index *index, struct index_at at);

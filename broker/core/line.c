@@ -124,6 +124,15 @@ void line_count(struct peer *peer, uint64_t tag, uint64_t count)
     line_answer(peer, tag, frame, wire_written(&w), recorder_needs(peer->core));
 }
 
+void line_appended(struct peer *peer, uint64_t tag, uint64_t sequence, uint64_t version)
+{
+    unsigned char frame[FRAME_HEADER_BYTES + 16];
+    struct wire_writer w = wire_writer_of(frame, sizeof frame);
+    bool fits = frame_put_appended(&w, 0, tag, &(struct frame_appended){sequence, version});
+    assert(fits);
+    line_answer(peer, tag, frame, wire_written(&w), recorder_needs(peer->core));
+}
+
 static void line_release(struct peer *peer, uint64_t durable_position)
 {
     struct line *line = &peer->line;

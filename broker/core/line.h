@@ -29,6 +29,9 @@ void line_refuse(struct peer *peer, uint64_t tag, enum status status, const char
 /* Tells how much the frame of this tag has concerned, before its confirm. */
 void line_count(struct peer *peer, uint64_t tag, uint64_t count);
 
+/* Tells where the events of the frame of this tag stand, before its confirm. */
+void line_appended(struct peer *peer, uint64_t tag, uint64_t sequence, uint64_t version);
+
 /* Lets everything pass that rests on durable ground, for all peers. */
 void line_release_all(struct core *core);
 

@@ -144,6 +144,20 @@ void output_deliver(struct peer *peer, uint8_t flags, const struct frame_deliver
     output_commit(peer, &w);
 }
 
+void output_event(struct peer *peer, uint8_t flags, uint64_t tag, const struct frame_event *event)
+{
+    size_t fields = FRAME_HEADER_BYTES + 4 * 8 + 1 + event->key.bytes + 2 +
+                    event->properties.bytes + 2 + event->headers.bytes + 4;
+    struct wire_writer w;
+    if (!output_room(peer, pieces_bytes(peer, fields, event->body.bytes), &w))
+        return;
+    struct frame_event first = *event;
+    struct wire_bytes rest = split_body(peer, fields, &first.body);
+    frame_put_event(&w, flags, tag, &first);
+    put_pieces(peer, &w, rest);
+    output_commit(peer, &w);
+}
+
 static size_t outcome_fields(const struct frame_outcome *outcome)
 {
     return FRAME_HEADER_BYTES + 2 + 1 + outcome->code.bytes + 2 + outcome->text.bytes + 4;

@@ -15,9 +15,11 @@ void output_confirm(struct peer *peer, const struct frame_confirm *confirm);
 /* Any frame without a body. */
 void output_frame(struct peer *peer, struct frame *frame);
 
-/* A delivery and an outcome, in pieces when the body does not fit the peer's largest frame. */
+/* A delivery, an outcome, an event, in pieces when the body does not fit the peer's largest frame.
+ */
 void output_deliver(struct peer *peer, uint8_t flags, const struct frame_deliver *deliver);
 void output_outcome(struct peer *peer, uint64_t tag, const struct frame_outcome *outcome);
+void output_event(struct peer *peer, uint8_t flags, uint64_t tag, const struct frame_event *event);
 
 /* Encoded behind what `frames` holds, in pieces as the peer wants them; for an answer line. False:
  * no memory. */

@@ -10,6 +10,7 @@
 #include "broker/core/client.h"
 #include "broker/core/consumer.h"
 #include "broker/core/dispatch.h"
+#include "broker/core/entity_read.h"
 #include "broker/core/line.h"
 #include "broker/core/output.h"
 #include "broker/core/peek.h"
@@ -70,6 +71,7 @@ void peer_free(struct peer *peer)
     call_end_peer(peer);
     watch_end_peer(peer);
     peek_end_peer(peer);
+    entity_read_end_peer(peer);
     wheel_disarm(&core->wheel, &peer->lease_timer);
     consumer_end_peer(peer, peer->has_left ? PEER_LEFT : PEER_LOST);
     end_exclusive_queues(peer);

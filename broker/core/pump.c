@@ -8,6 +8,7 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/consumer.h"
+#include "broker/core/cursor.h"
 #include "broker/core/delivery.h"
 #include "broker/core/ending.h"
 #include "broker/core/expiry.h"
@@ -45,6 +46,9 @@ static bool may_leave(struct core *core, struct queue *queue, uint64_t number, u
 {
     if ((word & PLACE_ATTEMPTED) != 0 && queue->attempt_position >= core->durable_position)
         return false;
+    if ((word & PLACE_TRANSIENT) != 0 && queue->cursor != NULL)
+        return queue->cursor->position < core->durable_position &&
+               queue_mark_covers(core, queue, number);
     if ((word & PLACE_TRANSIENT) != 0)
         return true;
     if (place_position(word) >= core->durable_position && (word & PLACE_RESTATED) == 0)
@@ -176,12 +180,52 @@ static struct aside *aside_first(struct core *core, const struct queue *queue, s
     return aside->number < first ? aside : NULL;
 }
 
+static enum pump_result result_of(enum feed_result result)
+{
+    switch (result) {
+    case FEED_END:
+    case FEED_BROKEN:
+        return PUMP_EMPTY;
+    case FEED_HELD:
+        return PUMP_HELD;
+    case FEED_READING:
+        return PUMP_FETCHING;
+    case FEED_EVENT:
+    case FEED_AGAIN:
+        break;
+    }
+    return PUMP_MORE;
+}
+
+/* Whoever reads what cannot be read is told, and may try again. */
+static void end_broken(struct core *core, struct queue *queue)
+{
+    struct consumer *consumer;
+    (void)core;
+    while ((consumer = TAILQ_FIRST(&queue->willing)) != NULL)
+        consumer_end_broken(consumer);
+}
+
+/* A cursor's queue has nothing ready: takes events from the history. */
+static enum pump_result fill(struct core *core, struct queue *queue)
+{
+    enum feed_result result = cursor_fill(core, queue->cursor);
+    if (result == FEED_BROKEN)
+        end_broken(core, queue);
+    return result_of(result);
+}
+
 /* Finds the message to be handed out next. PUMP_MORE: it is in *message, and its place in *where;
  * without one there was no memory, and the next round tries again. */
 static enum pump_result find_head(struct core *core, struct queue *queue, struct standing *where,
                                   struct operation_message *message)
 {
     struct index_at head = index_first_ready(&queue->index);
+    enum pump_result nothing = PUMP_EMPTY;
+    if (queue->cursor != NULL && head.found == NULL && !head.is_away) {
+        nothing = fill(core, queue);
+        head = index_first_ready(&queue->index);
+    }
     struct standing first = {.aside = aside_first(core, queue, head)};
     *where = first;
     where->aside = NULL;
@@ -190,7 +234,7 @@ static enum pump_result find_head(struct core *core, struct queue *queue, struct
     if (first.aside == NULL)
         first.at = head;
     if (!standing_is_found(first))
-        return PUMP_EMPTY;
+        return nothing;
     uint64_t word = standing_word(first);
     uint64_t number = first.aside != NULL ? first.aside->number : index_number(&queue->index, head);
     if (!may_leave(core, queue, number, word))
@@ -203,9 +247,55 @@ static enum pump_result find_head(struct core *core, struct queue *queue, struct
     return PUMP_MORE;
 }
 
+/* One event of a history to its reader, who does not settle it. */
+static void give_event(struct consumer *consumer, const struct operation_message *event)
+{
+    struct queue *queue = consumer->queue;
+    struct frame_deliver deliver = {.consumer = consumer->number,
+                                    .number = event->number,
+                                    .attempt = 1,
+                                    .time_ms = event->time_ms,
+                                    .exchange = event->exchange,
+                                    .key = event->key,
+                                    .properties = event->properties,
+                                    .headers = event->headers,
+                                    .body_bytes = event->body.bytes,
+                                    .body = event->body};
+    queue->missed += feed_take_missed(queue->feed);
+    if (queue->missed > 0)
+        tell_gap(consumer);
+    output_deliver(consumer->peer, 0, &deliver);
+    consumer->peer->core->counters.messages_delivered++;
+    queue->delivered_total++;
+}
+
+/* A reader of a history loses nothing: it is given what its connection takes. */
+static enum pump_result pump_reader(struct core *core, struct queue *queue)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < PUMP_MESSAGES && bytes < PUMP_BYTES; i++) {
+        struct consumer *consumer = TAILQ_FIRST(&queue->willing);
+        struct operation_message event;
+        if (consumer == NULL)
+            return PUMP_EMPTY;
+        enum feed_result result = feed_peek(queue->feed, &event);
+        if (result == FEED_BROKEN)
+            end_broken(core, queue);
+        if (result != FEED_EVENT)
+            return result_of(result);
+        bytes += event.body.bytes;
+        give_event(consumer, &event);
+        feed_pass(queue->feed);
+        consumer_update(consumer);
+    }
+    return PUMP_MORE;
+}
+
 static enum pump_result pump_queue(struct core *core, struct queue *queue)
 {
     uint64_t bytes = 0;
+    if (queue->feed != NULL)
+        return pump_reader(core, queue);
     for (uint32_t i = 0; i < PUMP_MESSAGES && bytes < PUMP_BYTES; i++) {
         struct consumer *consumer = TAILQ_FIRST(&queue->willing);
         if (consumer == NULL || queue->is_paused || !breaker_lets_pass(core, queue))
@@ -257,6 +347,7 @@ void pump_run(struct core *core)
     struct queue *queue = TAILQ_FIRST(&core->pump);
     while (queue != NULL) {
         struct queue *next = TAILQ_NEXT(queue, pump_link);
+        queue_ref(queue);
         switch (pump_queue(core, queue)) {
         case PUMP_EMPTY:
         case PUMP_FETCHING:
@@ -271,6 +362,7 @@ void pump_run(struct core *core)
             core->has_more = true;
             break;
         }
+        queue_unref(core, queue);
         queue = next;
     }
 }

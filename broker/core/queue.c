@@ -25,6 +25,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/call.h"
 #include "broker/core/consumer.h"
+#include "broker/core/cursor.h"
 #include "broker/core/ending.h"
 #include "broker/core/exchange.h"
 #include "broker/core/expiry.h"
@@ -238,15 +239,20 @@ static bool is_over_limit(const struct queue *queue)
            (queue->bytes_max > 0 && queue->bytes > queue->bytes_max);
 }
 
+void queue_drop_excess(struct core *core, struct queue *queue)
+{
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && queue->overflow == QUEUE_DROP_OLDEST && is_over_limit(queue))
+        status = drop_oldest(core, queue);
+}
+
 static void on_page(void *argument)
 {
     struct queue *queue = argument;
     struct core *core = queue->core;
     queue->is_paging = false;
     if (!queue->is_gone && !core->is_ending) {
-        enum status status = STATUS_OK;
-        while (status == STATUS_OK && queue->overflow == QUEUE_DROP_OLDEST && is_over_limit(queue))
-            status = drop_oldest(core, queue);
+        queue_drop_excess(core, queue);
         queue_wake(core, queue);
     }
     queue_unref(core, queue);
@@ -331,6 +337,8 @@ static bool run_is_durable(const struct queue *queue, uint64_t first, uint64_t l
     const struct aside *aside = first == last ? asides_find(&queue->asides, first) : NULL;
     if (aside != NULL)
         return (aside->word & PLACE_TRANSIENT) == 0;
+    if (first == last && kept_find_parked(queue, first) != NULL)
+        return true;
     struct index_at at = index_find_from(&queue->index, first);
     for (; at.found != NULL && index_number(&queue->index, at) <= last;
          at = index_next(&queue->index, at))
@@ -343,6 +351,8 @@ enum status queue_settle(struct core *core, struct peer *peer, struct queue *que
                          uint64_t last)
 {
     struct operation_settle operation = {queue->number, first, last};
+    if (queue->cursor != NULL && cursor_has_fed(queue, first, last))
+        return cursor_settle(core, peer, queue, first, last);
     if (run_is_durable(queue, first, last)) {
         enum status status = recorder_append_settle(core, peer, &operation, NULL);
         if (status != STATUS_OK)
@@ -499,6 +509,10 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     call_end_all(core, queue, CALL_ALL, status);
     consumer_end_all(core, queue, status);
     exchange_unbind_queue(core, queue);
+    if (queue->cursor != NULL)
+        cursor_free(core, queue->cursor);
+    feed_free(queue->feed);
+    queue->feed = NULL;
     wheel_disarm(&core->wheel, &queue->breaker.timer);
     wheel_disarm(&core->wheel, &queue->ttl_timer);
     leave_lists(core, queue);

@@ -82,6 +82,9 @@ bool queue_has_room(const struct queue *queue, uint32_t bytes);
  * STATUS_OK, or the status of the journal when it takes no records. */
 enum status queue_drop_oldest(struct core *core, struct queue *queue, uint32_t bytes);
 
+/* Drops the oldest of a queue that may do so, as long as it is beyond its limits. */
+void queue_drop_excess(struct core *core, struct queue *queue);
+
 /* The message of a place as its operation, in the journal's memory or its own, up to the next call
  * of the journal. STATUS_MORE: it must be read from disk first. STATUS_CORRUPT. */
 enum status queue_read(struct core *core, uint64_t word, struct operation_message *message);

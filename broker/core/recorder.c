@@ -13,6 +13,8 @@ enum {
     RECORD_SHARED_BYTES = 900,
     /* For the ANSWERED operation at the end. */
     RECORD_CLOSING_BYTES = 32,
+    /* What the journal puts around a record, and the ANSWERED operation at its end. */
+    RECORD_EXTRA_BYTES = 8 + RECORD_CLOSING_BYTES,
 };
 
 enum status recorder_begin(struct core *core, struct peer *peer, size_t bytes,
@@ -54,6 +56,14 @@ enum status recorder_hold(struct core *core, struct peer *peer, size_t bytes,
     enum status status = recorder_begin(core, peer, bytes, urgency, &w);
     core->recorder.is_held = status == STATUS_OK;
     return status;
+}
+
+enum status recorder_keep_together(struct core *core, size_t bytes, uint32_t count)
+{
+    recorder_close(core);
+    /* Each closes before the next one is opened, and only then wants more room than it takes. */
+    return journal_keep_together(core->journal, bytes + (size_t)(count + 1) * RECORD_EXTRA_BYTES +
+                                                    RECORD_SHARED_BYTES);
 }
 
 void recorder_let_go(struct core *core)

@@ -44,6 +44,10 @@ enum status recorder_hold(struct core *core, struct peer *peer, size_t bytes,
                           enum journal_urgency urgency);
 void recorder_let_go(struct core *core);
 
+/* Has the next `count` records, of together `bytes` bytes of operations, be there together or not
+ * at all. STATUS_DISK_FULL, STATUS_NO_MEMORY, STATUS_TOO_LARGE. */
+enum status recorder_keep_together(struct core *core, size_t bytes, uint32_t count);
+
 /* Ends the record, if one is open. */
 void recorder_close(struct core *core);
 

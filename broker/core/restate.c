@@ -23,8 +23,12 @@
 #include "broker/core/apply.h"
 #include "broker/core/client.h"
 #include "broker/core/detach.h"
+#include "broker/core/cursor.h"
+#include "broker/core/event.h"
 #include "broker/core/exchange.h"
+#include "broker/core/history.h"
 #include "broker/core/kept.h"
+#include "broker/core/mover.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/state.h"
@@ -116,6 +120,23 @@ static const struct home *home_of_place(const struct core *core, const struct op
     return operation->type == OPERATION_CANCEL ? &attempted->cancel_home : &attempted->home;
 }
 
+static const struct home *home_of_cursor(const struct core *core, uint32_t number)
+{
+    const struct queue *queue = queue_find_number(core, number);
+    return queue != NULL && queue->cursor != NULL ? &queue->cursor->home : NULL;
+}
+
+static const struct home *home_of_exchange(const struct core *core,
+                                           const struct operation *operation)
+{
+    const struct exchange *exchange = exchange_find_number(core, operation->as.exchange.exchange);
+    if (exchange == NULL)
+        return NULL;
+    if (operation->type == OPERATION_EXCHANGE)
+        return &exchange->home;
+    return exchange->history != NULL ? &exchange->history->home : NULL;
+}
+
 static const struct home *home_of_binding(const struct core *core,
                                           const struct operation_binding *operation)
 {
@@ -144,7 +165,6 @@ static const struct home *home_of_client(const struct core *core, const struct o
  * nothing that lasts. */
 static const struct home *home_of(const struct core *core, const struct operation *operation)
 {
-    const struct exchange *exchange;
     const struct tracked *tracked;
     switch (operation->type) {
     case OPERATION_START:
@@ -157,8 +177,10 @@ static const struct home *home_of(const struct core *core, const struct operatio
     case OPERATION_CHECKPOINT:
         return home_of_place(core, operation);
     case OPERATION_EXCHANGE:
-        exchange = exchange_find_number(core, operation->as.exchange.exchange);
-        return exchange != NULL ? &exchange->home : NULL;
+    case OPERATION_HISTORY:
+        return home_of_exchange(core, operation);
+    case OPERATION_CURSOR:
+        return home_of_cursor(core, operation->as.cursor.queue);
     case OPERATION_BINDING:
         return home_of_binding(core, &operation->as.binding);
     case OPERATION_CLIENT:
@@ -168,11 +190,13 @@ static const struct home *home_of(const struct core *core, const struct operatio
     case OPERATION_OUTCOME:
         tracked = tracked_find(core, operation->as.outcome.id);
         return tracked != NULL ? &tracked->home : NULL;
-    case OPERATION_MESSAGE: /* has a home in each of its queues */
+    case OPERATION_MESSAGE:   /* has a home in each of its queues */
+    case OPERATION_SET_ASIDE: /* is stated with it */
     case OPERATION_SETTLE:
     case OPERATION_QUEUE_GONE:
     case OPERATION_EXCHANGE_GONE:
     case OPERATION_UNBINDING:
+    case OPERATION_CURSOR_DONE:
     case OPERATION_SEEN:
     case OPERATION_CLIENT_GONE:
     case OPERATION_TYPE_COUNT:
@@ -200,6 +224,27 @@ static enum status queue_holds(struct core *core, struct queue *queue, uint64_t 
     return STATUS_OK;
 }
 
+/* The same of a history. Its event is rather moved to a file than stated again. */
+static enum status history_needs(struct core *core, uint32_t number,
+                                 const struct operation_message *message, uint64_t position)
+{
+    const struct exchange *exchange = exchange_find_number(core, number);
+    struct history *history = exchange != NULL ? exchange->history : NULL;
+    if (history == NULL ||
+        !history_holds(history, event_terms(message->properties).sequence, position))
+        return STATUS_NOT_FOUND;
+    return mover_hurry(core, history) ? STATUS_MORE : STATUS_OK;
+}
+
+static enum status receiver_holds(struct core *core, uint32_t number,
+                                  const struct operation_message *message, uint64_t position)
+{
+    if ((number & HISTORY_BIT) != 0)
+        return history_needs(core, number & ~HISTORY_BIT, message, position);
+    struct queue *queue = queue_find_number(core, number);
+    return queue != NULL ? queue_holds(core, queue, message->number, position) : STATUS_NOT_FOUND;
+}
+
 static bool reserve_numbers(struct restate *restate, uint32_t bytes)
 {
     if (bytes <= restate->numbers_room)
@@ -224,9 +269,7 @@ static enum status list_holders(struct core *core, const struct operation_messag
         if (*bytes > 0 && planted(PLANT_RESTATED_ONE_QUEUE))
             break;
         uint32_t number = wire_load_u32(operation->queues.at + i);
-        struct queue *queue = queue_find_number(core, number);
-        enum status status = queue != NULL ? queue_holds(core, queue, operation->number, position)
-                                           : STATUS_NOT_FOUND;
+        enum status status = receiver_holds(core, number, operation, position);
         if (*bytes == 0)
             restate->stall_queue = i;
         *end = i;
@@ -271,6 +314,37 @@ struct found_operation {
     uint32_t bytes;
 };
 
+/* What the message is in a queue besides its place: SET_ASIDE. False: it stands in the plain order.
+ * Settlements of ranges reach over what does not, so that whoever replays them must know it as soon
+ * as the message, whatever else of it stands elsewhere. */
+static bool is_aside(const struct core *core, uint32_t number,
+                     const struct operation_message *message, struct operation_set_aside *aside)
+{
+    const struct queue *queue = queue_find_number(core, number);
+    bool is_parked = queue != NULL && kept_find_parked(queue, message->number) != NULL;
+    *aside = (struct operation_set_aside){number, message->number, is_parked};
+    return is_parked || (queue != NULL && kept_find_attempted(queue, message->number) != NULL);
+}
+
+static size_t asides_bytes(const struct core *core, const struct operation_message *message)
+{
+    size_t bytes = 0;
+    struct operation_set_aside aside;
+    for (uint32_t i = 0; i + 4 <= message->queues.bytes; i += 4)
+        if (is_aside(core, wire_load_u32(message->queues.at + i), message, &aside))
+            bytes += record_size_set_aside(&aside);
+    return bytes;
+}
+
+static void put_asides(const struct core *core, const struct operation_message *message,
+                       struct wire_writer *w)
+{
+    struct operation_set_aside aside;
+    for (uint32_t i = 0; i + 4 <= message->queues.bytes; i += 4)
+        if (is_aside(core, wire_load_u32(message->queues.at + i), message, &aside))
+            record_put_set_aside(w, &aside);
+}
+
 static enum status append_message(struct core *core, struct found_operation *found)
 {
     struct operation_message *message = &found->operation.as.message;
@@ -278,13 +352,14 @@ static enum status append_message(struct core *core, struct found_operation *fou
     enum status status = narrow_queues(core, message, found->position, &is_part);
     if (status != STATUS_OK || message->queues.bytes == 0)
         return status;
-    size_t bytes = record_size_message(message);
+    size_t bytes = record_size_message(message) + asides_bytes(core, message);
     struct wire_writer w;
     status = recorder_begin(core, NULL, bytes, JOURNAL_PATIENT, &w);
     if (status != STATUS_OK)
         return status;
     uint64_t word = place_word_durable(recorder_position(core, &w), recorder_back(core, &w));
     record_put_message(&w, message);
+    put_asides(core, message, &w);
     recorder_end(core, &w);
     core->counters.messages_restated++;
     core->counters.bytes_restated += bytes;
@@ -296,6 +371,9 @@ static enum status append_message(struct core *core, struct found_operation *fou
 /* What has changed since without being stated whole. */
 static void bring_up_to_date(const struct core *core, struct operation *operation)
 {
+    if (operation->type == OPERATION_HISTORY)
+        operation->as.history =
+            history_operation(exchange_find_number(core, operation->as.history.exchange)->history);
     if (operation->type == OPERATION_START) {
         operation->as.start.next_message = core->next_message;
         operation->as.start.next_queue = core->next_queue;
@@ -307,11 +385,34 @@ static void bring_up_to_date(const struct core *core, struct operation *operatio
     }
 }
 
+/* What a cursor has done stands in its list. */
+static enum status append_cursor(struct core *core, struct found_operation *found)
+{
+    const struct queue *queue = queue_find_number(core, found->operation.as.cursor.queue);
+    unsigned char *done;
+    struct operation_cursor operation = cursor_operation(queue->cursor, &done);
+    uint32_t bytes = (uint32_t)record_size_cursor(&operation);
+    struct wire_writer w;
+    enum status status =
+        done == NULL ? STATUS_NO_MEMORY : recorder_begin(core, NULL, bytes, JOURNAL_PATIENT, &w);
+    if (status == STATUS_OK) {
+        home_move(core, &queue->cursor->home, recorder_position(core, &w), bytes);
+        record_put_cursor(&w, &operation);
+        recorder_end(core, &w);
+        core->counters.bytes_restated += bytes;
+        spend(&core->restate, bytes);
+    }
+    free(done);
+    return status;
+}
+
 static enum status append_again(struct core *core, struct found_operation *found)
 {
     const struct home *home = home_of(core, &found->operation);
     if (home == NULL || home->position != found->position)
         return STATUS_OK;
+    if (found->operation.type == OPERATION_CURSOR)
+        return append_cursor(core, found);
     struct wire_writer w;
     enum status status = recorder_begin(core, NULL, found->bytes, JOURNAL_PATIENT, &w);
     if (status != STATUS_OK)

@@ -14,6 +14,7 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/call.h"
+#include "broker/core/cursor.h"
 #include "broker/core/ending.h"
 #include "broker/core/kept.h"
 #include "broker/core/recorder.h"
@@ -154,6 +155,11 @@ static bool is_late(const struct core *core, struct aside *aside)
 enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue, uint64_t number,
                        const struct failure *failure)
 {
+    if (queue->cursor != NULL) {
+        enum status status = cursor_keep(core, peer, queue, number);
+        if (status != STATUS_OK)
+            return status;
+    }
     struct standing where = queue_locate(queue, number);
     if (!standing_is_found(where))
         return STATUS_OK; /* it was dropped while it ran */

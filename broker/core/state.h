@@ -27,8 +27,13 @@
 #include "protocol/frame.h"
 #include "protocol/stream.h"
 
+struct archive;
 struct call;
 struct client;
+struct cursor;
+struct feed;
+struct history;
+struct history_secret;
 struct kept_bytes;
 struct peek;
 struct consumer;
@@ -132,7 +137,9 @@ struct queue {
     struct index index;
     struct asides asides;
     struct lane *lanes;
-    struct queue *grave; /* while a purge takes pages out that are away: who gets them */
+    struct cursor *cursor; /* it is filled from a history; NULL: by senders */
+    struct feed *feed;     /* QUEUE_LIVE: a reader of a history; NULL: a live subscription */
+    struct queue *grave;   /* while a purge takes pages out that are away: who gets them */
     struct parked *parked;
     struct attempted *attempted;
     uint64_t bytes;     /* of all that is not parked */
@@ -364,6 +371,8 @@ struct core {
     uint64_t route_stamp;
     struct queue **routed; /* the result of the last exchange_route */
     size_t routed_room;
+    unsigned char *numbers; /* of the receivers of the message that is recorded */
+    size_t numbers_room;
 
     struct queue *last_queue; /* the one a sender named last */
     struct queue *queues_by_name;
@@ -377,9 +386,10 @@ struct core {
     uint32_t consumer_count;
     uint32_t call_count;
     uint32_t aside_count;
-    uint32_t laned_count;     /* of them, those in lanes */
-    TAILQ_HEAD(, peek) peeks; /* questions that wait for the disk */
-    struct lane_list parking; /* lanes whose messages are to be parked */
+    uint32_t laned_count;            /* of them, those in lanes */
+    TAILQ_HEAD(, peek) peeks;        /* questions that wait for the disk */
+    TAILQ_HEAD(, entity_read) reads; /* of entities, under way */
+    struct lane_list parking;        /* lanes whose messages are to be parked */
     uint32_t fence_count;
     uint64_t transient_bytes;
 
@@ -397,6 +407,23 @@ struct core {
     struct backup backup;
     struct tracked_table tracked;
 
+    struct archive *archive; /* NULL: there is none, histories cannot be used */
+    struct mover *mover;
+    struct saver *saver;
+    TAILQ_HEAD(, history) histories_waiting; /* with a tail that may grow, the oldest first */
+    TAILQ_HEAD(, history) histories_due;     /* with one that is to be moved */
+    TAILQ_HEAD(, removal) removals;          /* of files */
+    TAILQ_HEAD(, feed) feeds;                /* with windows, the one used longest ago first */
+    TAILQ_HEAD(, feed) hungry;               /* that wait for room for one */
+    uint64_t feed_bytes;                     /* of windows */
+    uint64_t tail_bytes;                     /* of events that are in the journal alone */
+    uint64_t retained_ms;                    /* when retention looked last */
+    uint64_t entity_count;
+    struct history_secret *secrets;
+    size_t secret_count;
+    unsigned char secret[16]; /* for entities of histories that have none yet */
+    struct journal_failure history_failure;
+
     uint64_t rate_at_ms;       /* when rate_number was taken */
     uint64_t rate_number;      /* next_message then */
     uint64_t rate_delivered;   /* hand-outs then */
@@ -411,6 +438,7 @@ struct core {
     bool is_credit_withheld;
     struct buffer spares[CORE_SPARE_OUTPUTS]; /* empty outputs to be used again */
     unsigned spare_count;
+    unsigned char event_properties[4096 + 512]; /* of the event that is being accepted */
     char explanation[256]; /* of the refusal that a handler is about to return */
     struct core_counters counters;
 };

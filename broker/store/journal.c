@@ -235,6 +235,16 @@ unsigned char *journal_open_record(struct journal *journal, size_t bytes_max,
     return journal->write_at + RECORD_HEADER_BYTES;
 }
 
+enum status journal_keep_together(struct journal *journal, size_t bytes)
+{
+    assert(journal->open_bytes == 0);
+    if (bytes > journal->segment_bytes / 2)
+        return STATUS_TOO_LARGE;
+    if (journal->space.is_full)
+        return STATUS_DISK_FULL;
+    return bytes <= journal->room_bytes ? STATUS_OK : open_batch(journal, bytes, TRIM_BYTES, true);
+}
+
 void journal_close_record(struct journal *journal, size_t bytes)
 {
     assert(bytes > 0 && bytes <= journal->open_bytes);

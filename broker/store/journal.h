@@ -106,6 +106,13 @@ enum journal_urgency {
 unsigned char *journal_open_record(struct journal *journal, size_t bytes_max,
                                    enum journal_urgency urgency, uint64_t *position);
 
+/* Has the next records, together of at most `bytes` bytes with 8 more for each, go into one batch,
+ * so that after a crash they are all there or none is: as long as nothing else is appended in
+ * between, and no journal_round comes. None of them is refused for lack of space or memory then. No
+ * record may be open. STATUS_DISK_FULL, STATUS_NO_MEMORY; STATUS_TOO_LARGE for more than half a
+ * segment. */
+enum status journal_keep_together(struct journal *journal, size_t bytes);
+
 /* Ends the open record at `bytes` bytes, more than 0 and at most what was asked for. From now on
  * the record is part of the journal. */
 void journal_close_record(struct journal *journal, size_t bytes);

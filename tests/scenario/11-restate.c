@@ -185,6 +185,52 @@ START_TEST(test_attempts_marks_and_parked_go_round)
 }
 END_TEST
 
+/* A range of settlements must not reach over what is parked: the message is stated again behind it
+ * before its parking is, and a replay that meets them in that order would settle it, too. */
+static void park_between(bool is_purged, int rounds_behind)
+{
+    struct actor *waster = enter_as(scene, "");
+    do_queue(alice, "work");
+    do_send(alice, "work", "before");
+    do_send(alice, "work", "never");
+    do_send(alice, "work", "behind");
+    do_consume(alice, 1, "work", 3);
+    uint64_t before = hear_delivery(alice, "before").delivery;
+    uint64_t never = hear_delivery(alice, "never").delivery;
+    uint64_t behind = hear_delivery(alice, "behind").delivery;
+    waste(waster);
+    hear_confirm(alice, say_fail(alice, never, "never"));
+    uint64_t restated = ask_stat(alice, "messages_restated");
+    for (int i = 0; i < ROUNDS && ask_stat(alice, "messages_restated") < restated + 3; i++)
+        waste(waster);
+    if (is_purged) {
+        hear_confirm(alice, say_cancel(alice, 1));
+        hear_confirm(alice, say_release(alice, before, behind));
+        say_queue_purge(alice, "work");
+        hear_out(alice);
+    } else {
+        hear_confirm(alice, say_done(alice, before, behind));
+    }
+    for (int i = 0; i < rounds_behind; i++)
+        waste(waster);
+    actor_cut(waster);
+    crash();
+    ck_assert_uint_eq(ask_queue(alice, "work", "parked"), 1);
+    ck_assert_uint_eq(ask_queue(alice, "work", "messages"), 0);
+}
+
+START_TEST(test_settling_does_not_reach_over_what_is_parked)
+{
+    park_between(false, _i);
+}
+END_TEST
+
+START_TEST(test_purging_does_not_reach_over_what_is_parked)
+{
+    park_between(true, _i);
+}
+END_TEST
+
 /* Parking moves nothing: the message lives where it was, as much as before. */
 START_TEST(test_parked_commands_count_as_before)
 {
@@ -295,6 +341,8 @@ int main(void)
     tcase_add_test(tcase, test_definitions_go_round);
     tcase_add_test(tcase, test_what_is_gone_stays_gone);
     tcase_add_test(tcase, test_attempts_marks_and_parked_go_round);
+    tcase_add_loop_test(tcase, test_settling_does_not_reach_over_what_is_parked, 0, 6);
+    tcase_add_loop_test(tcase, test_purging_does_not_reach_over_what_is_parked, 0, 6);
     tcase_add_test(tcase, test_parked_commands_count_as_before);
     tcase_add_test(tcase, test_clients_and_their_refusals_go_round);
     tcase_add_test(tcase, test_volatile_queues_do_not_pin_segments);

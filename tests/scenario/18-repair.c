@@ -155,6 +155,19 @@ START_TEST(test_bad_replacements_are_refused)
 }
 END_TEST
 
+/* What is parked is durable, whatever else waits in its queue. */
+START_TEST(test_what_is_thrown_away_beside_transient_messages_stays_away)
+{
+    park(1);
+    say_send_with(alice, "work", "in memory", FLAG_TRANSIENT);
+    say_parked(FRAME_PARKED_DROP, numbers[0], numbers[0]);
+    hear_out(alice);
+    scene_crash(scene, DISK_SIM_NONE);
+    ck_assert(actor_enter(alice));
+    ck_assert_uint_eq(ask_queue(alice, "work", "parked"), 0);
+}
+END_TEST
+
 START_TEST(test_what_is_thrown_away_is_counted)
 {
     park(3);
@@ -181,6 +194,7 @@ int main(void)
     tcase_add_test(tcase, test_a_parked_command_gets_other_content_and_its_place);
     tcase_add_test(tcase, test_a_parked_command_goes_elsewhere_in_one_step);
     tcase_add_test(tcase, test_bad_replacements_are_refused);
+    tcase_add_test(tcase, test_what_is_thrown_away_beside_transient_messages_stays_away);
     tcase_add_test(tcase, test_what_is_thrown_away_is_counted);
     suite_add_tcase(suite, tcase);
     return check_main(suite);

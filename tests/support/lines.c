@@ -311,6 +311,8 @@ struct heard hear_delivery(struct actor *actor, const char *body)
         .is_redelivered = (frame.header.flags & FLAG_REDELIVERED) != 0,
         .is_call = (frame.header.flags & FLAG_CALL) != 0,
         .body_bytes = deliver->body_bytes,
+        .sequence = property_find_number(deliver->properties, PROPERTY_MESSAGE_SEQUENCE, 0),
+        .version = property_find_number(deliver->properties, PROPERTY_MESSAGE_VERSION, 0),
     };
     copy_text(heard.key, sizeof heard.key, deliver->key);
     copy_text(heard.body, sizeof heard.body, deliver->body);

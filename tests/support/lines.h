@@ -53,6 +53,8 @@ struct heard {
     bool is_redelivered;
     bool is_call;
     uint32_t body_bytes;
+    uint64_t sequence; /* of an event that is kept; else 0 */
+    uint64_t version;
     char key[64];
     char body[256]; /* its beginning */
 };

@@ -53,6 +53,11 @@ struct core_limits scene_limits(void)
         .heartbeat_ms = 20000,
         .queue_prefetch_messages = 1,
         .event_prefetch_messages = 256,
+        .entities_max = 1000,
+        .history_file_bytes = 64 << 10,
+        .history_keys_max = 1000,
+        .history_read_bytes_max = 1 << 20,
+        .history_save_bytes = 128 << 10,
     };
 }
 
@@ -72,7 +77,7 @@ bool scene_start(struct scene *scene)
     assert(scene->core != NULL);
     core_count_homes(scene->core, &scene->journal);
     enum status status =
-        core_open_pages(scene->core, disk_sim_disk(scene->sim), &scene->options, &scene->failure);
+        core_open_files(scene->core, disk_sim_disk(scene->sim), &scene->options, &scene->failure);
     if (status == STATUS_OK)
         status = journal_open(
             &scene->journal, disk_sim_disk(scene->sim), &scene->options,
@@ -512,6 +517,10 @@ bool actor_next(struct actor *actor, struct frame *frame)
             actor->counted = frame->as.count.count;
             continue;
         }
+        if (frame->header.type == FRAME_APPENDED) {
+            actor->appended = frame->as.appended;
+            continue;
+        }
         if (frame->header.type == FRAME_EARLIER) {
             take_earlier(actor, &frame->as.earlier);
             continue;
@@ -520,6 +529,8 @@ bool actor_next(struct actor *actor, struct frame *frame)
             gather(actor, &frame->as.deliver.body, frame->as.deliver.body_bytes);
         if (frame->header.type == FRAME_OUTCOME)
             gather(actor, &frame->as.outcome.body, frame->as.outcome.body_bytes);
+        if (frame->header.type == FRAME_EVENT)
+            gather(actor, &frame->as.event.body, frame->as.event.body_bytes);
         if (frame->header.type == FRAME_PEEKED)
             gather(actor, &frame->as.peeked.body, frame->as.peeked.body_bytes);
         if (frame->header.type == FRAME_COMMAND_STATE)

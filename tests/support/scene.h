@@ -44,10 +44,11 @@ struct actor {
     uint64_t credit_bytes;
     char earlier_checkpoint[128]; /* of the last EARLIER; not given out either */
     char earlier_code[64];
-    uint64_t counted;    /* of the last COUNT, likewise */
-    uint16_t last_close; /* code of a CLOSE that came instead of AUTH_OK */
-    bool is_stalled;     /* takes no bytes from the broker */
-    unsigned char *out;  /* said and not yet taken by the broker */
+    uint64_t counted;               /* of the last COUNT, likewise */
+    struct frame_appended appended; /* the last, likewise */
+    uint16_t last_close;            /* code of a CLOSE that came instead of AUTH_OK */
+    bool is_stalled;                /* takes no bytes from the broker */
+    unsigned char *out;             /* said and not yet taken by the broker */
     size_t out_bytes;
     size_t out_room;
     unsigned char *in; /* come and not yet taken by the test */

@@ -1,0 +1,306 @@
+/* Histories at a start.
+ *
+ * The journal states for each history the file that is written to, where it ends and what it holds
+ * up to, the oldest event that is kept, and which file of entities counts. All else follows: files
+ * before the stated one must be finished and join without a hole back to that event; files behind
+ * it, files of histories that are gone, and other files of entities are what a crash has left.
+ */
+#include "broker/core/history_recover.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/event.h"
+#include "broker/core/exchange.h"
+#include "broker/core/history.h"
+
+struct history_secret {
+    uint32_t exchange;
+    unsigned char secret[SIPHASH_SECRET_BYTES];
+};
+
+/* What the directory holds. */
+struct listing {
+    struct archive_name *names;
+    bool *is_claimed;
+    size_t count;
+    size_t room;
+};
+
+static enum status on_name(void *argument, const struct archive_name *name)
+{
+    struct listing *listing = argument;
+    if (listing->count == listing->room) {
+        size_t room = listing->room > 0 ? listing->room * 2 : 64;
+        struct archive_name *names = realloc(listing->names, room * sizeof *names);
+        if (names == NULL)
+            return STATUS_NO_MEMORY;
+        listing->names = names;
+        listing->room = room;
+    }
+    listing->names[listing->count++] = *name;
+    return STATUS_OK;
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct archive_name *a = left;
+    const struct archive_name *b = right;
+    if (a->is_entities != b->is_entities)
+        return a->is_entities ? 1 : -1;
+    if (a->exchange != b->exchange)
+        return a->exchange < b->exchange ? -1 : 1;
+    return a->first < b->first ? -1 : a->first > b->first;
+}
+
+static enum status list(struct core *core, struct listing *listing, struct journal_failure *failure)
+{
+    *listing = (struct listing){0};
+    enum status status = archive_list(core->archive, on_name, listing, failure);
+    if (listing->count > 0)
+        qsort(listing->names, listing->count, sizeof *listing->names, compare);
+    listing->is_claimed = calloc(listing->count + 1, sizeof *listing->is_claimed);
+    return listing->is_claimed == NULL && status == STATUS_OK ? STATUS_NO_MEMORY : status;
+}
+
+static void listing_deinit(struct listing *listing)
+{
+    free(listing->names);
+    free(listing->is_claimed);
+}
+
+/* --- secrets ------------------------------------------------------------------------------------
+ */
+
+enum status history_recover_secrets(struct core *core, struct journal_failure *failure)
+{
+    struct listing listing;
+    enum status status = list(core, &listing, failure);
+    if (status == STATUS_OK)
+        core->secrets = calloc(listing.count + 1, sizeof *core->secrets);
+    if (status == STATUS_OK && core->secrets == NULL)
+        status = STATUS_NO_MEMORY;
+    for (size_t i = 0; status == STATUS_OK && i < listing.count; i++) {
+        struct history_secret *secret = &core->secrets[core->secret_count];
+        if (!listing.names[i].is_entities ||
+            !archive_read_secret(core->archive, &listing.names[i], secret->secret))
+            continue;
+        secret->exchange = listing.names[i].exchange;
+        core->secret_count++;
+    }
+    listing_deinit(&listing);
+    return status;
+}
+
+const unsigned char *history_secret(const struct core *core, uint32_t exchange)
+{
+    for (size_t i = 0; i < core->secret_count; i++)
+        if (core->secrets[i].exchange == exchange)
+            return core->secrets[i].secret;
+    return core->secret;
+}
+
+void history_recover_deinit(struct core *core)
+{
+    free(core->secrets);
+    core->secrets = NULL;
+    core->secret_count = 0;
+}
+
+/* --- one history --------------------------------------------------------------------------------
+ */
+
+static enum status corrupt(const struct history *history, struct journal_failure *failure,
+                           const char *what)
+{
+    *failure = (struct journal_failure){.text = ""};
+    (void)snprintf(failure->text, sizeof failure->text, "the history of exchange %s: %s",
+                   history->exchange->name, what);
+    return STATUS_CORRUPT;
+}
+
+static enum status add_file(struct history *history, const struct archive_file *file)
+{
+    if (history_reserve_files(history, 0) != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    history->files[history->file_count++] = *file;
+    return STATUS_OK;
+}
+
+static enum status on_spot(void *argument, const struct archive_spot *spot)
+{
+    struct history *history = argument;
+    if (history_reserve_files(history, 1) != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    history->spots[history->spot_count++] = *spot;
+    return STATUS_OK;
+}
+
+/* A file before the one that is written to. Whether its events are still kept shows its index. */
+static enum status take_finished(struct core *core, struct history *history,
+                                 const struct archive_name *name, bool *is_kept,
+                                 struct journal_failure *failure)
+{
+    struct archive_file file;
+    enum status status = archive_check_finished(core->archive, name, &file, failure);
+    *is_kept = status == STATUS_OK && file.last >= history->first_stated;
+    if (status == STATUS_OK && !*is_kept)
+        return STATUS_OK;
+    if (status != STATUS_OK)
+        return status;
+    if (history->file_count > 0 && history->files[history->file_count - 1].last + 1 != file.first)
+        return corrupt(history, failure, "a file is missing");
+    return add_file(history, &file);
+}
+
+static enum status take_open(struct core *core, struct history *history,
+                             const struct archive_name *name, struct journal_failure *failure)
+{
+    struct archive_file file;
+    enum status status = archive_check_open(core->archive, name, history->end_stated,
+                                            history->moved, &file, on_spot, history, failure);
+    if (status != STATUS_OK)
+        return status;
+    if (history->file_count > 0 && history->files[history->file_count - 1].last + 1 != file.first)
+        return corrupt(history, failure, "a file is missing");
+    return add_file(history, &file);
+}
+
+/* The files of one history, in their order. */
+static enum status take_files(struct core *core, struct history *history, struct listing *listing,
+                              struct journal_failure *failure)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < listing->count && status == STATUS_OK; i++) {
+        const struct archive_name *name = &listing->names[i];
+        if (name->is_entities || name->exchange != history->number ||
+            name->first > history->file_stated)
+            continue;
+        bool is_kept = true;
+        status = name->first == history->file_stated
+                     ? take_open(core, history, name, failure)
+                     : take_finished(core, history, name, &is_kept, failure);
+        listing->is_claimed[i] = is_kept;
+    }
+    if (status != STATUS_OK)
+        return status;
+    const struct archive_file *last =
+        history->file_count > 0 ? &history->files[history->file_count - 1] : NULL;
+    if (history->file_stated != 0 && (last == NULL || last->first != history->file_stated))
+        return corrupt(history, failure, "the file that is written to is missing");
+    if (last != NULL && history->files[0].first > history->first_stated)
+        return corrupt(history, failure, "its oldest file is missing");
+    if (last == NULL && history->first_stated <= history->moved)
+        return corrupt(history, failure, "all its files are missing");
+    return STATUS_OK;
+}
+
+/* What is not in files must be in the journal, without a hole. */
+static enum status check_tail(const struct history *history, struct journal_failure *failure)
+{
+    if (history->tail_count != history->last - history->moved)
+        return corrupt(history, failure, "events are missing in the journal");
+    return STATUS_OK;
+}
+
+/* --- entities -----------------------------------------------------------------------------------
+ */
+
+struct loading {
+    struct core *core;
+    struct history *history;
+};
+
+static enum status on_entity(void *argument, const struct archive_entity *entity)
+{
+    struct loading *loading = argument;
+    struct entities *entities = &loading->history->entities;
+    struct entity_key key = {{entity->hash[0], entity->hash[1]}};
+    if (entities_reserve(entities, key) != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    uint64_t count = entities->count;
+    entities_set(entities, key, entity->version, entity->sequence);
+    loading->core->entity_count += entities->count - count;
+    return STATUS_OK;
+}
+
+static enum status on_event(void *argument, const struct archive_event *event)
+{
+    struct loading *loading = argument;
+    struct wire_reader r = wire_reader_of(event->at, event->bytes);
+    struct operation operation;
+    if (record_next(&r, &operation) != STATUS_OK || operation.type != OPERATION_MESSAGE)
+        return STATUS_CORRUPT;
+    return event_apply_entity(loading->core, loading->history, operation.as.message.properties);
+}
+
+/* Those that were saved, and those of the events that were moved to files since. */
+static enum status load_entities(struct core *core, struct history *history,
+                                 struct listing *listing, struct journal_failure *failure)
+{
+    struct loading loading = {core, history};
+    enum status status = STATUS_OK;
+    if (history->entities_stated != 0)
+        status = archive_load_entities(core->archive, history->number, history->entities_stated,
+                                       on_entity, &loading, failure);
+    for (size_t i = 0; i < listing->count; i++)
+        if (listing->names[i].is_entities && listing->names[i].exchange == history->number &&
+            listing->names[i].first == history->entities_stated)
+            listing->is_claimed[i] = true;
+    for (uint32_t i = 0; i < history->file_count && status == STATUS_OK; i++) {
+        const struct archive_file *file = &history->files[i];
+        if (file->last <= history->entities_stated)
+            continue;
+        status = archive_scan(core->archive, history->number, file, history->entities_stated + 1,
+                              on_event, &loading, failure);
+        history->moved_bytes += file->end;
+    }
+    return status;
+}
+
+/* --- all of them --------------------------------------------------------------------------------
+ */
+
+static enum status recover_one(struct core *core, struct history *history, struct listing *listing,
+                               struct journal_failure *failure)
+{
+    enum status status = check_tail(history, failure);
+    if (status == STATUS_OK)
+        status = take_files(core, history, listing, failure);
+    if (status == STATUS_OK)
+        status = load_entities(core, history, listing, failure);
+    return status;
+}
+
+/* Only now, when all is well, what is left over goes. */
+static enum status tidy_up(struct core *core, const struct listing *listing,
+                           struct journal_failure *failure)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < listing->count && status == STATUS_OK; i++) {
+        const struct archive_name *name = &listing->names[i];
+        const struct exchange *exchange = exchange_find_number(core, name->exchange);
+        if (!listing->is_claimed[i])
+            status = archive_take_away(core->archive, name, failure);
+        else if (!name->is_entities && name->first == exchange->history->file_stated)
+            status = archive_cut(core->archive, name, exchange->history->end_stated, failure);
+    }
+    return status;
+}
+
+enum status history_recover(struct core *core, struct journal_failure *failure)
+{
+    struct listing listing;
+    enum status status = list(core, &listing, failure);
+    struct exchange *exchange;
+    struct exchange *next;
+    HASH_ITER (by_number, core->exchanges_by_number, exchange, next)
+        if (status == STATUS_OK && exchange->history != NULL)
+            status = recover_one(core, exchange->history, &listing, failure);
+    if (status == STATUS_OK)
+        status = tidy_up(core, &listing, failure);
+    listing_deinit(&listing);
+    return status;
+}

@@ -1,0 +1,54 @@
+/* Files of the archive by their names; shared by its errands and its recovery. */
+#ifndef HERALD_ARCHIVE_FILE_H
+#define HERALD_ARCHIVE_FILE_H
+
+#include "broker/store/archive.h"
+
+enum {
+    ARCHIVE_NAME_BYTES = 48,
+    /* A read of this size costs little more than a smaller one. */
+    ARCHIVE_WINDOW_BYTES = 256 << 10,
+};
+
+struct archive {
+    const struct disk *disk;
+    errand_post_fn post;
+    void *post_context;
+    enum status status; /* the first failure that ends the process */
+    struct journal_failure failure;
+};
+
+void archive_print_name(char text[ARCHIVE_NAME_BYTES], const struct archive_name *name);
+
+/* False: the name is not one of the archive's. */
+bool archive_parse_name(const char *text, struct archive_name *name);
+
+/* Opens a file and checks its header. STATUS_NOT_FOUND, STATUS_IO_ERROR, STATUS_CORRUPT,
+ * STATUS_NEWER_FORMAT; the file is closed then. */
+enum status archive_open_file(struct archive *archive, const struct archive_name *name,
+                              enum disk_open_mode mode, int *file, struct journal_failure *failure);
+void archive_close_file(struct archive *archive, int file);
+
+/* Where the index of a finished file of `name->bytes` bytes begins, from its tail. */
+enum status archive_find_index(struct archive *archive, int file, const struct archive_name *name,
+                               uint32_t *offset, struct journal_failure *failure);
+
+/* Reads the index that begins there; *at is to be freed, on failure, too. */
+enum status archive_read_index(struct archive *archive, int file, const struct archive_name *name,
+                               uint32_t offset, unsigned char **at, struct archive_index *index,
+                               struct journal_failure *failure);
+
+/* Reads whole blocks from `offset` on, about `bytes_wanted` of them, which must lie before `end`.
+ * *at grows as it must, and is the caller's on failure, too. STATUS_OK, STATUS_CORRUPT,
+ * STATUS_IO_ERROR, STATUS_NO_MEMORY. */
+struct archive_window {
+    unsigned char *at;
+    size_t room;
+    uint32_t bytes;       /* whole blocks */
+    uint32_t next_offset; /* behind them */
+};
+enum status archive_read_blocks(struct archive *archive, int file, const struct archive_name *name,
+                                uint32_t offset, uint32_t end, uint32_t bytes_wanted,
+                                struct archive_window *window, struct journal_failure *failure);
+
+#endif
