@@ -80,7 +80,6 @@ enum consumer_state {
 struct following {
     uint64_t at;
     uint8_t from;
-    bool is_begun;                   /* a reader's place is known: it is `at` */
     char cursor[NAME_BYTES_MAX + 1]; /* "": a reader */
     uint32_t filter_bytes;
     unsigned char filter[]; /* list of headers */

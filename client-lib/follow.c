@@ -3,7 +3,8 @@
  * A cursor is kept by the broker and moved by settling: to the library it is a queue by another
  * name. A reader is nobody's but this connection's. What makes it go on behind a lost one is
  * `at`, which is moved behind every event before it is given to the program and over every gap that
- * is told; the next FOLLOW begins there, so that nothing comes twice and nothing is left out.
+ * is told; the next FOLLOW begins there, so that nothing comes twice and nothing is left out. Where
+ * `next` is only the broker knows: it says so before it confirms.
  */
 #include "client-lib/client.h"
 
@@ -72,8 +73,7 @@ void follow_renew(struct request *request)
 void follow_on_begin(struct herald_consumer *consumer, uint64_t before)
 {
     struct following *following = consumer->following;
-    if (!is_reader(following) || following->is_begun || following->from == FOLLOW_LAST ||
-        before == UINT64_MAX)
+    if (!is_reader(following) || following->from != FOLLOW_NEXT || before == UINT64_MAX)
         return;
     following->from = FOLLOW_SEQUENCE;
     following->at = before + 1;
@@ -84,7 +84,6 @@ void follow_on_event(struct herald_consumer *consumer, uint64_t sequence)
     struct following *following = consumer->following;
     if (!is_reader(following) || sequence == 0 || sequence == UINT64_MAX)
         return;
-    following->is_begun = true;
     following->from = FOLLOW_SEQUENCE;
     following->at = sequence + 1;
 }
@@ -95,7 +94,6 @@ void follow_on_gap(struct herald_consumer *consumer, uint64_t missed)
     if (!is_reader(following) || following->from != FOLLOW_SEQUENCE ||
         missed > UINT64_MAX - following->at)
         return;
-    following->is_begun = true;
     following->at += missed;
 }
 
