@@ -40,7 +40,7 @@ static bool gather_confirmed(struct herald_client *client, const struct frame_co
             return false;
         entry->answered = true;
         client->outbox.answers++;
-        if (entry->kind == ENTRY_REQUEST)
+        if (entry_has_request(entry))
             batch->requests[batch->request_count++] = entry->context;
         else if (entry->kind == ENTRY_MESSAGE && wants_contexts && entry->context != NULL)
             batch->contexts[batch->context_count++] = entry->context;
@@ -84,7 +84,8 @@ static void tell_refused(struct herald_client *client, enum herald_refused_kind 
 {
     if (client->options.on_refused == NULL)
         return;
-    const struct herald_refusal refusal = {kind, context, error->code, error->name, error->text};
+    const struct herald_refusal refusal = {kind,        context,     error->code,
+                                           error->name, error->text, error->version};
     client_enter_callback(client);
     client->options.on_refused(client, &refusal, client->options.user);
     client_leave_callback(client);
@@ -134,7 +135,7 @@ void answer_handle_refuse(struct herald_client *client, uint64_t tag,
     entry->answered = true;
     client->outbox.answers++;
     outbox_trim(&client->outbox);
-    if (copy.kind == ENTRY_REQUEST) {
+    if (entry_has_request(&copy)) {
         request_answer(client, copy.context, frame->code, frame->text);
     } else {
         note_refusal(client, &error);
@@ -214,7 +215,7 @@ static bool tell_row(struct herald_client *client, struct request *request, stru
 struct request *answer_find_request(struct herald_client *client, uint64_t tag)
 {
     struct entry *entry = ring_find(&client->outbox.inflight, tag);
-    return entry != NULL && entry->kind == ENTRY_REQUEST ? entry->context : NULL;
+    return entry != NULL && entry_has_request(entry) ? entry->context : NULL;
 }
 
 void answer_finish_request(struct herald_client *client, uint64_t tag)
@@ -250,7 +251,11 @@ void answer_handle_row(struct herald_client *client, const struct frame_header *
 void answer_handle_count(struct herald_client *client, uint64_t tag, uint64_t count)
 {
     struct request *request = answer_find_request(client, tag);
-    if (request != NULL && request->row_number != NULL)
+    if (request == NULL)
+        return;
+    if (request->type == FRAME_FOLLOW && request->consumer != NULL)
+        follow_on_begin(request->consumer, count);
+    else if (request->row_number != NULL)
         *request->row_number = count;
 }
 
@@ -346,8 +351,9 @@ static void lose_calls(struct herald_client *client)
 static bool is_lost_with_connection(const struct request *request)
 {
     return request->type == FRAME_CONSUME || request->type == FRAME_SUBSCRIBE ||
-           request->type == FRAME_CANCEL || request->type == FRAME_QUERY ||
-           request->type == FRAME_BACKUP || request->type == FRAME_PEEK;
+           request->type == FRAME_FOLLOW || request->type == FRAME_CANCEL ||
+           request->type == FRAME_QUERY || request->type == FRAME_BACKUP ||
+           request->type == FRAME_PEEK;
 }
 
 /* The oldest request in flight that the next connection cannot answer, or NULL. */

@@ -76,6 +76,15 @@ enum consumer_state {
     CONSUMER_CANCELLED, /* no callbacks any more; freed when the broker agrees */
 };
 
+/* What a consumer follows in a history, see follow.c. */
+struct following {
+    uint64_t at;
+    uint8_t from;
+    char cursor[NAME_BYTES_MAX + 1]; /* "": a reader */
+    uint32_t filter_bytes;
+    unsigned char filter[]; /* list of headers */
+};
+
 struct herald_consumer {
     struct herald_client *client;
     uint32_t number;
@@ -85,6 +94,7 @@ struct herald_consumer {
     bool auto_done;
     char *source; /* a queue, or the exchange of a live subscription */
     char *pattern;
+    struct following *following; /* NULL: it does not */
     uint32_t prefetch_messages;
     uint32_t prefetch_bytes;
     herald_message_fn *on_message;
@@ -181,6 +191,17 @@ struct herald_message {
 /* The broker tells how a tracked command is. */
 void command_handle_state(struct herald_client *client, const struct frame *frame,
                           struct wire_bytes body);
+
+/* --- entity.c -----------------------------------------------------------------------------------
+ */
+
+/* Where the events of an APPEND have come to stand. */
+void entity_handle_appended(struct herald_client *client, uint64_t tag,
+                            const struct frame_appended *frame);
+
+/* An event that was asked for. */
+void entity_handle_event(struct herald_client *client, const struct frame *frame,
+                         struct wire_bytes body);
 
 /* --- error.c ------------------------------------------------------------------------------------
  */
@@ -317,6 +338,11 @@ void backup_handle(struct herald_client *client, const struct frame *frame);
 /* --- consumer.c ---------------------------------------------------------------------------------
  */
 
+/* Starts a consumer like *from, whose texts and following are copied, and waits unless timeout_ms
+ * is 0. With the lock held. Errors as herald_serve. */
+enum herald_status consumer_start(struct herald_client *client, const struct herald_consumer *from,
+                                  int timeout_ms, struct herald_consumer **result);
+
 struct herald_consumer *consumer_find(const struct herald_client *client, uint32_t number);
 
 /* Starts all consumers again on a new connection. */
@@ -340,6 +366,25 @@ enum herald_status consumer_stop(struct herald_client *client, struct herald_con
 
 /* Asks the broker to stop all of them; no callbacks any more. */
 void consumer_cancel_all(struct herald_client *client);
+
+/* --- follow.c -----------------------------------------------------------------------------------
+ */
+
+/* NULL without memory. */
+struct following *follow_copy(const struct following *following);
+
+/* The frame that starts a consumer with a following as things stand now. NULL without memory or
+ * when a text is too long. */
+struct request *follow_request(const struct herald_consumer *consumer);
+
+/* Makes that frame of a request that is to be sent again say how things stand now. */
+void follow_renew(struct request *request);
+
+/* The broker says behind which sequence a reader begins; an event of this sequence is given to the
+ * program; so many events are missing. */
+void follow_on_begin(struct herald_consumer *consumer, uint64_t before);
+void follow_on_event(struct herald_consumer *consumer, uint64_t sequence);
+void follow_on_gap(struct herald_consumer *consumer, uint64_t missed);
 
 /* --- message.c ----------------------------------------------------------------------------------
  */

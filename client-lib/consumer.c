@@ -37,6 +37,7 @@ static void free_consumer(struct herald_consumer *consumer)
 {
     free(consumer->source);
     free(consumer->pattern);
+    free(consumer->following);
     free(consumer);
 }
 
@@ -66,6 +67,15 @@ void consumer_remove(struct herald_client *client, struct herald_consumer *consu
     free_consumer(consumer);
 }
 
+static void free_requests(const struct ring *ring)
+{
+    for (size_t i = 0; i < ring->count; i++) {
+        const struct entry *entry = ring_at(ring, i);
+        if (entry_has_request(entry) && !entry->answered)
+            request_free(entry->context);
+    }
+}
+
 void consumer_free_all(struct herald_client *client)
 {
     struct request *request;
@@ -73,11 +83,8 @@ void consumer_free_all(struct herald_client *client)
         TAILQ_REMOVE(&client->outbox.requests, request, link);
         request_free(request);
     }
-    for (size_t i = 0; i < client->outbox.inflight.count; i++) {
-        struct entry *entry = ring_at(&client->outbox.inflight, i);
-        if (entry->kind == ENTRY_REQUEST && !entry->answered)
-            request_free(entry->context);
-    }
+    free_requests(&client->outbox.inflight);
+    free_requests(&client->outbox.backlog);
     for (size_t i = 0; i < client->consumer_count; i++)
         if (client->consumers[i] != NULL)
             free_consumer(client->consumers[i]);
@@ -118,7 +125,7 @@ void consumer_handle_gone(struct herald_client *client, const struct frame_consu
 /* --- starting -----------------------------------------------------------------------------------
  */
 
-static struct request *new_start_request(struct herald_consumer *consumer)
+static struct request *new_plain_request(const struct herald_consumer *consumer)
 {
     struct frame frame = {.header.type = consumer->is_live ? FRAME_SUBSCRIBE : FRAME_CONSUME};
     if (consumer->is_live)
@@ -134,7 +141,13 @@ static struct request *new_start_request(struct herald_consumer *consumer)
             .prefetch_messages = consumer->prefetch_messages,
             .prefetch_bytes = consumer->prefetch_bytes,
         };
-    struct request *request = request_new(&frame);
+    return request_new(&frame);
+}
+
+static struct request *new_start_request(struct herald_consumer *consumer)
+{
+    struct request *request =
+        consumer->following != NULL ? follow_request(consumer) : new_plain_request(consumer);
     if (request != NULL)
         request->consumer = consumer;
     return request;
@@ -170,7 +183,9 @@ static struct herald_consumer *add_consumer(struct herald_client *client,
     consumer->state = CONSUMER_STARTING;
     consumer->source = strdup(from->source);
     consumer->pattern = strdup(from->pattern);
-    if (consumer->source == NULL || consumer->pattern == NULL)
+    consumer->following = from->following != NULL ? follow_copy(from->following) : NULL;
+    if (consumer->source == NULL || consumer->pattern == NULL ||
+        (from->following != NULL && consumer->following == NULL))
         goto fail;
     consumer->number = take_number(client, consumer);
     if (consumer->number == 0)
@@ -182,9 +197,8 @@ fail:
     return NULL;
 }
 
-/* Starts a consumer and waits unless timeout_ms is 0. With the lock held. */
-static enum herald_status start(struct herald_client *client, const struct herald_consumer *from,
-                                int timeout_ms, struct herald_consumer **result)
+enum herald_status consumer_start(struct herald_client *client, const struct herald_consumer *from,
+                                  int timeout_ms, struct herald_consumer **result)
 {
     if (client->closing || client->session.state == SESSION_OVER)
         return error_set(client, HERALD_ECLOSED, "the handle is closed");
@@ -250,7 +264,7 @@ enum herald_status herald_serve(struct herald_client *client, const struct heral
         .on_gone = service->on_gone,
         .context = service->context,
     };
-    status = start(client, &from, timeout_ms, consumer);
+    status = consumer_start(client, &from, timeout_ms, consumer);
     free(source);
 out:
     pthread_mutex_unlock(&client->lock);
@@ -331,7 +345,7 @@ static enum herald_status subscribe(struct herald_client *client,
             .on_gap = subscription->on_gap,
             .context = subscription->context,
         };
-        status = start(client, &from, timeout_ms, consumer);
+        status = consumer_start(client, &from, timeout_ms, consumer);
     } else {
         error_set(client, status, "no memory for a consumer");
     }

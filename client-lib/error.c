@@ -2,6 +2,7 @@
 #include "client-lib/client.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ static const char *const names[] = {
     [HERALD_ENOMEMORY] = "HERALD_ENOMEMORY",
     [HERALD_EUNSUPPORTED] = "HERALD_EUNSUPPORTED",
     [HERALD_ESTOPPED] = "HERALD_ESTOPPED",
+    [HERALD_ECONFLICT] = "HERALD_ECONFLICT",
 };
 
 const char *herald_status_name(enum herald_status status)
@@ -74,6 +76,7 @@ enum herald_status error_status_of(unsigned code)
     case STATUS_NO_BINDING:
     case STATUS_NOT_PARKED:
     case STATUS_UNKNOWN_COMMAND:
+    case STATUS_NO_ENTITY:
         return HERALD_ENOTFOUND;
     case STATUS_DENIED:
     case STATUS_AUTHENTICATION_FAILED:
@@ -84,16 +87,35 @@ enum herald_status error_status_of(unsigned code)
         return HERALD_ESTALE;
     case STATUS_EXPIRED:
         return HERALD_ETIMEOUT;
+    case STATUS_VERSION_CONFLICT:
+        return HERALD_ECONFLICT;
     default:
         return HERALD_EREFUSED;
     }
+}
+
+/* The broker's text of a conflict is the version in decimal, and nothing else. */
+static bool parse_version(struct wire_bytes text, uint64_t *version)
+{
+    uint64_t value = 0;
+    for (uint32_t i = 0; i < text.bytes; i++) {
+        unsigned digit = (unsigned)text.at[i] - '0';
+        if (digit > 9 || value > (UINT64_MAX - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *version = value;
+    return text.bytes > 0;
 }
 
 void error_fill(struct herald_error *error, unsigned code, struct wire_bytes text)
 {
     *error = (struct herald_error){.status = error_status_of(code), .code = code};
     (void)snprintf(error->name, sizeof error->name, "%s", status_name(code));
-    if (text.bytes > 0)
+    if (code == STATUS_VERSION_CONFLICT && parse_version(text, &error->version))
+        (void)snprintf(error->text, sizeof error->text, "the entity is at version %" PRIu64,
+                       error->version);
+    else if (text.bytes > 0)
         (void)snprintf(error->text, sizeof error->text, "%.*s", (int)text.bytes,
                        (const char *)text.at);
     else

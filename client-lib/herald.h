@@ -63,7 +63,8 @@ enum herald_status {
     HERALD_ETOOLARGE = 13,     /* the message is larger than the broker takes */
     HERALD_ENOMEMORY = 14,
     HERALD_EUNSUPPORTED = 15, /* known, but not in this version */
-    HERALD_ESTOPPED = 16      /* a callback of the program asked for the end */
+    HERALD_ESTOPPED = 16,     /* a callback of the program asked for the end */
+    HERALD_ECONFLICT = 17     /* refused: the entity is at another version than was expected */
 };
 
 /* "HERALD_ETIMEOUT", or "HERALD_UNKNOWN"; and the library's version, "0.1.0". Static storage. */
@@ -73,9 +74,10 @@ HERALD_API const char *herald_version(void);
 /* The most recent failure on a handle. */
 struct herald_error {
     enum herald_status status;
-    unsigned code;  /* the broker's code, 0 if the broker did not speak */
-    char name[32];  /* the broker's name for it, "NO_QUEUE"; empty if it did not speak */
-    char text[256]; /* for people, always filled in */
+    unsigned code;    /* the broker's code, 0 if the broker did not speak */
+    char name[32];    /* the broker's name for it, "NO_QUEUE"; empty if it did not speak */
+    char text[256];   /* for people, always filled in */
+    uint64_t version; /* of HERALD_ECONFLICT: the one that the entity has, 0: it has no event */
 };
 
 /* A copy; with several threads it may be another thread's failure. */
@@ -105,6 +107,7 @@ struct herald_refusal {
     unsigned code;    /* the broker's code */
     const char *name; /* its name, "OVERFLOW" */
     const char *text; /* for people */
+    uint64_t version; /* of a VERSION_CONFLICT: the one that the entity has */
 };
 
 typedef void herald_state_fn(struct herald_client *client, enum herald_state state, void *user);
@@ -199,6 +202,14 @@ struct herald_header {
 #define HERALD_PRIORITY_DEFAULT 4
 #define HERALD_PRIORITY_MAX 9
 
+/* What an entity must be like for an event of it to be taken. */
+enum herald_expect {
+    HERALD_EXPECT_ANY = 0,    /* whatever it is */
+    HERALD_EXPECT_NONE = 1,   /* no event of it yet */
+    HERALD_EXPECT_EXISTS = 2, /* at least one */
+    HERALD_EXPECT_VERSION = 3 /* at this version, 0 being none */
+};
+
 /* What is sent. Start from herald_content() or herald_text(), which set `size` and
  * `priority`. */
 struct herald_content {
@@ -229,6 +240,11 @@ struct herald_content {
                                             message says of its type, order and retries */
     const struct herald_message *within; /* NULL, or the command that is being handled: its deadline
                                             holds for this one too, and so does its cancelling */
+    const char *entity;                  /* of an event in an exchange with history: the entity
+                                            whose next version it is; NULL: none */
+    enum herald_expect expect;           /* of an entity: the event is taken only if ... */
+    uint64_t expect_version;             /* ... the entity is at this version */
+    int snapshot;                        /* 1: the event holds the entity's whole state */
     int transient;                       /* 1: need not survive the broker; not confirmed */
     int confirm;                         /* 1: confirm it although it is transient */
     void *context;                       /* yours, for on_confirmed and on_refused */
@@ -266,7 +282,9 @@ HERALD_API void herald_id_print(const unsigned char id[16], char text[37]);
 HERALD_API enum herald_status herald_send(struct herald_client *client, const char *queue,
                                           const struct herald_content *content);
 
-/* Puts an event for an exchange into the buffer; all else as herald_send. */
+/* Puts an event for an exchange into the buffer; all else as herald_send. An event whose entity is
+ * not as it expects is refused, HERALD_ECONFLICT, and those that were sent behind it are not
+ * affected by that: each says for itself what it expects. */
 HERALD_API enum herald_status herald_publish(struct herald_client *client, const char *exchange,
                                              const char *key, const struct herald_content *content);
 
@@ -392,7 +410,8 @@ typedef void herald_message_fn(struct herald_message *message, void *context);
 typedef void herald_gone_fn(struct herald_consumer *consumer, unsigned code, const char *text,
                             void *context);
 
-/* A live subscription has been too slow and missed events here. */
+/* A live subscription has been too slow and missed events here; or an exchange has not kept those
+ * that should come here. */
 typedef void herald_gap_fn(struct herald_consumer *consumer, uint64_t missed, void *context);
 
 /* Serving a queue. Zero in a field means its default. */
@@ -456,6 +475,70 @@ HERALD_API enum herald_status herald_serve(struct herald_client *client,
 HERALD_API enum herald_status herald_subscribe(struct herald_client *client,
                                                const struct herald_subscription *subscription,
                                                int timeout_ms, struct herald_consumer **consumer);
+
+/* Where in a history to begin. */
+enum herald_from {
+    HERALD_FROM_NEXT = 0,     /* with the next event that comes */
+    HERALD_FROM_FIRST = 1,    /* the oldest that is kept */
+    HERALD_FROM_SEQUENCE = 2, /* the one with the sequence `at` */
+    HERALD_FROM_TIME = 3,     /* the first that came at the time `at` or later */
+    HERALD_FROM_LAST = 4      /* the newest of every routing key, in order, and then as NEXT */
+};
+
+/* Following an exchange with history: the events that it has kept, in order, and then those that
+ * come.
+ *
+ * Without a cursor nothing is settled and the broker remembers nothing: the reader gets every event
+ * from its beginning on, as fast as it takes them. The handle begins it again after a lost
+ * connection, behind the last event that the callback was given: none is lost or doubled.
+ *
+ * With a cursor the broker remembers how far it is. The first who names it makes it, and `from`
+ * and `at` count only then; afterwards it is moved by settling and by herald_cursor_seek, and what
+ * was not settled comes again. Several consumers, on any handles, may share it: each event goes to
+ * one of them. It is a queue besides: herald_queue_set and herald_queue_delete go by its name.
+ *
+ * Where the exchange has dropped events before they were read, on_gap says how many. */
+struct herald_reading {
+    size_t size;
+    const char *exchange;
+    const char *pattern;                /* NULL: all, "#" */
+    const struct herald_header *filter; /* headers that an event must have, and their values */
+    size_t filter_count;
+    const char *cursor; /* NULL: none */
+    enum herald_from from;
+    uint64_t at; /* a sequence, or milliseconds since 1970 */
+    herald_message_fn *on_message;
+    void *context;
+    uint32_t prefetch_messages; /* of a cursor: unsettled at a time; default: the broker's */
+    uint32_t prefetch_bytes;    /* of a cursor; default: no limit */
+    int manual_settle; /* of a cursor. 1: the callback settles; default: done when it returns */
+    herald_gone_fn *on_gone;
+    herald_gap_fn *on_gap;
+};
+
+static inline struct herald_reading herald_reading(const char *exchange, const char *pattern,
+                                                   herald_message_fn *on_message)
+{
+    struct herald_reading reading;
+    memset(&reading, 0, sizeof reading);
+    reading.size = sizeof reading;
+    reading.exchange = exchange;
+    reading.pattern = pattern;
+    reading.on_message = on_message;
+    return reading;
+}
+
+/* Starts to follow; timeout and *consumer as for herald_serve. HERALD_EREFUSED: the exchange has no
+ * history (NO_HISTORY), or the cursor is of another exchange, pattern or filter (MISMATCH). */
+HERALD_API enum herald_status herald_follow(struct herald_client *client,
+                                            const struct herald_reading *reading, int timeout_ms,
+                                            struct herald_consumer **consumer);
+
+/* Has a cursor go on from another place, backward or forward; not from HERALD_FROM_LAST. What its
+ * consumers hold unsettled is taken back, their settlements are refused. */
+HERALD_API enum herald_status herald_cursor_seek(struct herald_client *client, const char *cursor,
+                                                 enum herald_from from, uint64_t at,
+                                                 int timeout_ms);
 
 /* No callback of this consumer begins after this returns (another thread's may be under way). What
  * it still gets is given back; messages it had may still be settled. The pointer must not be used
@@ -559,6 +642,13 @@ HERALD_API const void *herald_message_header(const struct herald_message *messag
 /* The header of an index from 0 on; returns 0 when there are no more. */
 HERALD_API int herald_message_header_at(const struct herald_message *message, size_t index,
                                         struct herald_header *header);
+/* Of an event of an exchange with history: its place in it, from 1 and without a hole; 0 for all
+ * others. Of an event of an entity: the entity's name, NULL for others; the version that the entity
+ * has with it, 0 for others; whether it holds the whole state. */
+HERALD_API uint64_t herald_message_sequence(const struct herald_message *message);
+HERALD_API const char *herald_message_entity(const struct herald_message *message, size_t *bytes);
+HERALD_API uint64_t herald_message_version(const struct herald_message *message);
+HERALD_API int herald_message_is_snapshot(const struct herald_message *message);
 /* The handle it came from; NULL once that is closed. */
 HERALD_API struct herald_client *herald_message_client(const struct herald_message *message);
 
@@ -568,6 +658,68 @@ HERALD_API struct herald_message *herald_message_retain(struct herald_message *m
 
 /* Frees a retained message; one that is not settled is released. NULL is fine. */
 HERALD_API void herald_message_free(struct herald_message *message);
+
+/* --- entities --------------------------------------------------------------------------------- */
+
+/* An entity is what events of an exchange with history are about: an account, an order. Its events
+ * have versions from 1 on, and one that expects a version is taken only if the entity is at that
+ * one: of two writers who have read the same, one is refused and looks again. A single event is
+ * published, with `entity` and `expect` in its content; several are appended, all of them or none.
+ */
+
+struct herald_event {
+    const char *key;
+    struct herald_content content; /* without entity and expect */
+};
+
+struct herald_append {
+    size_t size;
+    const char *exchange;
+    const char *entity; /* 1 to 255 bytes of UTF-8 */
+    enum herald_expect expect;
+    uint64_t expect_version;
+    const struct herald_event *events;
+    size_t event_count; /* 1 to 1,024; in all at most as large as a message may be */
+};
+
+/* Where the last of them has come to stand. */
+struct herald_appended {
+    uint64_t version;  /* of the entity; after HERALD_ECONFLICT the one that it has */
+    uint64_t sequence; /* in the exchange */
+};
+
+/* Appends and waits until it is on disk; behind what this handle has published before.
+ * HERALD_ECONFLICT: the entity is not as expected, nothing was appended. HERALD_EREFUSED: the
+ * exchange has no history (NO_HISTORY), for example. HERALD_ETIMEOUT: if it had not left yet, it
+ * never does, otherwise it is not known. HERALD_EAGAIN: no room in the buffer within
+ * send_timeout_ms. *appended (may be NULL) is 0 after other failures, and where the connection was
+ * lost just as the answer came, but for a version that follows from what was expected. */
+HERALD_API enum herald_status herald_append(struct herald_client *client,
+                                            const struct herald_append *append, int timeout_ms,
+                                            struct herald_appended *appended);
+
+/* Called for every event that is read; it is not settled, and lives until the function returns. A
+ * return value other than 0 has the rest thrown away. */
+typedef int herald_event_fn(struct herald_message *event, void *context);
+
+struct herald_read {
+    size_t size;
+    const char *exchange;
+    const char *entity;
+    uint64_t from; /* version to begin with; 0: the first that is kept, or, backward, the last */
+    int backward;  /* 1: the newest come first */
+    int from_snapshot; /* 1: begins with the newest snapshot, or, backward, ends with it */
+    uint32_t limit;    /* 0: all */
+    herald_event_fn *on_event;
+    void *context;
+};
+
+/* Reads the events of one entity. HERALD_OK: all have been given, be it none because there is none
+ * from there on. HERALD_ENOTFOUND: the exchange has never had an event of this entity (NO_ENTITY).
+ * HERALD_EREFUSED: it has no history (NO_HISTORY). HERALD_ESTOPPED: on_event said so. HERALD_ELOST,
+ * HERALD_ETIMEOUT: some may have been given. */
+HERALD_API enum herald_status herald_read(struct herald_client *client,
+                                          const struct herald_read *read, int timeout_ms);
 
 /* --- queues, exchanges, bindings -------------------------------------------------------------- */
 
@@ -673,12 +825,34 @@ HERALD_API enum herald_status herald_parked_move(struct herald_client *client,
                                                  const struct herald_content *content,
                                                  int timeout_ms);
 
-enum herald_durability { HERALD_DURABLE = 0, HERALD_TRANSIENT = 1 };
+struct herald_exchange_options {
+    size_t size;
+    int transient;      /* only when creating: does not survive the broker, keeps no history */
+    int history;        /* only when creating: keeps its durable events, see herald_follow. How
+                           much of them: */
+    int64_t age_max_ms; /* so old; 0: no limit, or unchanged; < 0: no limit */
+    int64_t bytes_max;  /* so many bytes, the oldest go first; likewise */
+    int64_t count_max;  /* so many events; likewise */
+};
 
+static inline struct herald_exchange_options herald_exchange_options_default(void)
+{
+    struct herald_exchange_options options;
+    memset(&options, 0, sizeof options);
+    options.size = sizeof options;
+    return options;
+}
+
+/* NULL options: a durable exchange that keeps nothing. */
 HERALD_API enum herald_status herald_exchange_create(struct herald_client *client,
                                                      const char *exchange,
-                                                     enum herald_durability durability,
+                                                     const struct herald_exchange_options *options,
                                                      int timeout_ms);
+/* Changes how much of its history is kept. HERALD_EREFUSED (NO_HISTORY): it has none. */
+HERALD_API enum herald_status herald_exchange_set(struct herald_client *client,
+                                                  const char *exchange,
+                                                  const struct herald_exchange_options *options,
+                                                  int timeout_ms);
 /* HERALD_DELETE_ANYWAY or HERALD_DELETE_IF_UNUSED. */
 HERALD_API enum herald_status herald_exchange_delete(struct herald_client *client,
                                                      const char *exchange,

@@ -60,6 +60,10 @@ static struct wire_bytes body_of(const struct frame *frame, uint32_t *whole)
         *whole = frame->as.command_state.body_bytes;
         return frame->as.command_state.body;
     }
+    if (frame->header.type == FRAME_EVENT) {
+        *whole = frame->as.event.body_bytes;
+        return frame->as.event.body;
+    }
     *whole = frame->as.outcome.body_bytes;
     return frame->as.outcome.body;
 }
@@ -73,6 +77,8 @@ static void handle_body(struct herald_client *client, const struct frame *frame,
         answer_handle_peeked(client, frame, body);
     else if (frame->header.type == FRAME_COMMAND_STATE)
         command_handle_state(client, frame, body);
+    else if (frame->header.type == FRAME_EVENT)
+        entity_handle_event(client, frame, body);
     else
         answer_handle_outcome(client, frame->header.tag, &frame->as.outcome, body);
 }
@@ -135,7 +141,11 @@ static void handle_piece(struct herald_client *client, struct wire_bytes piece)
 static void handle_gap(struct herald_client *client, const struct frame_gap *frame)
 {
     struct herald_consumer *consumer = consumer_find(client, frame->consumer);
-    if (consumer == NULL || consumer->state == CONSUMER_CANCELLED || consumer->on_gap == NULL)
+    if (consumer == NULL || consumer->state == CONSUMER_CANCELLED)
+        return;
+    if (consumer->following != NULL)
+        follow_on_gap(consumer, frame->missed);
+    if (consumer->on_gap == NULL)
         return;
     herald_gap_fn *on_gap = consumer->on_gap;
     void *context = consumer->context;
@@ -180,6 +190,7 @@ static void handle_frame(struct herald_client *client, const struct frame *frame
     case FRAME_DELIVER:
     case FRAME_OUTCOME:
     case FRAME_COMMAND_STATE:
+    case FRAME_EVENT:
     case FRAME_PEEKED: {
         uint32_t whole;
         struct wire_bytes body = body_of(frame, &whole);
@@ -197,6 +208,9 @@ static void handle_frame(struct herald_client *client, const struct frame *frame
         break;
     case FRAME_REFUSE:
         answer_handle_refuse(client, frame->header.tag, &frame->as.refuse);
+        break;
+    case FRAME_APPENDED:
+        entity_handle_appended(client, frame->header.tag, &frame->as.appended);
         break;
     case FRAME_COUNT:
         answer_handle_count(client, frame->header.tag, frame->as.count.count);

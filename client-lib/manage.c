@@ -161,13 +161,43 @@ enum herald_status herald_peek_parked(struct herald_client *client, const char *
 /* --- exchanges and bindings ---------------------------------------------------------------------
  */
 
-enum herald_status herald_exchange_create(struct herald_client *client, const char *exchange,
-                                          enum herald_durability durability, int timeout_ms)
+static struct wire_bytes encode_retention(struct wire_writer *w,
+                                          const struct herald_exchange_options *options)
 {
+    put_limit(w, PROPERTY_EXCHANGE_AGE_MAX, options->age_max_ms);
+    put_limit(w, PROPERTY_EXCHANGE_BYTES_MAX, options->bytes_max);
+    put_limit(w, PROPERTY_EXCHANGE_COUNT_MAX, options->count_max);
+    return wire_bytes_of(w->start, (uint32_t)wire_written(w));
+}
+
+enum herald_status herald_exchange_create(struct herald_client *client, const char *exchange,
+                                          const struct herald_exchange_options *options,
+                                          int timeout_ms)
+{
+    struct herald_exchange_options defaults = herald_exchange_options_default();
+    unsigned char settings[SETTINGS_BYTES_MAX];
+    struct wire_writer w = wire_writer_of(settings, sizeof settings);
+    if (options == NULL)
+        options = &defaults;
+    if (options->history)
+        property_put_number(&w, PROPERTY_EXCHANGE_HISTORY, 1);
     struct frame frame = {
         .header.type = FRAME_EXCHANGE_CREATE,
-        .header.flags = durability == HERALD_TRANSIENT ? FLAG_TRANSIENT : 0,
-        .as.exchange_create.exchange = name_of(exchange),
+        .header.flags = options->transient ? FLAG_TRANSIENT : 0,
+        .as.exchange_create = {name_of(exchange), encode_retention(&w, options)},
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
+enum herald_status herald_exchange_set(struct herald_client *client, const char *exchange,
+                                       const struct herald_exchange_options *options,
+                                       int timeout_ms)
+{
+    unsigned char settings[SETTINGS_BYTES_MAX];
+    struct wire_writer w = wire_writer_of(settings, sizeof settings);
+    struct frame frame = {
+        .header.type = FRAME_EXCHANGE_SET,
+        .as.exchange_set = {name_of(exchange), encode_retention(&w, options)},
     };
     return request_run(client, request_new(&frame), timeout_ms);
 }

@@ -21,7 +21,7 @@ static const char *find_obstacle(const struct herald_client *client,
     if (message->settled || message->handed_over)
         return "the message was settled before";
     if (message->fields.delivery == 0)
-        return "a live event is not settled";
+        return "an event that is only read is not settled";
     if (message->generation != client->generation)
         return "the connection was lost and the broker took the message back";
     return NULL;
@@ -247,13 +247,15 @@ void message_handle_deliver(struct herald_client *client, const struct frame *fr
         if (client->delivery_first == 0)
             client->delivery_first = message.fields.delivery;
     }
-    const struct herald_consumer *consumer = consumer_find(client, message.fields.consumer);
+    struct herald_consumer *consumer = consumer_find(client, message.fields.consumer);
     if (consumer == NULL || consumer->state == CONSUMER_CANCELLED || client->closing) {
         if (message.fields.delivery != 0)
             (void)settle_release(client, &message);
         return;
     }
     message.fence = consumer->fence;
+    if (consumer->following != NULL)
+        follow_on_event(consumer, herald_message_sequence(&message));
     herald_message_fn *on_message = consumer->on_message;
     void *context = consumer->context;
     bool auto_done = consumer->auto_done;

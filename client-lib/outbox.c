@@ -191,9 +191,9 @@ static void stage_requests(struct outbox *outbox)
     while (!TAILQ_EMPTY(&outbox->requests)) {
         struct request *request = TAILQ_FIRST(&outbox->requests);
         struct entry entry = {.context = request, .kind = ENTRY_REQUEST};
-        /* A command may take its time: what waits in line must not wait for that. */
-        struct ring *ring =
-            request->type == FRAME_COMMAND_STATUS ? &outbox->calls : &outbox->inflight;
+        /* These may take their time: what waits in line must not wait for that. */
+        bool is_outside = request->type == FRAME_COMMAND_STATUS || request->type == FRAME_READ;
+        struct ring *ring = is_outside ? &outbox->calls : &outbox->inflight;
         if (!stage_tagged(outbox, ring, request->frame, request->bytes, &entry))
             return;
         TAILQ_REMOVE(&outbox->requests, request, link);
@@ -298,7 +298,8 @@ static void release_backlog(struct outbox *outbox)
 {
     while (outbox->backlog.count > 0 && has_credit(outbox)) {
         struct entry *entry = ring_at(&outbox->backlog, 0);
-        if (entry->kind == ENTRY_CALL && entry->context == NULL) {
+        bool is_waited = entry->kind == ENTRY_CALL || entry->kind == ENTRY_WAITED;
+        if (is_waited && entry->context == NULL) {
             ring_pop(&outbox->backlog); /* gave up before it left */
             continue;
         }
@@ -311,7 +312,7 @@ static void release_backlog(struct outbox *outbox)
                 ring->count--;
             return;
         }
-        outbox->inflight_messages += entry->kind == ENTRY_MESSAGE;
+        outbox->inflight_messages += entry_is_logged(entry);
         outbox->tag_next++;
         ring_pop(&outbox->backlog);
     }
@@ -374,7 +375,7 @@ static uint64_t pop_answered(struct outbox *outbox)
         const struct entry *entry = ring_at(&outbox->inflight, 0);
         if (!entry->answered || outbox->resend_count == outbox->inflight.count)
             break;
-        if (entry->kind == ENTRY_MESSAGE) {
+        if (entry_is_logged(entry)) {
             outbox->inflight_messages--;
             through = entry->start + entry->bytes;
         }
@@ -431,7 +432,7 @@ bool outbox_has_passed(const struct outbox *outbox, struct outbox_mark mark)
         const struct entry *entry = ring_at(&outbox->inflight, i);
         if (entry->answered)
             continue;
-        if (entry->kind == ENTRY_MESSAGE && entry->start < mark.offset)
+        if (entry_is_logged(entry) && entry->start < mark.offset)
             return false;
         if (entry->kind == ENTRY_SETTLE && entry->start <= mark.settle_round)
             return false;

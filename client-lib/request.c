@@ -29,6 +29,14 @@ fail_after_calloc:
     return NULL;
 }
 
+struct request *request_new_logged(enum frame_type type)
+{
+    struct request *request = calloc(1, sizeof *request);
+    if (request != NULL)
+        request->type = (uint8_t)type;
+    return request;
+}
+
 void request_free(struct request *request)
 {
     if (request == NULL)
@@ -59,6 +67,19 @@ static bool is_quiet(struct herald_client *client, void *argument)
     return !request->busy;
 }
 
+/* What waits in the log will be left out; false when it has left. */
+static bool take_from_backlog(struct outbox *outbox, const struct request *request)
+{
+    for (size_t i = 0; request->frame == NULL && i < outbox->backlog.count; i++) {
+        struct entry *entry = ring_at(&outbox->backlog, i);
+        if (entry->kind == ENTRY_WAITED && entry->context == request) {
+            entry->context = NULL;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Nobody waits any more: what has left is freed when its answer comes, the rest is taken back. */
 static void let_go(struct herald_client *client, struct request *request)
 {
@@ -72,11 +93,14 @@ static void let_go(struct herald_client *client, struct request *request)
     request->query = NULL;
     request->backup = NULL;
     request->asking = NULL;
+    request->appended = NULL;
+    request->reading = NULL;
     request->peeked = NULL;
     request->row_number = NULL;
-    if (!request->unsent)
+    if (request->unsent)
+        TAILQ_REMOVE(&client->outbox.requests, request, link);
+    else if (!take_from_backlog(&client->outbox, request))
         return;
-    TAILQ_REMOVE(&client->outbox.requests, request, link);
     request_free(request);
 }
 
@@ -90,11 +114,9 @@ enum herald_status request_wait(struct herald_client *client, struct request *re
         let_go(client, request);
         return status;
     }
-    status = request->status;
-    if (status != HERALD_OK) {
-        error_set_code(client, request->code, wire_bytes_of_text(request->text));
-        client->error.status = status;
-    }
+    status = request->error.status;
+    if (status != HERALD_OK)
+        client->error = request->error;
     request_free(request);
     return status;
 }
@@ -122,16 +144,6 @@ enum herald_status request_run(struct herald_client *client, struct request *req
 /* --- answers ------------------------------------------------------------------------------------
  */
 
-/* Notes the broker's word, which may be STATUS_OK. */
-static void note(struct request *request, unsigned code, struct wire_bytes text)
-{
-    struct herald_error error;
-    error_fill(&error, code, text);
-    request->status = error.status;
-    request->code = code;
-    memcpy(request->text, error.text, sizeof request->text);
-}
-
 static void answer_consumer(struct herald_client *client, struct request *request)
 {
     struct herald_consumer *consumer = request->consumer;
@@ -141,12 +153,12 @@ static void answer_consumer(struct herald_client *client, struct request *reques
     }
     if (consumer->state == CONSUMER_CANCELLED)
         return; /* the answer to the cancel removes it */
-    if (request->status == HERALD_OK && consumer->gone_code != STATUS_OK)
-        note(request, consumer->gone_code, (struct wire_bytes){0});
-    if (request->status == HERALD_OK)
+    if (request->error.status == HERALD_OK && consumer->gone_code != STATUS_OK)
+        error_fill(&request->error, consumer->gone_code, (struct wire_bytes){0});
+    if (request->error.status == HERALD_OK)
         consumer->state = CONSUMER_RUNNING;
     else if (!request->waited)
-        consumer_end(client, consumer, request->code, request->text);
+        consumer_end(client, consumer, request->error.code, request->error.text);
 }
 
 static void tell_refused(struct herald_client *client, const struct request *request)
@@ -155,9 +167,9 @@ static void tell_refused(struct herald_client *client, const struct request *req
         return;
     const struct herald_refusal refusal = {
         .kind = HERALD_REFUSED_OTHER,
-        .code = request->code,
-        .name = status_name(request->code),
-        .text = request->text,
+        .code = request->error.code,
+        .name = request->error.name,
+        .text = request->error.text,
     };
     client_enter_callback(client);
     client->options.on_refused(client, &refusal, client->options.user);
@@ -175,8 +187,8 @@ static void finish(struct herald_client *client, struct request *request)
         return;
     }
     bool is_of_consumer = request->type == FRAME_CONSUME || request->type == FRAME_SUBSCRIBE ||
-                          request->type == FRAME_CANCEL;
-    if (request->status != HERALD_OK && !is_of_consumer)
+                          request->type == FRAME_FOLLOW || request->type == FRAME_CANCEL;
+    if (request->error.status != HERALD_OK && !is_of_consumer)
         tell_refused(client, request);
     request_free(request);
 }
@@ -184,25 +196,27 @@ static void finish(struct herald_client *client, struct request *request)
 void request_answer(struct herald_client *client, struct request *request, unsigned code,
                     struct wire_bytes text)
 {
-    note(request, code, text);
+    error_fill(&request->error, code, text);
     finish(client, request);
 }
 
 void request_lose(struct herald_client *client, struct request *request)
 {
     if (request->type == FRAME_CANCEL) {
-        request->status = HERALD_OK; /* the connection took the consumer with it */
+        request->error.status = HERALD_OK; /* the connection took the consumer with it */
         finish(client, request);
         return;
     }
     if (request->consumer != NULL && request->consumer->state != CONSUMER_CANCELLED &&
         client->session.state != SESSION_OVER) {
         request->consumer->gone_code = STATUS_OK;
+        if (request->type == FRAME_FOLLOW)
+            follow_renew(request); /* events may have come before the answer */
         request->unsent = true;
         TAILQ_INSERT_TAIL(&client->outbox.requests, request, link);
         return;
     }
-    request->status = HERALD_ELOST;
-    (void)snprintf(request->text, sizeof request->text, "the connection was lost");
+    request->error = (struct herald_error){.status = HERALD_ELOST};
+    (void)snprintf(request->error.text, sizeof request->error.text, "the connection was lost");
     finish(client, request);
 }

@@ -12,6 +12,8 @@ enum entry_kind {
     ENTRY_CALL,      /* context is a struct call, NULL once it gave up */
     ENTRY_SETTLE,    /* a settlement; start is the round it left in */
     ENTRY_REQUEST,   /* context is a struct request */
+    ENTRY_WAITED,    /* a message somebody waits for the answer of; context is a struct request,
+                        NULL once that gave up before it left */
 };
 
 struct entry {
@@ -47,6 +49,18 @@ struct entry *ring_find(const struct ring *ring, uint64_t tag);
 
 /* Index of the first entry whose tag is above `tag`; count if there is none. */
 size_t ring_index_above(const struct ring *ring, uint64_t tag);
+
+/* Whether the context is a request that is to be answered. */
+static inline bool entry_has_request(const struct entry *entry)
+{
+    return entry->kind == ENTRY_REQUEST || (entry->kind == ENTRY_WAITED && entry->context != NULL);
+}
+
+/* Whether it stands in the outbox's log until it is answered. */
+static inline bool entry_is_logged(const struct entry *entry)
+{
+    return entry->kind == ENTRY_MESSAGE || entry->kind == ENTRY_WAITED;
+}
 
 static inline struct entry *ring_at(const struct ring *ring, size_t index)
 {

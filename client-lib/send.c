@@ -1,6 +1,7 @@
 /* Sending: one encoding straight into the outbox's log. */
 #include "client-lib/request.h"
 #include "client-lib/send.h"
+#include "protocol/append.h"
 
 #include <stdlib.h>
 
@@ -24,6 +25,8 @@ struct parcel {
     struct wire_bytes body;
     uint8_t flags;
     uint32_t timeout_ms;
+    uint64_t number; /* of PARKED_REPLACE, like `to`; of APPEND what is expected */
+    struct wire_bytes to;
     void *context;
     const struct herald_content *content;
     size_t header_bytes;
@@ -134,6 +137,31 @@ static void put_inherited(struct wire_writer *w, const struct herald_message *li
             property_put(w, property.kind, property.value);
 }
 
+uint64_t send_expect(enum herald_expect expect, uint64_t version)
+{
+    switch (expect) {
+    case HERALD_EXPECT_NONE:
+        return EXPECT_NONE;
+    case HERALD_EXPECT_EXISTS:
+        return EXPECT_EXISTS;
+    case HERALD_EXPECT_VERSION:
+        return version;
+    case HERALD_EXPECT_ANY:
+        break;
+    }
+    return EXPECT_ANY;
+}
+
+static void put_entity(struct wire_writer *w, const struct herald_content *content)
+{
+    put_text_property(w, PROPERTY_MESSAGE_ENTITY, content->entity);
+    uint64_t expect = send_expect(content->expect, content->expect_version);
+    if (expect != EXPECT_ANY)
+        property_put_number(w, PROPERTY_MESSAGE_EXPECT, expect);
+    if (content->snapshot)
+        property_put_number(w, PROPERTY_MESSAGE_SNAPSHOT, 1);
+}
+
 static bool encode_properties(struct parcel *parcel, const struct herald_content *content)
 {
     parcel->properties = (struct wire_bytes){0};
@@ -143,6 +171,7 @@ static bool encode_properties(struct parcel *parcel, const struct herald_content
     put_time_property(&w, PROPERTY_MESSAGE_DELAY, content->delay_ms);
     put_time_property(&w, PROPERTY_MESSAGE_DUE, content->due_ms);
     put_terms(&w, content);
+    put_entity(&w, content);
     if (content->priority != HERALD_PRIORITY_DEFAULT)
         property_put_number(&w, PROPERTY_MESSAGE_PRIORITY, (uint64_t)content->priority);
     put_text_property(&w, PROPERTY_MESSAGE_CONTENT_TYPE, content->content_type);
@@ -153,15 +182,19 @@ static bool encode_properties(struct parcel *parcel, const struct herald_content
     return !w.failed;
 }
 
-/* The size of all headers; 0 when there are none or they cannot be sent. */
-static size_t measure_headers(const struct herald_content *content)
+static size_t name_bytes_of(const struct herald_header *header)
+{
+    return header->name_bytes > 0 ? header->name_bytes : strlen(header->name);
+}
+
+size_t send_measure_headers(const struct herald_header *headers, size_t count)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < content->header_count; i++) {
-        const struct herald_header *header = &content->headers[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct herald_header *header = &headers[i];
         if (header->name == NULL || header->value_bytes > HEADERS_BYTES_MAX)
             return 0;
-        size_t name_bytes = header->name_bytes > 0 ? header->name_bytes : strlen(header->name);
+        size_t name_bytes = name_bytes_of(header);
         if (name_bytes < 1 || name_bytes > NAME_BYTES_MAX)
             return 0;
         bytes += 1 + name_bytes + 2 + header->value_bytes;
@@ -169,6 +202,13 @@ static size_t measure_headers(const struct herald_content *content)
             return 0;
     }
     return bytes;
+}
+
+void send_put_headers(struct wire_writer *w, const struct herald_header *headers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        header_put(w, wire_bytes_of(headers[i].name, (uint32_t)name_bytes_of(&headers[i])),
+                   wire_bytes_of(headers[i].value, (uint32_t)headers[i].value_bytes));
 }
 
 /* Only once nothing is waited for any more: all threads share the scratch buffer. */
@@ -187,12 +227,7 @@ static enum herald_status encode_headers(struct herald_client *client, struct pa
     if (room == NULL)
         return error_set(client, HERALD_ENOMEMORY, "no memory for headers");
     struct wire_writer w = wire_writer_of(room, parcel->header_bytes);
-    for (size_t i = 0; i < content->header_count; i++) {
-        const struct herald_header *header = &content->headers[i];
-        size_t name_bytes = header->name_bytes > 0 ? header->name_bytes : strlen(header->name);
-        header_put(&w, wire_bytes_of(header->name, (uint32_t)name_bytes),
-                   wire_bytes_of(header->value, (uint32_t)header->value_bytes));
-    }
+    send_put_headers(&w, content->headers, content->header_count);
     parcel->headers = wire_bytes_of(room, (uint32_t)wire_written(&w));
     return HERALD_OK;
 }
@@ -200,8 +235,31 @@ static enum herald_status encode_headers(struct herald_client *client, struct pa
 /* --- encoding -----------------------------------------------------------------------------------
  */
 
+static bool put_replace(struct wire_writer *w, const struct parcel *parcel)
+{
+    const struct frame_parked_replace fields = {.queue = parcel->target,
+                                                .number = parcel->number,
+                                                .to = parcel->to,
+                                                .properties = parcel->properties,
+                                                .headers = parcel->headers,
+                                                .body_bytes = parcel->body.bytes,
+                                                .body = parcel->body};
+    return frame_put_parked_replace(w, 0, 0, &fields);
+}
+
+static bool put_append(struct wire_writer *w, const struct parcel *parcel)
+{
+    const struct frame_append fields = {parcel->target, parcel->key, parcel->number,
+                                        parcel->body.bytes, parcel->body};
+    return frame_put_append(w, 0, 0, &fields);
+}
+
 static bool put_frame(struct wire_writer *w, const struct parcel *parcel)
 {
+    if (parcel->type == FRAME_PARKED_REPLACE)
+        return put_replace(w, parcel);
+    if (parcel->type == FRAME_APPEND)
+        return put_append(w, parcel);
     if (parcel->type == FRAME_SEND) {
         const struct frame_send fields = {parcel->target, parcel->properties, parcel->headers,
                                           parcel->body.bytes, parcel->body};
@@ -302,6 +360,10 @@ static enum herald_status check_content(struct herald_client *client,
         return error_set(client, HERALD_EINVAL, "a priority is a number from 0 to 9");
     if (content->track && content->id == NULL)
         return error_set(client, HERALD_EINVAL, "a tracked command needs an id");
+    if (content->expect > HERALD_EXPECT_VERSION || content->expect_version >= EXPECT_EXISTS)
+        return error_set(client, HERALD_EINVAL, "no entity can be as this content expects");
+    if (content->expect != HERALD_EXPECT_ANY && content->entity == NULL)
+        return error_set(client, HERALD_EINVAL, "a content that expects something has an entity");
     return HERALD_OK;
 }
 
@@ -321,7 +383,7 @@ static enum herald_status pack(struct herald_client *client, struct parcel *parc
     if (!encode_properties(parcel, content))
         return error_set(client, HERALD_EINVAL, "a property is longer than 255 bytes");
     parcel->content = content;
-    parcel->header_bytes = measure_headers(content);
+    parcel->header_bytes = send_measure_headers(content->headers, content->header_count);
     if (content->header_count == 0 && content->like != NULL)
         parcel->header_bytes = content->like->fields.headers.bytes;
     if (parcel->header_bytes == 0 && content->header_count > 0)
@@ -408,29 +470,53 @@ enum herald_status send_call(struct herald_client *client, const char *queue,
     return HERALD_OK;
 }
 
+/* Sends a message and waits for its answer, which the request gets. With the lock held. */
+static enum herald_status send_and_wait(struct herald_client *client, struct parcel *parcel,
+                                        struct request *request, int timeout_ms)
+{
+    if (request == NULL)
+        return error_set(client, HERALD_ENOMEMORY, "no memory for a request");
+    request->waited = true;
+    parcel->kind = ENTRY_WAITED;
+    parcel->context = request;
+    enum herald_status status = append(client, parcel);
+    if (status != HERALD_OK) {
+        request_free(request);
+        return status;
+    }
+    session_flush(client);
+    client_wake(client);
+    return request_wait(client, request, timeout_ms);
+}
+
+static enum herald_status check_waiting(struct herald_client *client, int timeout_ms)
+{
+    if (client_is_in_callback(client))
+        return error_set(client, HERALD_EWOULDDEADLOCK, "this call waits for the broker's answer");
+    if (timeout_ms == 0)
+        return error_set(client, HERALD_EINVAL, "this call waits for the broker's answer");
+    return HERALD_OK;
+}
+
 static enum herald_status replace(struct herald_client *client, const struct herald_parked *parked,
                                   const char *to, const struct herald_content *content,
                                   int timeout_ms)
 {
     struct parcel parcel;
-    struct request *request = NULL;
     pthread_mutex_lock(&client->lock);
-    enum herald_status status = pack(client, &parcel, parked->queue, content);
+    enum herald_status status = check_waiting(client, timeout_ms);
     if (status == HERALD_OK)
-        status = encode_headers(client, &parcel);
+        status = pack(client, &parcel, parked->queue, content);
     if (status == HERALD_OK) {
-        struct frame frame = {.header.type = FRAME_PARKED_REPLACE};
-        frame.as.parked_replace = (struct frame_parked_replace){.queue = parcel.target,
-                                                                .number = parked->first,
-                                                                .to = wire_bytes_of_text(to),
-                                                                .properties = parcel.properties,
-                                                                .headers = parcel.headers,
-                                                                .body_bytes = parcel.body.bytes,
-                                                                .body = parcel.body};
-        request = request_new(&frame);
+        parcel.type = FRAME_PARKED_REPLACE;
+        parcel.number = parked->first;
+        parcel.to = wire_bytes_of_text(to);
+        parcel.flags = 0;
+        status =
+            send_and_wait(client, &parcel, request_new_logged(FRAME_PARKED_REPLACE), timeout_ms);
     }
     pthread_mutex_unlock(&client->lock);
-    return status == HERALD_OK ? request_run(client, request, timeout_ms) : status;
+    return status;
 }
 
 enum herald_status herald_parked_edit(struct herald_client *client,
@@ -447,46 +533,49 @@ enum herald_status herald_parked_move(struct herald_client *client,
     return replace(client, parked, to, content, timeout_ms);
 }
 
-/* --- flushing -----------------------------------------------------------------------------------
+/* --- several events at once ---------------------------------------------------------------------
  */
 
-enum herald_status herald_flush_start(struct herald_client *client)
+enum herald_status send_put_event(struct herald_client *client, const struct herald_event *event,
+                                  struct buffer *list)
 {
-    pthread_mutex_lock(&client->lock);
-    session_flush(client);
-    enum herald_status status = client->session.state == SESSION_OVER ? HERALD_ECLOSED : HERALD_OK;
-    pthread_mutex_unlock(&client->lock);
-    return status;
+    struct parcel parcel;
+    const struct herald_content *content = &event->content;
+    enum herald_status status = pack(client, &parcel, event->key, content);
+    if (status == HERALD_OK && (content->entity != NULL || content->transient))
+        status = error_set(client, HERALD_EINVAL, "such a content cannot be appended");
+    if (status == HERALD_OK)
+        status = encode_headers(client, &parcel);
+    if (status != HERALD_OK)
+        return status;
+    const struct append_event fields = {parcel.target, parcel.properties, parcel.headers,
+                                        parcel.body};
+    size_t bytes = append_bytes(&fields);
+    unsigned char *room = buffer_reserve(list, bytes);
+    if (room == NULL)
+        return error_set(client, HERALD_ENOMEMORY, "no memory for an event");
+    struct wire_writer w = wire_writer_of(room, bytes);
+    append_put(&w, &fields);
+    buffer_commit(list, bytes);
+    return HERALD_OK;
 }
 
-static bool has_passed(struct herald_client *client, void *argument)
+enum herald_status send_append(struct herald_client *client, const struct frame_append *fields,
+                               int timeout_ms, struct herald_appended *appended)
 {
-    const struct outbox_mark *mark = argument;
-    return outbox_has_passed(&client->outbox, *mark);
-}
-
-enum herald_status herald_flush(struct herald_client *client, int timeout_ms)
-{
-    pthread_mutex_lock(&client->lock);
-    struct outbox_mark mark = outbox_mark(&client->outbox);
-    session_flush(client);
-    client_wake(client);
-    enum herald_status status = client_wait_until(client, has_passed, &mark, timeout_ms);
-    if (status == HERALD_OK && client->refusal.status != HERALD_OK) {
-        client->error = client->refusal;
-        status = client->refusal.status;
-        client->refusal = (struct herald_error){0};
-    } else if (status == HERALD_ETIMEOUT) {
-        error_set(client, status, "not everything was confirmed in time");
-    }
-    pthread_mutex_unlock(&client->lock);
-    return status;
-}
-
-size_t herald_unconfirmed(struct herald_client *client)
-{
-    pthread_mutex_lock(&client->lock);
-    size_t count = client->outbox.inflight_messages + client->outbox.backlog.count;
-    pthread_mutex_unlock(&client->lock);
-    return count;
+    struct parcel parcel;
+    parcel.type = FRAME_APPEND;
+    parcel.target = fields->exchange;
+    parcel.key = fields->entity;
+    parcel.number = fields->expect;
+    parcel.body = fields->body;
+    parcel.properties = parcel.headers = (struct wire_bytes){0};
+    parcel.header_bytes = 0;
+    enum herald_status status = check_sizes(client, &parcel, fields->body.bytes);
+    if (status != HERALD_OK)
+        return status;
+    struct request *request = request_new_logged(FRAME_APPEND);
+    if (request != NULL)
+        request->appended = appended;
+    return send_and_wait(client, &parcel, request, timeout_ms);
 }

@@ -10,4 +10,22 @@ enum herald_status send_call(struct herald_client *client, const char *queue,
                              const struct herald_content *content, uint32_t timeout_ms,
                              struct call *call);
 
+/* What is expected of an entity, as frames say it. */
+uint64_t send_expect(enum herald_expect expect, uint64_t version);
+
+/* Adds an event to the list of an APPEND frame. */
+enum herald_status send_put_event(struct herald_client *client, const struct herald_event *event,
+                                  struct buffer *list);
+
+/* Sends an APPEND frame and waits for its answer; *appended is filled in when the broker tells.
+ * With the lock held. */
+enum herald_status send_append(struct herald_client *client, const struct frame_append *fields,
+                               int timeout_ms, struct herald_appended *appended);
+
+/* The size of a list of headers; 0 when there are none or they cannot be sent. */
+size_t send_measure_headers(const struct herald_header *headers, size_t count);
+
+/* Writes headers that were measured. */
+void send_put_headers(struct wire_writer *w, const struct herald_header *headers, size_t count);
+
 #endif

@@ -8,6 +8,7 @@
 #include "broker/core/exchange.h"
 #include "broker/core/filter.h"
 #include "broker/core/history.h"
+#include "broker/core/line.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "protocol/property.h"
@@ -173,8 +174,13 @@ enum status handle_follow(struct peer *peer, const struct frame *frame)
         return status;
     if (core->is_draining)
         return STATUS_DRAINING;
-    if (follow->cursor.bytes == 0)
-        return consumer_follow(peer, history->exchange, follow);
+    if (follow->cursor.bytes == 0) {
+        status = consumer_follow(peer, history->exchange, follow);
+        /* Without this, who comes back before the first event would not know where to go on. */
+        if (status == STATUS_OK && follow->from == FOLLOW_NEXT)
+            line_count(peer, frame->header.tag, history->last);
+        return status;
+    }
     struct queue *queue;
     status = open_cursor(peer, follow, history, &queue);
     if (status != STATUS_OK)

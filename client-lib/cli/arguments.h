@@ -23,6 +23,7 @@ enum option_kind {
     OPTION_KIND_OPTIONAL_DURATION, /* --name or --name=D */
     OPTION_KIND_COUNT_LIMIT,
     OPTION_KIND_SIZE_LIMIT,
+    OPTION_KIND_AGE_LIMIT,
 };
 
 enum {

@@ -19,6 +19,7 @@ struct context {
     const char *server;            /* NULL: none given */
     const struct option_row *open; /* an option that waits for its argument; NULL: none */
     const char *last;
+    const char *only; /* names of rows that have a text under this name; NULL: all */
 };
 
 static void offer(const struct context *context, const char *text, size_t bytes)
@@ -90,7 +91,10 @@ static void offer_options(const struct context *context, const struct verb *verb
 static void on_row(const struct herald_field *fields, size_t count, void *user)
 {
     const struct context *context = user;
-    for (size_t i = 0; i < count; i++) {
+    bool is_wanted = context->only == NULL;
+    for (size_t i = 0; i < count && !is_wanted; i++)
+        is_wanted = strcmp(fields[i].name, context->only) == 0 && fields[i].text_bytes > 0;
+    for (size_t i = 0; i < count && is_wanted; i++) {
         if (strcmp(fields[i].name, "name") == 0)
             offer(context, fields[i].text, fields[i].text_bytes);
     }
@@ -117,11 +121,15 @@ static void offer_for(struct context *context, const char *synopsis, size_t byte
         offer_names(context, HERALD_QUEUES);
     } else if (bytes == 8 && memcmp(synopsis, "EXCHANGE", 8) == 0) {
         offer_names(context, HERALD_EXCHANGES);
+    } else if (bytes == 6 && memcmp(synopsis, "CURSOR", 6) == 0) {
+        context->only = "exchange";
+        offer_names(context, HERALD_QUEUES);
     } else if (synopsis[0] >= 'a' && synopsis[0] <= 'z') {
         const char *end = synopsis + bytes;
         while (synopsis < end) {
             size_t length = strcspn(synopsis, "| ");
-            offer(context, synopsis, length);
+            if (synopsis[0] >= 'a' && synopsis[0] <= 'z')
+                offer(context, synopsis, length);
             synopsis += length + 1;
         }
     }

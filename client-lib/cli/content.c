@@ -97,3 +97,31 @@ bool content_init(struct content *content, const struct arguments *arguments)
     content->content.confirm = content->content.transient;
     return true;
 }
+
+bool content_read_expect(const struct arguments *arguments, struct expectation *expectation)
+{
+    *expectation = (struct expectation){HERALD_EXPECT_ANY, 0};
+    if (!arguments_has(arguments, OPTION_EXPECT) ||
+        place_parse_expectation(arguments->options[OPTION_EXPECT].text, expectation))
+        return true;
+    report_say("--expect takes a version, none, exists or any, not '%s'",
+               arguments->options[OPTION_EXPECT].text);
+    return false;
+}
+
+bool content_take_entity(struct content *content, const struct arguments *arguments)
+{
+    struct herald_content *c = &content->content;
+    struct expectation expectation;
+    if (!content_read_expect(arguments, &expectation))
+        return false;
+    c->entity = text_of(arguments, OPTION_ENTITY);
+    c->expect = expectation.expect;
+    c->expect_version = expectation.version;
+    c->snapshot = arguments_has(arguments, OPTION_SNAPSHOT);
+    if (c->entity == NULL && (arguments_has(arguments, OPTION_EXPECT) || c->snapshot)) {
+        report_say("--expect and --snapshot are about an entity: give --entity too");
+        return false;
+    }
+    return true;
+}

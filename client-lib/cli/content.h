@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "client-lib/cli/arguments.h"
+#include "client-lib/cli/place.h"
 #include "client-lib/herald.h"
 
 struct content {
@@ -15,6 +16,13 @@ struct content {
 
 /* False after it has said which option is not right. Must stay where it is while in use. */
 bool content_init(struct content *content, const struct arguments *arguments);
+
+/* What the event is about and expects, of verbs that publish. False after it has said what is not
+ * right. */
+bool content_take_entity(struct content *content, const struct arguments *arguments);
+
+/* --expect, or what any entity fulfils. False after it has said why not. */
+bool content_read_expect(const struct arguments *arguments, struct expectation *expectation);
 
 /* Has the command tracked, with an id of its own unless it has one. */
 void content_track(struct content *content);

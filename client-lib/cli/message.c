@@ -1,6 +1,8 @@
 /* A received message, printed. */
 #include "client-lib/cli/message.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static void set_text(json_t *object, const char *name, const char *text, size_t bytes)
@@ -34,6 +36,22 @@ static void set_id(json_t *object, const char *name, const unsigned char *id)
     json_object_set_new(object, name, json_string(text));
 }
 
+/* Of an event of an exchange with history. */
+static void set_place(json_t *object, const struct herald_message *message)
+{
+    size_t bytes;
+    uint64_t sequence = herald_message_sequence(message);
+    uint64_t version = herald_message_version(message);
+    const char *entity = herald_message_entity(message, &bytes);
+    if (sequence != 0)
+        json_object_set_new(object, "sequence", json_integer((json_int_t)sequence));
+    set_text(object, "entity", entity, bytes);
+    if (version != 0)
+        json_object_set_new(object, "version", json_integer((json_int_t)version));
+    if (herald_message_is_snapshot(message))
+        json_object_set_new(object, "snapshot", json_true());
+}
+
 static json_t *message_json(struct herald_message *message)
 {
     json_t *object = json_object();
@@ -55,6 +73,7 @@ static json_t *message_json(struct herald_message *message)
     set_text(object, "content_type", text, bytes);
     text = herald_message_correlation(message, &bytes);
     set_text(object, "correlation", text, bytes);
+    set_place(object, message);
     json_object_set_new(object, "headers", headers_json(message));
     output_set_body(object, herald_message_body(message), herald_message_body_bytes(message));
     return object;
@@ -66,7 +85,13 @@ void message_print(struct output *output, struct herald_message *message, enum m
         output_json_take(output, message_json(message));
         return;
     }
-    if (style == MESSAGE_KEY_AND_BODY) {
+    if (style == MESSAGE_VERSION_KEY_AND_BODY) {
+        char version[32];
+        int bytes =
+            snprintf(version, sizeof version, "%" PRIu64 " ", herald_message_version(message));
+        output_write(output, version, (size_t)bytes);
+    }
+    if (style != MESSAGE_BODY) {
         const char *key = herald_message_key(message);
         output_write(output, key, strlen(key));
         output_write(output, " ", 1);

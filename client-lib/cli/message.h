@@ -5,9 +5,10 @@
 #include "client-lib/cli/output.h"
 #include "client-lib/herald.h"
 
-enum message_style { MESSAGE_BODY, MESSAGE_KEY_AND_BODY };
+enum message_style { MESSAGE_BODY, MESSAGE_KEY_AND_BODY, MESSAGE_VERSION_KEY_AND_BODY };
 
-/* Prints the body, or the key, a space and the body; in the formats of JSON always everything. */
+/* Prints the body, with its key or its version and its key and a space before it; in the formats of
+ * JSON always everything. */
 void message_print(struct output *output, struct herald_message *message, enum message_style style);
 
 #endif

@@ -158,3 +158,15 @@ void output_count(struct output *output, const char *what, uint64_t count)
     int bytes = snprintf(line, sizeof line, "%s %" PRIu64 "\n", what, count);
     output_write(output, line, (size_t)bytes);
 }
+
+int output_version(struct output *output, uint64_t version, int code)
+{
+    char line[32];
+    if (output->format != OUTPUT_TABLE) {
+        output_json_whole_take(output, json_pack("{s:I}", "version", (json_int_t)version));
+    } else {
+        int bytes = snprintf(line, sizeof line, "%" PRIu64 "\n", version);
+        output_write(output, line, (size_t)bytes);
+    }
+    return output_finish(output, code);
+}

@@ -55,6 +55,10 @@ void output_mark_gone(struct output *output);
 /* Says how much something was: "purged 3", or as one object. */
 void output_count(struct output *output, const char *what, uint64_t count);
 
+/* Says at which version an entity is: the number alone, or as one object. Returns what
+ * output_finish makes of the code. */
+int output_version(struct output *output, uint64_t version, int code);
+
 /* Ends the array of JSON that single values were put into. */
 void output_end_array(struct output *output);
 

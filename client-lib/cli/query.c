@@ -13,6 +13,7 @@ struct query_sink {
     struct table *table;   /* or */
     json_t *array;         /* or */
     struct output *output; /* as it comes */
+    const char *only;      /* as in the print */
 };
 
 struct herald_query query_about(enum herald_subject subject, const char *name, const char *key)
@@ -68,12 +69,15 @@ static void add_cell(struct table *table, const struct herald_field *field)
     table_add_cell(table, text);
 }
 
-/* A later row with other columns than the first is fitted in by its names. */
+/* Rows need not have the same columns. */
 static void add_row(struct table *table, const struct herald_field *fields, size_t count)
 {
-    for (size_t i = 0; table->cell_count == 0 && i < count; i++)
-        table_add_column(table, fields[i].name,
-                         fields[i].kind == HERALD_FIELD_TEXT ? TABLE_LEFT : TABLE_RIGHT);
+    for (size_t i = 0; i < count; i++) {
+        size_t column = table_find_column(table, fields[i].name, strlen(fields[i].name));
+        if (column == table->column_count)
+            table_add_column(table, fields[i].name,
+                             fields[i].kind == HERALD_FIELD_TEXT ? TABLE_LEFT : TABLE_RIGHT);
+    }
     size_t columns = table->column_count;
     for (size_t c = 0; c < columns; c++) {
         size_t i = 0;
@@ -86,10 +90,18 @@ static void add_row(struct table *table, const struct herald_field *fields, size
     }
 }
 
+static bool has_text(const struct herald_field *fields, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(fields[i].name, name) == 0)
+            return fields[i].text_bytes > 0;
+    return false;
+}
+
 static void on_row(const struct herald_field *fields, size_t count, void *context)
 {
     struct query_sink *sink = context;
-    if (count == 0)
+    if (count == 0 || (sink->only != NULL && !has_text(fields, count, sink->only)))
         return;
     if (sink->table != NULL)
         add_row(sink->table, fields, count);
@@ -102,6 +114,7 @@ static void on_row(const struct herald_field *fields, size_t count, void *contex
 static int ask(struct contact *contact, const struct query_print *print, struct query_sink *sink)
 {
     struct herald_query query = print->query;
+    sink->only = print->only;
     query.on_row = on_row;
     query.context = sink;
     enum herald_status status = herald_query(contact->client, &query, CONTACT_ANSWER_MS);

@@ -17,6 +17,7 @@ struct query_print {
     struct herald_query query;
     enum query_shape shape;
     const char *first_columns; /* those that a table shows first */
+    const char *only;          /* only rows that have a text under this name; NULL: all */
     struct report_names names;
 };
 

@@ -67,8 +67,11 @@ void receive_on_gone(struct herald_consumer *consumer, unsigned code, const char
 void receive_on_gap(struct herald_consumer *consumer, uint64_t missed, void *context)
 {
     (void)consumer;
-    (void)context;
-    report_say("too slow: %" PRIu64 " events missed here", missed);
+    const struct receiver *receiver = context;
+    if (receiver->is_following)
+        report_say("%" PRIu64 " events are missing here: they are not kept any more", missed);
+    else
+        report_say("too slow: %" PRIu64 " events missed here", missed);
 }
 
 int receive_idle_left_ms(int64_t idle_ms, int64_t last_ms)

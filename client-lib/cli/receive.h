@@ -21,6 +21,7 @@ struct receiver {
     int64_t taken;
     int64_t idle_ms; /* 0: no end */
     int64_t last_ms;
+    bool is_following; /* a history */
     bool is_stopping;
     int code;
     struct herald_consumer *consumer; /* NULL: there is none */

@@ -34,6 +34,7 @@ int report_exit_code(enum herald_status status)
     case HERALD_ENOMEMORY:
     case HERALD_EUNSUPPORTED:
     case HERALD_ESTOPPED:
+    case HERALD_ECONFLICT:
         return EXIT_FAILED;
     }
     return EXIT_FAILED;
@@ -76,7 +77,8 @@ int report_refusal(enum herald_status status, const char *code, const char *text
     } known[] = {
         {"NO_QUEUE", EXIT_NOT_FOUND},   {"NO_EXCHANGE", EXIT_NOT_FOUND},
         {"NO_BINDING", EXIT_NOT_FOUND}, {"NOT_PARKED", EXIT_NOT_FOUND},
-        {"DENIED", EXIT_DENIED},        {"EXPIRED", EXIT_TIMEOUT},
+        {"NO_ENTITY", EXIT_NOT_FOUND},  {"DENIED", EXIT_DENIED},
+        {"EXPIRED", EXIT_TIMEOUT},
     };
     const char *separator = code[0] != '\0' && text[0] != '\0' ? ": " : "";
     bool is_silent = code[0] == '\0' && text[0] == '\0';

@@ -34,18 +34,50 @@ static size_t text_width(const char *text)
     return width;
 }
 
+/* Every row gets an empty cell at its end. */
+static bool widen_rows(struct table *table)
+{
+    size_t before = table->column_count;
+    size_t rows = before > 0 ? table->cell_count / before : 0;
+    if (rows == 0)
+        return true;
+    char **cells = calloc(rows * (before + 1), sizeof *cells);
+    if (cells == NULL)
+        return false;
+    for (size_t row = 0; row < rows; row++) {
+        memcpy(cells + row * (before + 1), table->cells + row * before, before * sizeof *cells);
+        cells[row * (before + 1) + before] = strdup("");
+        table->is_short_of_memory |= cells[row * (before + 1) + before] == NULL;
+    }
+    free(table->cells);
+    table->cells = cells;
+    table->cell_count = table->cell_room = rows * (before + 1);
+    return true;
+}
+
 void table_add_column(struct table *table, const char *name, enum table_align align)
 {
-    assert(table->cell_count == 0);
+    assert(table->column_count == 0 || table->cell_count % table->column_count == 0);
     if (table->column_count == TABLE_COLUMNS_MAX)
         return;
     char *copy = strdup(name);
-    if (copy == NULL) {
+    if (copy == NULL || !widen_rows(table)) {
+        free(copy);
         table->is_short_of_memory = true;
         return;
     }
     table->columns[table->column_count++] =
         (struct table_column){.name = copy, .align = align, .width = text_width(name)};
+}
+
+size_t table_find_column(const struct table *table, const char *name, size_t bytes)
+{
+    for (size_t i = 0; i < table->column_count; i++) {
+        if (strlen(table->columns[i].name) == bytes &&
+            memcmp(table->columns[i].name, name, bytes) == 0)
+            return i;
+    }
+    return table->column_count;
 }
 
 static bool make_room(struct table *table)
@@ -80,16 +112,6 @@ void table_add_cell(struct table *table, const char *text)
     table->cells[table->cell_count++] = copy;
 }
 
-static size_t find_column(const struct table *table, const char *name, size_t bytes)
-{
-    for (size_t i = 0; i < table->column_count; i++) {
-        if (strlen(table->columns[i].name) == bytes &&
-            memcmp(table->columns[i].name, name, bytes) == 0)
-            return i;
-    }
-    return table->column_count;
-}
-
 /* Which columns are shown, in which order; returns how many. */
 static size_t choose_columns(const struct table *table, const char *first, size_t *chosen)
 {
@@ -98,7 +120,7 @@ static size_t choose_columns(const struct table *table, const char *first, size_
     size_t count = 0;
     while (*first != '\0') {
         size_t bytes = strcspn(first, " ");
-        size_t column = find_column(table, first, bytes);
+        size_t column = table_find_column(table, first, bytes);
         if (column < table->column_count && !is_used[column]) {
             is_used[column] = true;
             order[count++] = column;

@@ -30,8 +30,12 @@ struct table {
 void table_init(struct table *table);
 void table_deinit(struct table *table);
 
-/* Columns are added before the first cell; more than TABLE_COLUMNS_MAX are left out. */
+/* Columns are added between rows; rows that are there already have an empty cell in a later one.
+ * More than TABLE_COLUMNS_MAX are left out. */
 void table_add_column(struct table *table, const char *name, enum table_align align);
+
+/* The index of a column; column_count: there is none. `bytes` of the name count. */
+size_t table_find_column(const struct table *table, const char *name, size_t bytes);
 
 /* The next cell from left to right; the text is copied. */
 void table_add_cell(struct table *table, const char *text);

@@ -72,13 +72,23 @@ bool value_parse_size(const char *text, int64_t *bytes)
     return true;
 }
 
-bool value_parse_duration(const char *text, int64_t *ms)
+static bool parse_duration(const char *text, int64_t ms_max, int64_t *ms)
 {
     double value;
-    if (!parse_with_unit(text, duration_units, &value) || value < 1 || value > (double)INT_MAX)
+    if (!parse_with_unit(text, duration_units, &value) || value < 1 || value > (double)ms_max)
         return false;
     *ms = (int64_t)value;
     return true;
+}
+
+bool value_parse_duration(const char *text, int64_t *ms)
+{
+    return parse_duration(text, INT_MAX, ms);
+}
+
+bool value_parse_age(const char *text, int64_t *ms)
+{
+    return parse_duration(text, COUNT_MAX, ms);
 }
 
 static int hex_digit(char c)

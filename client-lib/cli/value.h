@@ -21,10 +21,14 @@ bool value_parse_size(const char *text, int64_t *bytes);
  * and less than 24 days, which is what an int of milliseconds holds. */
 bool value_parse_duration(const char *text, int64_t *ms);
 
-/* 32 hexadecimal digits, with or without the dashes of a UUID. */
+/* The same, without the end at 24 days. */
+bool value_parse_age(const char *text, int64_t *ms);
+
 /* A time in UTC as 2026-01-31T12:00:00Z, or @ and seconds since 1970; in milliseconds since then.
  */
 bool value_parse_time(const char *text, uint64_t *ms);
+
+/* 32 hexadecimal digits, with or without the dashes of a UUID. */
 bool value_parse_id(const char *text, unsigned char id[16]);
 
 /* "512B", "12.3KiB". */

@@ -2,7 +2,7 @@
  *
  * The subscribers share a thread. Each event carries the time it was sent at in its first bytes;
  * the time ends when every subscriber has heard of every event, be it that it was too slow and
- * missed it.
+ * missed it. With --history the exchange keeps the events, and nobody listens unless asked to.
  */
 #include "client-lib/cli/verbs.h"
 
@@ -22,6 +22,7 @@ enum {
     BODY_BYTES = 128,
     IN_FLIGHT = 10000,
     SUBSCRIBERS = 10,
+    HISTORY_IN_FLIGHT = 1024,
     SAMPLE = 16,
     STALLED_MS = 10000,
     MESSAGE_BYTES_MORE = 512,
@@ -33,7 +34,8 @@ struct bench_publish {
     char exchange[BENCH_NAME_BYTES];
     int64_t count;
     int64_t in_flight;
-    int64_t subscribers;
+    int64_t subscribers; /* 0: none */
+    bool is_kept;
     int64_t heard;
     int64_t missed;
     char *body;
@@ -145,7 +147,9 @@ static int run(struct bench_publish *bench, const struct arguments *arguments,
     }
     code = report_status(bench->publisher.client, publish_all(bench), NULL);
     pthread_join(thread, NULL);
-    add_heard(figures, bench, measure_stop(&measure, figures, bench->count));
+    double rate = measure_stop(&measure, figures, bench->count);
+    if (bench->subscribers > 0)
+        add_heard(figures, bench, rate);
     if (code == EXIT_OK && bench->heard + bench->missed < bench->count * bench->subscribers) {
         report_say("events were lost without a word");
         return EXIT_FAILED;
@@ -165,10 +169,12 @@ static int run_connected(struct bench_publish *bench, const struct arguments *ar
     if (code != EXIT_OK)
         return code;
     struct herald_client *client = bench->publisher.client;
+    struct herald_exchange_options exchange = herald_exchange_options_default();
+    exchange.history = bench->is_kept;
     enum herald_status status =
-        herald_exchange_create(client, bench->exchange, HERALD_DURABLE, CONTACT_ANSWER_MS);
+        herald_exchange_create(client, bench->exchange, &exchange, CONTACT_ANSWER_MS);
     code = report_status(client, status, NULL);
-    if (status == HERALD_OK && group_init(&bench->group, (size_t)bench->subscribers)) {
+    if (status == HERALD_OK && group_init(&bench->group, (size_t)bench->subscribers + 1)) {
         code = run(bench, arguments, figures);
         group_deinit(&bench->group);
     }
@@ -198,8 +204,11 @@ int verb_bench_publish(const struct arguments *arguments)
     bench->body = body;
     bench->body_bytes = (size_t)size;
     bench->count = arguments_number(arguments, OPTION_COUNT, COUNT);
-    bench->in_flight = arguments_number(arguments, OPTION_IN_FLIGHT, IN_FLIGHT);
-    bench->subscribers = arguments_number(arguments, OPTION_SUBSCRIBERS, SUBSCRIBERS);
+    bench->is_kept = arguments_has(arguments, OPTION_HISTORY);
+    bench->in_flight = arguments_number(arguments, OPTION_IN_FLIGHT,
+                                        bench->is_kept ? HISTORY_IN_FLIGHT : IN_FLIGHT);
+    bench->subscribers =
+        arguments_number(arguments, OPTION_SUBSCRIBERS, bench->is_kept ? 0 : SUBSCRIBERS);
     bench_make_name(bench->exchange);
     code = bench_finish(&figures, &output, run_connected(bench, arguments, &figures));
 out:

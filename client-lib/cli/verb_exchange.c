@@ -1,4 +1,4 @@
-/* herald exchange create|list|show|delete, bind, unbind, route, stats */
+/* herald exchange create|set|list|show|delete, bind, unbind, route, stats */
 #include "client-lib/cli/verbs.h"
 
 #include <stdio.h>
@@ -7,17 +7,60 @@
 #include "client-lib/cli/confirm.h"
 #include "client-lib/cli/query.h"
 
+static struct herald_exchange_options exchange_options(const struct arguments *arguments)
+{
+    struct herald_exchange_options options = herald_exchange_options_default();
+    options.transient = arguments_has(arguments, OPTION_TRANSIENT);
+    options.history = arguments_has(arguments, OPTION_HISTORY);
+    options.age_max_ms = arguments_number(arguments, OPTION_MAX_AGE, 0);
+    options.bytes_max = arguments_number(arguments, OPTION_MAX_BYTES, 0);
+    options.count_max = arguments_number(arguments, OPTION_MAX_COUNT, 0);
+    return options;
+}
+
+static bool has_limits(const struct arguments *arguments)
+{
+    return arguments_has(arguments, OPTION_MAX_AGE) || arguments_has(arguments, OPTION_MAX_BYTES) ||
+           arguments_has(arguments, OPTION_MAX_COUNT);
+}
+
 int verb_exchange_create(const struct arguments *arguments)
 {
     struct contact contact;
+    struct herald_exchange_options options = exchange_options(arguments);
+    if (has_limits(arguments) && !options.history) {
+        report_say("the limits say how many events are kept: give --history too");
+        return EXIT_USAGE;
+    }
+    if (options.transient && options.history) {
+        report_say("a transient exchange keeps no history");
+        return EXIT_USAGE;
+    }
     int code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
-    enum herald_durability durability =
-        arguments_has(arguments, OPTION_TRANSIENT) ? HERALD_TRANSIENT : HERALD_DURABLE;
     enum herald_status status =
-        herald_exchange_create(contact.client, arguments->words[0], durability, CONTACT_ANSWER_MS);
+        herald_exchange_create(contact.client, arguments->words[0], &options, CONTACT_ANSWER_MS);
     code = report_status(contact.client, status, NULL);
+    contact_close(&contact);
+    return code;
+}
+
+int verb_exchange_set(const struct arguments *arguments)
+{
+    struct contact contact;
+    struct herald_exchange_options options = exchange_options(arguments);
+    if (!has_limits(arguments)) {
+        report_say("nothing to set: give one of the options, see `herald help exchange set`");
+        return EXIT_USAGE;
+    }
+    int code = contact_open_plain(&contact, arguments);
+    if (code != EXIT_OK)
+        return code;
+    struct report_names names = {.exchange = arguments->words[0]};
+    enum herald_status status =
+        herald_exchange_set(contact.client, arguments->words[0], &options, CONTACT_ANSWER_MS);
+    code = report_status(contact.client, status, &names);
     contact_close(&contact);
     return code;
 }
@@ -27,7 +70,7 @@ int verb_exchange_list(const struct arguments *arguments)
     struct query_print print = {
         .query = query_about(HERALD_EXCHANGES, NULL, NULL),
         .shape = QUERY_LIST,
-        .first_columns = "name bindings durable",
+        .first_columns = "name bindings durable history first last entities history_bytes",
     };
     return query_run(arguments, &print);
 }

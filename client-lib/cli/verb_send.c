@@ -90,6 +90,11 @@ static int tell_tracked(struct contact *contact, const struct arguments *argumen
     return output_finish(output, code);
 }
 
+static bool make_content(struct content *content, const struct arguments *arguments)
+{
+    return content_init(content, arguments) && content_take_entity(content, arguments);
+}
+
 static int send_one(const struct arguments *arguments, const struct target *target,
                     const char *argument)
 {
@@ -97,7 +102,7 @@ static int send_one(const struct arguments *arguments, const struct target *targ
     struct content content;
     struct output output;
     struct input_body body;
-    if (!content_init(&content, arguments))
+    if (!make_content(&content, arguments))
         return EXIT_USAGE;
     if (!input_read_body(&body, argument))
         return EXIT_FAILED;
@@ -116,6 +121,8 @@ static int send_one(const struct arguments *arguments, const struct target *targ
     output_init(&output, arguments);
     if (code == EXIT_OK && content.content.track)
         code = tell_tracked(&contact, arguments, &output, content.id);
+    else if (status == HERALD_ECONFLICT)
+        code = output_version(&output, herald_last_error(contact.client).version, code);
     else
         code = tell_counts(&output, 1, code == EXIT_OK, code);
     contact_close(&contact);
@@ -232,7 +239,7 @@ static int send_all_lines(const struct arguments *arguments, const struct target
     lines->target = *target;
     lines->is_keyed = arguments_has(arguments, OPTION_KEYED);
     lines->contact.context = lines;
-    if (!content_init(&lines->content, arguments))
+    if (!make_content(&lines->content, arguments))
         goto out;
     if (!contact_options(&lines->contact, arguments, &options))
         goto out;
@@ -263,6 +270,11 @@ static int send_body(const struct arguments *arguments, const struct target *tar
             arguments_has(arguments, OPTION_WAIT) || arguments_has(arguments, OPTION_KEY)) {
             report_say("--id, --track, --wait and --idempotency-key are about one message, "
                        "--lines sends many");
+            return EXIT_USAGE;
+        }
+        if (arguments_has(arguments, OPTION_EXPECT) || arguments_has(arguments, OPTION_SNAPSHOT)) {
+            report_say("--expect and --snapshot are about one event, --lines sends many; "
+                       "see `herald help append`");
             return EXIT_USAGE;
         }
         return send_all_lines(arguments, target);

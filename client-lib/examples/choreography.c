@@ -85,7 +85,7 @@ int main(void)
     struct participant order = {"order", herald_new(NULL), 0, 0};
     struct participant inventory = {"inventory", herald_new(NULL), 2, 0};
     struct participant payment = {"payment", herald_new(NULL), 0, 0};
-    if (herald_exchange_create(order.client, exchange, HERALD_DURABLE, 5000) != HERALD_OK ||
+    if (herald_exchange_create(order.client, exchange, NULL, 5000) != HERALD_OK ||
         !join(&inventory, "example.inventory", "order.placed", on_inventory) ||
         herald_bind(inventory.client, "example.inventory", exchange, "payment.declined", 5000) !=
             0 ||

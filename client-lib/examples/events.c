@@ -41,7 +41,7 @@ int main(void)
     struct listener europe = {"europe", 0};
     struct listener billing = {"billing", 0};
     struct herald_client *client = herald_new(NULL);
-    if (herald_exchange_create(client, exchange, HERALD_DURABLE, 5000) != HERALD_OK) {
+    if (herald_exchange_create(client, exchange, NULL, 5000) != HERALD_OK) {
         fprintf(stderr, "%s\n", herald_last_error(client).text);
         return 1;
     }

@@ -51,4 +51,8 @@ if grep -q 'tcp:127.0.0.1:7440' "$folder/log"; then
     run -s herald://127.0.0.1:7440 bench call --count 20000
 fi
 run bench publish --count 300000 --subscribers 8
+start
+run bench publish --history --count 2000000 --in-flight 1024
+start
+run bench replay --count 10000000
 exit $failed

@@ -1,5 +1,5 @@
 /* A malicious broker: any bytes after a proper greeting, to a client that has sent, called, asked
- * and serves.
+ * serves, follows, appends and reads.
  *
  * Checked: no crash, no leak; every call ends exactly once; what was not confirmed is not told as
  * confirmed twice; the handle can be closed whatever came.
@@ -23,6 +23,7 @@ struct world {
     unsigned outcomes;
     unsigned confirmed[MESSAGES];
     unsigned messages;
+    struct herald_appended appended;
 };
 
 static void on_confirmed(struct herald_client *client, void *context, void *user)
@@ -57,6 +58,9 @@ static void on_message(struct herald_message *message, void *context)
     (void)herald_message_id(message);
     (void)herald_message_correlation(message, &length);
     (void)herald_message_header(message, "a", &length);
+    (void)herald_message_sequence(message);
+    (void)herald_message_version(message);
+    (void)herald_message_entity(message, &length);
     switch ((world->messages++ + sum) % 4) {
     case 0:
         herald_done(message);
@@ -72,7 +76,35 @@ static void on_message(struct herald_message *message, void *context)
     }
 }
 
-/* The client's side before the broker says anything. */
+static void ask(struct herald_client *client, struct frame *frame)
+{
+    struct request *request = request_new(frame);
+    assert(request != NULL);
+    pthread_mutex_lock(&client->lock);
+    request_queue(client, request);
+    pthread_mutex_unlock(&client->lock);
+}
+
+/* What herald_append does without its waiting. */
+static void append(struct world *world)
+{
+    struct outbox *outbox = &world->client->outbox;
+    const struct frame_append fields = {.entity = wire_bytes_of_text("a")};
+    struct request *request = request_new_logged(FRAME_APPEND);
+    assert(request != NULL);
+    request->appended = &world->appended;
+    unsigned char *room = outbox_reserve(outbox, 100);
+    assert(room != NULL);
+    struct wire_writer w = wire_writer_of(room, 100);
+    bool ok = frame_put_append(&w, 0, 0, &fields);
+    assert(ok);
+    ok = outbox_commit(outbox, wire_written(&w), ENTRY_WAITED, request);
+    assert(ok);
+}
+
+/* The client's side before the broker says anything. The tags that the frames get: to serve 1, to
+ * subscribe 2, the query 3, to follow 4, the read 5, the messages 6 to 13, the calls 14 to 16, the
+ * append 17. */
 static void prepare(struct world *world)
 {
     struct herald_client *client = world->client;
@@ -98,12 +130,14 @@ static void prepare(struct world *world)
     struct herald_subscription subscription = herald_subscription("e", NULL, on_message);
     subscription.context = world;
     assert(herald_subscribe(client, &subscription, 0, NULL) == HERALD_OK);
-    struct frame frame = {.header.type = FRAME_QUERY, .as.query.subject = QUERY_STATS};
-    struct request *request = request_new(&frame);
-    assert(request != NULL);
-    pthread_mutex_lock(&client->lock);
-    request_queue(client, request);
-    pthread_mutex_unlock(&client->lock);
+    struct frame query = {.header.type = FRAME_QUERY, .as.query.subject = QUERY_STATS};
+    ask(client, &query);
+    struct herald_reading reading = herald_reading("e", NULL, on_message);
+    reading.context = world;
+    assert(herald_follow(client, &reading, 0, NULL) == HERALD_OK);
+    struct frame read = {.header.type = FRAME_READ};
+    ask(client, &read);
+    append(world);
 }
 
 static void say(struct world *world, struct frame *frame)

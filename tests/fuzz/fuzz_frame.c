@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "protocol/append.h"
 #include "protocol/property.h"
 #include "tests/support/frame_chance.h"
 
@@ -71,6 +72,24 @@ static void check_row(struct wire_bytes fields)
     fail_unless(r.failed || wire_left(&r) == 0);
 }
 
+/* A list that passes its check has so many events, and nothing else. */
+static void check_events(struct wire_bytes list)
+{
+    uint32_t count;
+    bool is_good = append_check(list, &count) == STATUS_OK;
+    struct wire_reader r = wire_reader_of(list.at, list.bytes);
+    struct append_event event;
+    uint32_t found = 0;
+    size_t bytes = 0;
+    while (append_next(&r, &event)) {
+        bytes += append_bytes(&event);
+        found++;
+    }
+    fail_unless(bytes <= list.bytes);
+    if (is_good)
+        fail_unless(found == count && bytes == list.bytes && wire_reader_is_done(&r));
+}
+
 static void check_lists(const struct frame *frame)
 {
     switch (frame->header.type) {
@@ -83,6 +102,15 @@ static void check_lists(const struct frame *frame)
         break;
     case FRAME_EXCHANGE_CREATE:
         check_properties(frame->as.exchange_create.settings, PROPERTY_SCOPE_EXCHANGE);
+        break;
+    case FRAME_EXCHANGE_SET:
+        check_properties(frame->as.exchange_set.settings, PROPERTY_SCOPE_EXCHANGE);
+        break;
+    case FRAME_FOLLOW:
+        check_headers(frame->as.follow.filter);
+        break;
+    case FRAME_APPEND:
+        check_events(frame->as.append.body);
         break;
     case FRAME_ROW:
         check_row(frame->as.row.fields);

@@ -28,6 +28,7 @@ START_TEST(test_readers_begin_where_they_want)
 {
     publish_events(1, 10);
     hear_confirm(bob, say_follow(1, FOLLOW_NEXT, 0));
+    ck_assert_uint_eq(bob->counted, 10); /* so that bob knows where he is */
     hear_nothing(bob);
     hear_confirm(bob, say_follow(2, FOLLOW_SEQUENCE, 8));
     hear_events(2, 8, 10);

@@ -66,6 +66,32 @@ START_TEST(test_table)
 }
 END_TEST
 
+/* Rows that are there when a column comes have an empty cell in it. */
+START_TEST(test_table_grows_wider)
+{
+    static const char *const first[] = {"a", "1", "b", "2", NULL};
+    static const char *const second[] = {"c", "3", "yes", NULL};
+    struct capture capture;
+    struct table table;
+    table_init(&table);
+    table_add_column(&table, "name", TABLE_LEFT);
+    table_add_column(&table, "number", TABLE_RIGHT);
+    fill(&table, first);
+    ck_assert_uint_eq(table_find_column(&table, "late", 4), 2);
+    table_add_column(&table, "late", TABLE_RIGHT);
+    ck_assert_uint_eq(table_find_column(&table, "late", 4), 2);
+    ck_assert_uint_eq(table_find_column(&table, "number of", 6), 1);
+    fill(&table, second);
+    capture_start(&capture, OUTPUT_TABLE);
+    table_print(&table, "name", &capture.output);
+    ck_assert_str_eq(capture_stop(&capture), "NAME  NUMBER  LATE\n"
+                                             "a          1      \n"
+                                             "b          2      \n"
+                                             "c          3   yes\n");
+    table_deinit(&table);
+}
+END_TEST
+
 START_TEST(test_table_width)
 {
     char wide[100];
@@ -192,6 +218,7 @@ int main(void)
     Suite *suite = suite_create("cli print");
     TCase *print = tcase_create("print");
     tcase_add_test(print, test_table);
+    tcase_add_test(print, test_table_grows_wider);
     tcase_add_test(print, test_table_width);
     tcase_add_test(print, test_upright);
     tcase_add_test(print, test_bodies);

@@ -69,6 +69,17 @@ START_TEST(test_sizes)
 }
 END_TEST
 
+START_TEST(test_ages)
+{
+    int64_t ms;
+    ck_assert(value_parse_age("100ms", &ms) && ms == 100);
+    ck_assert(value_parse_age("365d", &ms) && ms == INT64_C(31536000000));
+    ck_assert(!value_parse_age("0", &ms));
+    ck_assert(!value_parse_age("999999999999d", &ms));
+    ck_assert(!value_parse_age("1y", &ms));
+}
+END_TEST
+
 START_TEST(test_ids)
 {
     static const char *const bad[] = {
@@ -172,6 +183,7 @@ int main(void)
     tcase_add_test(value, test_durations);
     tcase_add_test(value, test_times);
     tcase_add_test(value, test_sizes);
+    tcase_add_test(value, test_ages);
     tcase_add_test(value, test_ids);
     tcase_add_test(value, test_printing);
     tcase_add_test(value, test_utf8);

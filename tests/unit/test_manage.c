@@ -53,7 +53,27 @@ static enum herald_status delete_queue(struct herald_client *client)
 
 static enum herald_status create_exchange(struct herald_client *client)
 {
-    return herald_exchange_create(client, "e", HERALD_TRANSIENT, 2000);
+    struct herald_exchange_options options = herald_exchange_options_default();
+    options.transient = 1;
+    return herald_exchange_create(client, "e", &options, 2000);
+}
+
+static enum herald_status create_history(struct herald_client *client)
+{
+    struct herald_exchange_options options = herald_exchange_options_default();
+    options.history = 1;
+    options.age_max_ms = 3600000;
+    options.bytes_max = 1 << 20;
+    options.count_max = 1000;
+    return herald_exchange_create(client, "e", &options, 2000);
+}
+
+static enum herald_status set_exchange(struct herald_client *client)
+{
+    struct herald_exchange_options options = herald_exchange_options_default();
+    options.bytes_max = 5;
+    options.count_max = -1;
+    return herald_exchange_set(client, "e", &options, 2000);
 }
 
 static enum herald_status delete_exchange(struct herald_client *client)
@@ -85,6 +105,7 @@ START_TEST(test_frames)
         {drop_parked, FRAME_PARKED_DROP, 0},
         {delete_queue, FRAME_QUEUE_DELETE, FLAG_IF_EMPTY | FLAG_IF_UNUSED},
         {create_exchange, FRAME_EXCHANGE_CREATE, FLAG_TRANSIENT},
+        {set_exchange, FRAME_EXCHANGE_SET, 0},
         {delete_exchange, FRAME_EXCHANGE_DELETE, FLAG_IF_UNUSED},
         {bind_queue, FRAME_BIND, 0},
         {unbind_queue, FRAME_UNBIND, 0},
@@ -106,6 +127,39 @@ START_TEST(test_frames)
         fake_confirm(fake, frame.header.tag, frame.header.tag);
         ck_assert_int_eq(fake_end_asking(&asker), HERALD_OK);
     }
+    end(fake, &asker);
+}
+END_TEST
+
+static struct wire_bytes take_settings(struct fake_broker *fake, struct fake_asker *asker,
+                                       enum herald_status (*ask)(struct herald_client *client),
+                                       enum frame_type type)
+{
+    struct frame frame;
+    fake_begin_asking(asker, ask);
+    fake_take(fake, type, &frame);
+    fake_confirm(fake, frame.header.tag, frame.header.tag);
+    ck_assert_int_eq(fake_end_asking(asker), HERALD_OK);
+    struct wire_bytes settings = type == FRAME_EXCHANGE_CREATE ? frame.as.exchange_create.settings
+                                                               : frame.as.exchange_set.settings;
+    ck_assert_int_eq(property_check(settings, PROPERTY_SCOPE_EXCHANGE), STATUS_OK);
+    return settings;
+}
+
+START_TEST(test_settings_of_exchanges)
+{
+    struct fake_asker asker = {0};
+    struct fake_broker *fake = fake_with_asker(&asker);
+    struct wire_bytes list = take_settings(fake, &asker, create_history, FRAME_EXCHANGE_CREATE);
+    ck_assert_uint_eq(property_find_number(list, PROPERTY_EXCHANGE_HISTORY, 9), 1);
+    ck_assert_uint_eq(property_find_number(list, PROPERTY_EXCHANGE_AGE_MAX, 9), 3600000);
+    ck_assert_uint_eq(property_find_number(list, PROPERTY_EXCHANGE_BYTES_MAX, 9), 1 << 20);
+    ck_assert_uint_eq(property_find_number(list, PROPERTY_EXCHANGE_COUNT_MAX, 9), 1000);
+    list = take_settings(fake, &asker, set_exchange, FRAME_EXCHANGE_SET);
+    ck_assert_uint_eq(property_find_number(list, PROPERTY_EXCHANGE_HISTORY, 9), 9);
+    ck_assert_uint_eq(property_find_number(list, PROPERTY_EXCHANGE_AGE_MAX, 9), 9);
+    ck_assert_uint_eq(property_find_number(list, PROPERTY_EXCHANGE_BYTES_MAX, 9), 5);
+    ck_assert_uint_eq(property_find_number(list, PROPERTY_EXCHANGE_COUNT_MAX, 9), 0);
     end(fake, &asker);
 }
 END_TEST
@@ -226,6 +280,7 @@ int main(void)
     Suite *suite = suite_create("manage");
     TCase *manage = tcase_create("manage");
     tcase_add_test(manage, test_frames);
+    tcase_add_test(manage, test_settings_of_exchanges);
     tcase_add_test(manage, test_arguments);
     tcase_add_test(manage, test_pages);
     tcase_add_test(manage, test_query_refused_and_lost);
