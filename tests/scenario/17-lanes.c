@@ -345,6 +345,22 @@ START_TEST(test_failures_in_a_row_trip_the_queue)
 }
 END_TEST
 
+START_TEST(test_without_a_breaker_nothing_stays_tripped)
+{
+    set(PROPERTY_QUEUE_BREAKER, 1);
+    for (unsigned i = 0; i < 3; i++)
+        do_send(alice, "work", (const char *[]){"a", "b", "c"}[i]);
+    (void)say_consume(bob, 1, "work", 1);
+    ck_assert_str_eq(taken(bob), "a");
+    (void)say_fail_as(deliveries[0], FAIL_RETRYABLE);
+    ck_assert_str_eq(taken(bob), "");
+    ck_assert_uint_eq(ask_queue(alice, "work", "tripped"), 1);
+    set(PROPERTY_QUEUE_BREAKER, 0);
+    ck_assert_uint_eq(ask_queue(alice, "work", "tripped"), 0);
+    ck_assert_str_eq(taken(bob), "b");
+}
+END_TEST
+
 START_TEST(test_one_message_alone_does_not_trip_it)
 {
     set(PROPERTY_QUEUE_BREAKER, 2);
@@ -397,6 +413,7 @@ int main(void)
     tcase_add_test(tcase, test_one_consumer_at_a_time_is_active);
     tcase_add_test(tcase, test_a_paused_queue_hands_nothing_out);
     tcase_add_test(tcase, test_failures_in_a_row_trip_the_queue);
+    tcase_add_test(tcase, test_without_a_breaker_nothing_stays_tripped);
     tcase_add_test(tcase, test_one_message_alone_does_not_trip_it);
     tcase_add_test(tcase, test_sys_tells_what_is_parked_and_belongs_to_the_broker);
     suite_add_tcase(suite, tcase);
