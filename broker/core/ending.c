@@ -32,15 +32,15 @@ struct ending ending_of(enum status status, enum frame_outcome_ran ran)
                            .text = wire_bytes_of_text(status_text(status))};
 }
 
+struct ending ending_of_aside(enum status status, const struct aside *aside)
+{
+    return ending_of(status, queue_ran(aside->queue, aside->number, aside->word));
+}
+
 bool ending_is_wanted(struct aside *aside)
 {
     const struct ward *ward = aside_ward(aside);
     return ward != NULL && (ward->tracked != NULL || ward->reply != NULL);
-}
-
-bool ending_has_run(const struct aside *aside)
-{
-    return queue_was_handed_out(aside->queue, aside->number, aside->word);
 }
 
 /* --- the reply ----------------------------------------------------------------------------------

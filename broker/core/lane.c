@@ -152,8 +152,7 @@ static enum status park_first(struct core *core, struct lane *lane)
     struct aside *aside = lane->first;
     struct queue *queue = lane->queue;
     uint16_t attempts = kept_failed_attempts(queue, aside->number);
-    struct ending ending =
-        ending_of(STATUS_LANE_PARKED, ending_has_run(aside) ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+    struct ending ending = ending_of_aside(STATUS_LANE_PARKED, aside);
     unsigned char room[HISTORY_BYTES_MAX];
     const struct attempted *attempted = kept_find_attempted(queue, aside->number);
     struct wire_bytes history =

@@ -114,6 +114,16 @@ static void answer_outcome(struct peer *peer, uint64_t tag, const struct frame_o
     buffer_deinit(&frames);
 }
 
+/* A durable call that is told no outcome: its command goes on without it. */
+static void answer_undecided(struct peer *peer, uint64_t tag, enum status status)
+{
+    struct frame_outcome answer = {.state = OUTCOME_FAILED,
+                                   .ran = OUTCOME_MAYBE_RUN,
+                                   .code = wire_bytes_of_text(status_name(status)),
+                                   .text = wire_bytes_of_text(status_text(status))};
+    answer_outcome(peer, tag, &answer);
+}
+
 void watch_answer(struct peer *peer, struct tracked *tracked, uint64_t tag)
 {
     answer_state(peer, tag, tracked, true);
@@ -148,11 +158,7 @@ static void conclude(struct watcher *watcher)
                                        .body = body_of(outcome)};
         answer_outcome(watcher->peer, watcher->tag, &answer);
     } else {
-        struct frame_outcome answer = {.state = OUTCOME_FAILED,
-                                       .ran = OUTCOME_MAYBE_RUN,
-                                       .code = wire_bytes_of_text(status_name(STATUS_EXPIRED)),
-                                       .text = wire_bytes_of_text(status_text(STATUS_EXPIRED))};
-        answer_outcome(watcher->peer, watcher->tag, &answer);
+        answer_undecided(watcher->peer, watcher->tag, STATUS_EXPIRED);
     }
     watcher_free(watcher);
 }
@@ -210,7 +216,7 @@ void watch_on_timer(struct core *core, struct wheel_timer *timer)
 static void refuse(struct watcher *watcher, enum status status)
 {
     if (watcher->kind == WATCH_CALL)
-        call_refuse(watcher->peer, watcher->tag, status, NULL);
+        answer_undecided(watcher->peer, watcher->tag, status);
     else
         line_refuse(watcher->peer, watcher->tag, status, NULL, 0);
     watcher_free(watcher);

@@ -82,6 +82,18 @@ void is_failed(const struct frame_command_state *state, const char *code, unsign
     ck_assert_uint_eq(state->ran, ran);
 }
 
+uint64_t say_durable_call(const char *body, uint32_t timeout_ms)
+{
+    struct frame frame = {.header.type = FRAME_CALL, .header.flags = FLAG_DURABLE};
+    frame.as.call =
+        (struct frame_call){.queue = wire_bytes_of_text("work"),
+                            .timeout_ms = timeout_ms,
+                            .properties = wire_bytes_of(properties, (uint32_t)wire_written(&w)),
+                            .body_bytes = (uint32_t)strlen(body),
+                            .body = wire_bytes_of_text(body)};
+    return actor_say(alice, &frame);
+}
+
 uint64_t say_take_back(struct actor *actor, unsigned n)
 {
     struct frame frame = {.header.type = FRAME_COMMAND_CANCEL};
