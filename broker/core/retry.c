@@ -172,12 +172,13 @@ enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue
         breaker_on_failure(core, queue, number);
     if (is_late(core, where.aside))
         return ward_expire(core, where.aside);
-    if (failure->class != FAIL_BUSY && failed < UINT16_MAX)
-        failed++;
+    uint16_t attempt = failed < UINT16_MAX ? (uint16_t)(failed + 1) : failed;
+    if (failure->class != FAIL_BUSY)
+        failed = attempt;
     unsigned char room[HISTORY_BYTES_MAX];
     struct wire_bytes history = kept_history_add(
         room, kept_bytes(attempted != NULL ? attempted->history : NULL),
-        &(struct kept_attempt){core->now_ms, failed, failure->code, failure->text});
+        &(struct kept_attempt){core->now_ms, attempt, failure->code, failure->text});
     if (is_cancelled || failure->class == FAIL_PERMANENT ||
         (failure->class != FAIL_BUSY && is_exhausted(core, &terms, failed, since_ms))) {
         struct operation_park park = {queue->number, number,        core->now_ms,    failed,

@@ -40,7 +40,8 @@ static void state_of_open(const struct core *core, const struct tracked *tracked
     if (aside->state == ASIDE_OUT)
         state->state = COMMAND_RUNNING;
     if (aside->state == ASIDE_WAITING) {
-        state->state = state->attempts > 0 ? COMMAND_RETRYING : COMMAND_SCHEDULED;
+        bool has_failed = attempted != NULL && attempted->history != NULL;
+        state->state = has_failed ? COMMAND_RETRYING : COMMAND_SCHEDULED;
         state->time_ms = aside->as.timer.due_tick * WHEEL_TICK_MS;
     }
 }

@@ -15,6 +15,7 @@ START_TEST(test_a_command_is_followed_from_its_acceptance_to_its_result)
     hear_nothing(bob);
     scene_advance_ms(scene, 1010);
     scene_settle(scene);
+    hear_state(alice, watching, false, COMMAND_READY);
     struct heard heard = run("job");
     hear_state(alice, watching, false, COMMAND_RUNNING);
     uint64_t tag = say_fail_as(heard.delivery, FAIL_RETRYABLE);
@@ -24,6 +25,7 @@ START_TEST(test_a_command_is_followed_from_its_acceptance_to_its_result)
     scene_advance_ms(scene, 110);
     scene_settle(scene);
     heard = hear_delivery(bob, "job");
+    hear_state(alice, watching, false, COMMAND_READY);
     hear_state(alice, watching, false, COMMAND_RUNNING);
     tag = say_result(bob, heard.delivery, "the result");
     state = hear_state(bob, waiting, true, COMMAND_DONE);
