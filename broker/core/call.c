@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/ending.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
-#include "broker/core/retry.h"
 
 enum status call_new(struct peer *peer, struct queue *queue, const struct frame *frame,
                      uint64_t number, struct message *message)
@@ -72,14 +72,14 @@ void call_fail(struct call *call, enum status status, enum frame_outcome_ran ran
     call_answer(call, &outcome);
 }
 
-void call_fail_worker(struct call *call, const struct failure *failure)
+void call_end(struct call *call, const struct ending *ending)
 {
-    struct frame_outcome outcome = {.state = OUTCOME_FAILED,
-                                    .ran = failure->ran,
-                                    .code = failure->code,
-                                    .text = failure->text,
-                                    .body_bytes = failure->detail.bytes,
-                                    .body = failure->detail};
+    struct frame_outcome outcome = {.state = ending->state,
+                                    .ran = ending->ran,
+                                    .code = ending->code,
+                                    .text = ending->text,
+                                    .body_bytes = ending->body.bytes,
+                                    .body = ending->body};
     call_answer(call, &outcome);
 }
 

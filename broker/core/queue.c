@@ -203,13 +203,8 @@ static enum status drop_oldest(struct core *core, struct queue *queue)
         return STATUS_NOT_FOUND;
     uint64_t number =
         where.aside != NULL ? where.aside->number : index_number(&queue->index, where.at);
-    uint64_t word = standing_word(where);
-    struct message *message = (word & PLACE_TRANSIENT) != 0 ? place_message(word) : NULL;
-    if (message != NULL && message->call != NULL) {
-        call_fail(message->call, STATUS_OVERFLOW, queue_ran(queue, number, word));
-        message->call = NULL;
-    }
-    struct ending ending = ending_of(STATUS_OVERFLOW, queue_ran(queue, number, word));
+    struct ending ending =
+        ending_of(STATUS_OVERFLOW, queue_ran(queue, number, standing_word(where)));
     enum status status = ending_carry_out(core, NULL, queue, number, &ending);
     if (status != STATUS_OK)
         return status;

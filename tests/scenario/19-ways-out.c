@@ -382,6 +382,20 @@ END_TEST
 
 static uint64_t call_tag;
 
+static uint64_t say_call_with(uint8_t kind, uint64_t value)
+{
+    w = wire_writer_of(properties, sizeof properties);
+    with(kind, value);
+    struct frame frame = {.header.type = FRAME_CALL};
+    frame.as.call =
+        (struct frame_call){.queue = wire_bytes_of_text("work"),
+                            .timeout_ms = 5000,
+                            .properties = wire_bytes_of(properties, (uint32_t)wire_written(&w)),
+                            .body_bytes = 3,
+                            .body = wire_bytes_of_text("job")};
+    return actor_say(alice, &frame);
+}
+
 static void call(void)
 {
     call_tag = say_call(alice, "work", "job", 5000);
@@ -526,6 +540,22 @@ static void call_takes_too_long(void)
     pass(LEASE_MS + 100);
 }
 
+/* Sooner than its caller has patience. */
+static void call_is_too_old_for_itself(void)
+{
+    hear_confirm(bob, say_queue_set(bob, "work", PROPERTY_QUEUE_PAUSED, 1));
+    do_consume(bob, 1, "work", 1);
+    call_tag = say_call_with(PROPERTY_MESSAGE_TTL, TTL_MS);
+    pass(TTL_MS + 10);
+}
+
+static void call_is_too_old_for_its_queue(void)
+{
+    hear_confirm(bob, say_queue_set(bob, "work", PROPERTY_QUEUE_TTL, TTL_MS));
+    call_waits();
+    pass(TTL_MS + 10);
+}
+
 /* The same id with another body; a durable call, because only those are known by their ids. */
 static void call_under_another_body(void)
 {
@@ -552,6 +582,8 @@ static const struct {
     {call_expires, "EXPIRED", OUTCOME_NOT_RUN},
     {call_expires_while_it_runs, "EXPIRED", OUTCOME_MAYBE_RUN},
     {call_expires_after_a_release, "EXPIRED", OUTCOME_MAYBE_RUN},
+    {call_is_too_old_for_itself, "EXPIRED", OUTCOME_NOT_RUN},
+    {call_is_too_old_for_its_queue, "EXPIRED", OUTCOME_NOT_RUN},
     {call_is_purged, "CANCELLED", OUTCOME_NOT_RUN},
     {call_is_purged_after_a_release, "CANCELLED", OUTCOME_MAYBE_RUN},
     {call_loses_its_queue, "NO_QUEUE", OUTCOME_NOT_RUN},
@@ -583,6 +615,41 @@ START_TEST(test_every_end_of_a_call)
 }
 END_TEST
 
+START_TEST(test_a_call_has_more_attempts_if_it_wants_them)
+{
+    do_consume(bob, 1, "work", 1);
+    uint64_t tag = say_call_with(PROPERTY_MESSAGE_ATTEMPTS, 3);
+    struct heard heard = hear_delivery(bob, "job");
+    hear_confirm(bob, say_fail_as(heard.delivery, FAIL_BUSY)); /* not counted */
+    pass(110);
+    heard = hear_delivery(bob, "job");
+    hear_confirm(bob, say_fail_as(heard.delivery, FAIL_RETRYABLE));
+    hear_nothing(alice);
+    pass(110);
+    ck_assert_uint_eq(hear_delivery(bob, "job").attempt, 2);
+    actor_cut(bob);
+    scene_settle(scene);
+    hear_nothing(alice);
+    ck_assert(actor_enter(bob));
+    do_consume(bob, 1, "work", 1);
+    heard = hear_delivery(bob, "job");
+    ck_assert_uint_eq(heard.attempt, 3);
+    hear_confirm(bob, say_fail_as(heard.delivery, FAIL_RETRYABLE));
+    hear_failure(alice, tag, "BROKEN", OUTCOME_RAN);
+    tag = say_call_with(PROPERTY_MESSAGE_ATTEMPTS, 2);
+    hear_confirm(bob, say_fail_as(hear_delivery(bob, "job").delivery, FAIL_RETRYABLE));
+    pass(110);
+    do_done(bob, hear_delivery(bob, "job").delivery);
+    hear_outcome(alice, tag, "");
+    tag = say_call_with(PROPERTY_MESSAGE_ATTEMPTS, 2);
+    hear_confirm(bob, say_fail_as(hear_delivery(bob, "job").delivery, FAIL_PERMANENT));
+    hear_failure(alice, tag, "BROKEN", OUTCOME_RAN);
+    ck_assert_uint_eq(ask_queue(alice, "work", "messages"), 0);
+    ck_assert_uint_eq(ask_queue(alice, "work", "parked"), 0);
+    ck_assert_uint_eq(ask_stat(alice, "transient_bytes"), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ways out");
@@ -591,6 +658,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_every_way_out_tells_all_who_wait, 0,
                         (int)(sizeof ways / sizeof ways[0]));
     tcase_add_test(tcase, test_a_stopping_broker_tells_all_who_wait);
+    tcase_add_test(tcase, test_a_call_has_more_attempts_if_it_wants_them);
     tcase_add_loop_test(tcase, test_every_end_of_a_call, 0, (int)(sizeof calls / sizeof calls[0]));
     suite_add_tcase(suite, tcase);
     return check_main(suite);
