@@ -78,7 +78,8 @@ struct parked {
     uint32_t size;
     uint16_t attempts;
     uint8_t priority;
-    struct lane *lane;          /* NULL: it is of none */
+    struct lane *lane; /* NULL: it is of none */
+    TAILQ_ENTRY(parked) lane_link;
     struct retry_terms retry;   /* its own */
     struct kept_bytes *history; /* of its attempts, see kept.h */
 };
