@@ -159,7 +159,7 @@ static void directory_set(struct entities *entities, uint64_t hash, struct entit
 static enum status directory_double(struct entities *entities)
 {
     size_t count = (size_t)1 << entities->depth;
-    struct entity_bucket **directory = realloc(entities->directory, 2 * count * sizeof *directory);
+    struct entity_bucket **directory = realloc(entities->directory, 2 * count * POINTER_BYTES);
     if (directory == NULL)
         return STATUS_NO_MEMORY;
     for (size_t i = count; i-- > 0;)
