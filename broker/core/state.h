@@ -52,6 +52,9 @@ enum queue_kind {
     QUEUE_LIVE, /* behind a live subscription: no name, nothing is settled */
 };
 
+/* Numbers of queues and exchanges are below this; a record tells them apart by the bit above. */
+#define NUMBERS_END (UINT32_C(1) << 31)
+
 enum queue_overflow {
     QUEUE_REFUSE = 0,
     QUEUE_DROP_OLDEST = 1,
