@@ -273,6 +273,8 @@ static enum status take_in(struct accept *accept)
         status = make_room(accept, bytes);
     if (status != STATUS_OK)
         return status;
+    if (accept->is_event)
+        budget_take_in(&accept->core->budget, bytes, accept->queue_count);
     size_t durable_count = count_durable(accept);
     return durable_count > 0 ? accept_durable(accept, durable_count) : accept_transient(accept);
 }

@@ -378,6 +378,7 @@ static void measure_rate(struct core *core)
 void core_end_of_round(struct core *core)
 {
     core->has_more = false;
+    budget_next_round(&core->budget);
     measure_rate(core);
     restate_run(core);
     pump_prepare(core);
@@ -421,6 +422,11 @@ uint64_t core_next_due(const struct core *core)
 bool core_has_more(const struct core *core)
 {
     return core->has_more;
+}
+
+bool core_has_dirty(const struct core *core)
+{
+    return !TAILQ_EMPTY(&core->dirty);
 }
 
 struct peer *core_next_dirty(struct core *core)

@@ -118,6 +118,7 @@ static void hand_out(struct core *core, struct consumer *consumer, struct standi
         tell_earlier(consumer, message->number);
     output_deliver(consumer->peer, flags, &deliver);
     core->counters.messages_delivered++;
+    budget_hand_out(&core->budget, message->body.bytes);
     core->counters.messages_redelivered += (flags & FLAG_REDELIVERED) != 0;
     queue->delivered_total++;
     if (queue->kind == QUEUE_LIVE) {
@@ -264,8 +265,10 @@ static void give_event(struct consumer *consumer, const struct operation_message
                                     .headers = event->headers,
                                     .body_bytes = event->body.bytes,
                                     .body = event->body};
+    struct core *core = consumer->peer->core;
     output_deliver(consumer->peer, 0, &deliver);
-    consumer->peer->core->counters.messages_delivered++;
+    core->counters.messages_delivered++;
+    budget_hand_out(&core->budget, event->body.bytes);
     queue->delivered_total++;
 }
 
@@ -355,26 +358,42 @@ void pump_on_durable(struct core *core)
     }
 }
 
+/* The queue's turn of this round. */
+static void pump_turn(struct core *core, struct queue *queue)
+{
+    switch (queue->feed != NULL ? pump_reader(core, queue) : pump_queue(core, queue)) {
+    case PUMP_EMPTY:
+    case PUMP_FETCHING:
+        queue_leave_pump(core, queue);
+        break;
+    case PUMP_HELD:
+        queue_leave_pump(core, queue);
+        queue->is_held = true;
+        TAILQ_INSERT_TAIL(&core->held, queue, pump_link);
+        break;
+    case PUMP_MORE:
+        core->has_more = true;
+        if (!queue->is_in_pump)
+            break; /* it ended */
+        /* Whoever is not reached in this round comes first in the next. */
+        TAILQ_REMOVE(&core->pump, queue, pump_link);
+        TAILQ_INSERT_TAIL(&core->pump, queue, pump_link);
+        break;
+    }
+}
+
 void pump_run(struct core *core)
 {
-    struct queue *queue = TAILQ_FIRST(&core->pump);
+    struct queue *last = TAILQ_LAST(&core->pump, queue_list);
+    struct queue *queue = last != NULL ? TAILQ_FIRST(&core->pump) : NULL;
     while (queue != NULL) {
-        struct queue *next = TAILQ_NEXT(queue, pump_link);
-        queue_ref(queue);
-        switch (queue->feed != NULL ? pump_reader(core, queue) : pump_queue(core, queue)) {
-        case PUMP_EMPTY:
-        case PUMP_FETCHING:
-            queue_leave_pump(core, queue);
-            break;
-        case PUMP_HELD:
-            queue_leave_pump(core, queue);
-            queue->is_held = true;
-            TAILQ_INSERT_TAIL(&core->held, queue, pump_link);
-            break;
-        case PUMP_MORE:
+        if (budget_is_spent(&core->budget)) {
             core->has_more = true;
-            break;
+            return;
         }
+        struct queue *next = queue != last ? TAILQ_NEXT(queue, pump_link) : NULL;
+        queue_ref(queue);
+        pump_turn(core, queue);
         queue_unref(core, queue);
         queue = next;
     }

@@ -12,6 +12,7 @@
 
 #include "broker/core/aside.h"
 #include "broker/core/breaker.h"
+#include "broker/core/budget.h"
 #include "broker/core/buffer.h"
 #include "broker/core/core.h"
 #include "broker/core/home.h"
@@ -428,6 +429,8 @@ struct core {
     size_t secret_count;
     unsigned char secret[16];       /* for entities of histories that have none yet */
     struct journal_failure failure; /* what a start found */
+
+    struct budget budget;
 
     uint64_t rate_at_ms;       /* when rate_number was taken */
     uint64_t rate_number;      /* next_message then */

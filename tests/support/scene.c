@@ -199,6 +199,10 @@ void scene_round(struct scene *scene)
     if (scene->has_failed || scene->core == NULL)
         return;
     core_set_time(scene->core, scene->now_ms);
+    for (size_t i = 0; i < scene->actor_count; i++) {
+        if (scene->actors[i]->is_behind)
+            actor_flush(scene->actors[i]);
+    }
     core_end_of_round(scene->core);
     while (core_next_dirty(scene->core) != NULL)
         continue;
@@ -206,12 +210,21 @@ void scene_round(struct scene *scene)
         actor_take(scene->actors[i]);
 }
 
+static bool is_any_behind(const struct scene *scene)
+{
+    for (size_t i = 0; i < scene->actor_count; i++) {
+        if (scene->actors[i]->is_behind)
+            return true;
+    }
+    return false;
+}
+
 void scene_settle(struct scene *scene)
 {
     for (int i = 0; i < ROUNDS_MAX && !scene->has_failed && scene->core != NULL; i++) {
         scene_round(scene);
         bool has_run = run_errands(scene);
-        if (!has_run && !core_has_more(scene->core))
+        if (!has_run && !core_has_more(scene->core) && !is_any_behind(scene))
             return;
     }
     assert(scene->has_failed || scene->core == NULL);
@@ -433,11 +446,13 @@ void actor_flush(struct actor *actor)
     size_t wanted;
     if (actor->peer == NULL || actor->scene->has_failed) {
         actor->out_bytes = 0;
+        actor->is_behind = false;
         return;
     }
     core_set_time(actor->scene->core, actor->scene->now_ms);
     size_t used = peer_receive(actor->peer, actor->out, actor->out_bytes, &wanted);
     actor->out_bytes -= used;
+    actor->is_behind = wanted == 0 && actor->out_bytes > 0;
     memmove(actor->out, actor->out + used, actor->out_bytes);
 }
 
