@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sysexits.h>
 
 #include "broker/clock.h"
@@ -404,8 +405,10 @@ static enum status broker_start_core(struct broker *broker)
 {
     struct core_limits limits = settings_core_limits(broker->config);
     broker->core = core_new(&limits, broker_note, broker);
-    if (broker->core == NULL)
+    unsigned char secret[16];
+    if (broker->core == NULL || getrandom(secret, sizeof secret, 0) != sizeof secret)
         return STATUS_NO_MEMORY;
+    core_set_secret(broker->core, secret);
     struct startup startup = {
         .log = broker->log,
         .directory = broker->config->data_directory,
@@ -424,6 +427,9 @@ static enum status broker_start_core(struct broker *broker)
                   "the wall clock is %" PRIu64 " ms behind the journal, whose time goes on",
                   ahead_ms);
     status = core_start(broker->core, broker->journal, clock_now_ms(&broker->clock));
+    if (status != STATUS_OK && core_failure(broker->core) != NULL)
+        startup_log_failure(broker->log, broker->config->data_directory,
+                            core_failure(broker->core));
     if (status == STATUS_OK && broker_is_dev(broker))
         core_allow_anonymous(broker->core);
     return status;

@@ -106,7 +106,7 @@ static enum status check_known(struct accept *accept)
         return STATUS_DUPLICATE;
     if (known != NULL)
         return STATUS_OK;
-    if (table->count - table->finished_count >= core->limits.tracked_max) {
+    if (table->open_count >= core->limits.tracked_max) {
         dispatch_explain(core, "too many tracked commands have no outcome yet");
         return STATUS_LIMIT;
     }

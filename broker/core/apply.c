@@ -72,10 +72,10 @@ static enum status parked_meet(struct core *core, struct queue *queue, struct pa
     parked->retry = place->terms.retry;
     if (parked->lane != NULL || place->terms.lane.bytes == 0)
         return STATUS_OK;
-    parked->lane = lane_get(queue, place->terms.lane);
-    if (parked->lane == NULL)
+    struct lane *lane = lane_get(queue, place->terms.lane);
+    if (lane == NULL)
         return STATUS_NO_MEMORY;
-    lane_on_parked(core, parked->lane, 1);
+    lane_add_parked(core, lane, parked);
     return STATUS_OK;
 }
 

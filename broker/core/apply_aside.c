@@ -16,9 +16,8 @@ static void take_terms(struct core *core, struct parked *parked, struct ward *wa
     parked->retry = ward->retry;
     if (ward->lane == NULL || parked->lane != NULL)
         return;
-    parked->lane = ward->lane;
-    parked->lane->ref_count++;
-    lane_on_parked(core, parked->lane, 1);
+    ward->lane->ref_count++;
+    lane_add_parked(core, ward->lane, parked);
 }
 
 /* The message of a parked command leaves the queue's order, if it is there: it was parked already,

@@ -8,6 +8,7 @@
 #include "broker/core/message.h"
 #include "broker/core/queue.h"
 #include "broker/core/ward.h"
+#include "broker/core/watch.h"
 #include "broker/plant.h"
 
 enum { ROOM_MIN = 16 };
@@ -299,6 +300,7 @@ void aside_on_timer(struct core *core, struct wheel_timer *timer)
     if (lane_of(aside) != NULL)
         lane_let_go(aside);
     become_ready(core, aside);
+    watch_tell_aside(core, aside);
 }
 
 void asides_start(struct core *core, struct asides *asides)

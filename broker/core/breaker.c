@@ -55,6 +55,12 @@ void breaker_on_done(struct core *core, struct queue *queue)
     queue_wake(core, queue);
 }
 
+void breaker_on_settings(struct core *core, struct queue *queue)
+{
+    if (queue->breaker.limit == 0)
+        breaker_on_done(core, queue);
+}
+
 bool breaker_lets_pass(const struct core *core, const struct queue *queue)
 {
     const struct breaker *breaker = &queue->breaker;

@@ -32,6 +32,9 @@ struct breaker {
 void breaker_on_failure(struct core *core, struct queue *queue, uint64_t number);
 void breaker_on_done(struct core *core, struct queue *queue);
 
+/* The limit may have changed: without one nothing is tripped. */
+void breaker_on_settings(struct core *core, struct queue *queue);
+
 /* Whether the queue may hand out one message more now. */
 bool breaker_lets_pass(const struct core *core, const struct queue *queue);
 

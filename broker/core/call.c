@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/ending.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
-#include "broker/core/retry.h"
 
 enum status call_new(struct peer *peer, struct queue *queue, const struct frame *frame,
                      uint64_t number, struct message *message)
@@ -72,14 +72,14 @@ void call_fail(struct call *call, enum status status, enum frame_outcome_ran ran
     call_answer(call, &outcome);
 }
 
-void call_fail_worker(struct call *call, const struct failure *failure)
+void call_end(struct call *call, const struct ending *ending)
 {
-    struct frame_outcome outcome = {.state = OUTCOME_FAILED,
-                                    .ran = failure->ran,
-                                    .code = failure->code,
-                                    .text = failure->text,
-                                    .body_bytes = failure->detail.bytes,
-                                    .body = failure->detail};
+    struct frame_outcome outcome = {.state = ending->state,
+                                    .ran = ending->ran,
+                                    .code = ending->code,
+                                    .text = ending->text,
+                                    .body_bytes = ending->body.bytes,
+                                    .body = ending->body};
     call_answer(call, &outcome);
 }
 
@@ -90,34 +90,34 @@ void call_refuse(struct peer *peer, uint64_t tag, enum status status, const char
     output_outcome(peer, tag, &outcome);
 }
 
-/* Takes the call's message out when it waits; one that runs ends unheard. True when it was running.
- */
-static bool message_let_go(struct core *core, struct call *call)
+/* Takes the call's message out when it waits; one that runs ends unheard. Whether it has run. */
+static enum frame_outcome_ran message_let_go(struct core *core, struct call *call)
 {
     struct standing where = queue_locate(call->queue, call->number);
     if (!standing_is_found(where))
-        return false;
-    struct message *message = place_message(standing_word(where));
+        return OUTCOME_NOT_RUN;
+    uint64_t word = standing_word(where);
+    enum frame_outcome_ran ran = queue_ran(call->queue, call->number, word);
+    struct message *message = place_message(word);
     message->call = NULL;
     message->is_unheard = true;
-    if ((standing_word(where) & PLACE_OUT) != 0)
-        return true;
-    standing_remove(core, call->queue, where);
-    return false;
+    if ((word & PLACE_OUT) == 0)
+        standing_remove(core, call->queue, where);
+    return ran;
 }
 
 void call_on_timer(struct core *core, struct wheel_timer *timer)
 {
     struct call *call = (struct call *)(void *)((char *)timer - offsetof(struct call, timer));
     core->counters.calls_expired++;
-    bool was_running = message_let_go(core, call);
-    call_fail(call, STATUS_EXPIRED, was_running ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+    enum frame_outcome_ran ran = message_let_go(core, call);
+    call_fail(call, STATUS_EXPIRED, ran);
 }
 
 void call_on_drain(struct core *core, struct call *call)
 {
-    bool was_running = message_let_go(core, call);
-    call_fail(call, STATUS_DRAINING, was_running ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+    enum frame_outcome_ran ran = message_let_go(core, call);
+    call_fail(call, STATUS_DRAINING, ran);
 }
 
 void call_end_peer(struct peer *peer)
@@ -125,7 +125,7 @@ void call_end_peer(struct peer *peer)
     struct call *call;
     struct call *next;
     HASH_ITER (hh, peer->calls, call, next) {
-        message_let_go(peer->core, call);
+        (void)message_let_go(peer->core, call);
         call_free(call);
     }
 }
@@ -139,7 +139,7 @@ static void end_call_at(struct core *core, struct queue *queue, struct standing 
     bool is_out = (word & PLACE_OUT) != 0;
     if (message == NULL || message->call == NULL || (is_out && scope == CALL_WAITING))
         return;
-    call_fail(message->call, status, is_out ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+    call_fail(message->call, status, queue_ran(queue, message->call->number, word));
     message->call = NULL;
     if (!is_out)
         standing_remove(core, queue, where);

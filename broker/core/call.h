@@ -1,9 +1,9 @@
 /* Calls: commands whose outcome goes straight back to the connection that sent them.
  *
  * A call is one transient message and one waiting caller. Whatever happens to the message, the
- * caller is answered exactly once: by the worker, by the timeout, by the loss of the worker, by the
- * end of the queue. When the caller goes away first, a message that still waits is taken out, and a
- * running one ends unheard.
+ * caller is answered exactly once: by the worker, by the timeout, by the loss of the worker, by
+ * whatever takes the message out of its queue. When the caller goes away first, a message that
+ * still waits is taken out, and a running one ends unheard.
  */
 #ifndef HERALD_CALL_H
 #define HERALD_CALL_H
@@ -19,8 +19,8 @@ enum status call_new(struct peer *peer, struct queue *queue, const struct frame 
 /* Answers the caller and frees the call. The message is the caller's business. */
 void call_done(struct call *call, struct wire_bytes result);
 void call_fail(struct call *call, enum status status, enum frame_outcome_ran ran);
-struct failure;
-void call_fail_worker(struct call *call, const struct failure *failure);
+struct ending;
+void call_end(struct call *call, const struct ending *ending);
 
 /* Answers a call that never became a message. */
 void call_refuse(struct peer *peer, uint64_t tag, enum status status, const char *text);

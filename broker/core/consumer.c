@@ -404,15 +404,6 @@ static void delivery_lost(struct core *core, struct delivery *delivery)
     if (!standing_is_found(where))
         return;
     core->counters.workers_lost++;
-    if ((standing_word(where) & PLACE_TRANSIENT) != 0) {
-        struct message *message = place_message(standing_word(where));
-        if (message->call != NULL) {
-            call_fail(message->call, STATUS_WORKER_LOST, OUTCOME_MAYBE_RUN);
-            message->call = NULL;
-            standing_remove(core, queue, where);
-            return;
-        }
-    }
     struct failure failure = {.class = FAIL_RETRYABLE,
                               .ran = OUTCOME_MAYBE_RUN,
                               .is_lost = true,

@@ -2,6 +2,7 @@
 #include "broker/core/core.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,10 +189,17 @@ static uint64_t redelivered_up_to(const struct core *core, const struct queue *q
 
 /* What was recovered must be whole: whatever is named has its definition, whatever is parked its
  * message. */
-static enum status check_queue(const struct core *core, struct queue *queue)
+static enum status undefined(struct core *core, const char *what, uint32_t number)
+{
+    (void)snprintf(core->failure.text, sizeof core->failure.text,
+                   "the journal names %s %u, and nowhere says what that is", what, number);
+    return STATUS_CORRUPT;
+}
+
+static enum status check_queue(struct core *core, struct queue *queue)
 {
     if (queue->name == NULL)
-        return STATUS_CORRUPT;
+        return undefined(core, "queue", queue->number);
     queue->mark_before = queue->mark;
     queue->handed_max = queue->mark;
     queue->accepted_total = 0;
@@ -200,7 +208,7 @@ static enum status check_queue(const struct core *core, struct queue *queue)
     struct parked *next;
     HASH_ITER (hh, queue->parked, parked, next)
         if (parked->word == 0 || (parked->home.position == 0 && core->journal != NULL))
-            return STATUS_CORRUPT;
+            return undefined(core, "a parked command of queue", queue->number);
     return STATUS_OK;
 }
 
@@ -215,12 +223,12 @@ static enum status check_recovered(struct core *core)
     struct exchange *next_exchange;
     HASH_ITER (by_number, core->exchanges_by_number, exchange, next_exchange)
         if (exchange->name == NULL || (exchange->history != NULL) != exchange->is_kept)
-            return STATUS_CORRUPT;
+            return undefined(core, "exchange", exchange->number);
     struct client *client;
     struct client *next_client;
     HASH_ITER (by_number, core->clients_by_number, client, next_client)
         if (client->name == NULL)
-            return STATUS_CORRUPT;
+            return undefined(core, "client", client->number);
     return STATUS_OK;
 }
 
@@ -269,7 +277,7 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
     wheel_init(&core->wheel, now_ms);
     enum status status = check_recovered(core);
     if (status == STATUS_OK && core->archive != NULL)
-        status = history_recover(core, &core->history_failure);
+        status = history_recover(core, &core->failure);
     if (status != STATUS_OK)
         return status;
     /* Lists are told in the order of numbers; from now on new ones come at the end. */
@@ -313,8 +321,8 @@ enum status core_on_errand(struct core *core, struct errand *errand)
 
 const struct journal_failure *core_failure(const struct core *core)
 {
-    if (core->history_failure.text[0] != '\0')
-        return &core->history_failure;
+    if (core->failure.text[0] != '\0')
+        return &core->failure;
     if (core->archive != NULL && archive_failure(core->archive) != NULL)
         return archive_failure(core->archive);
     return spill_failure(core->spill);

@@ -182,20 +182,25 @@ enum status cursor_apply(struct core *core, struct queue *queue,
 /* --- filling ------------------------------------------------------------------------------------
  */
 
-/* A place in memory for the event. STATUS_LIMIT: too much is in memory. */
+/* A place in memory for the event. STATUS_LIMIT: too much is in memory; STATUS_MORE: a page is read.
+ */
 static enum status take_event(struct core *core, struct queue *queue, uint64_t sequence,
                               const struct operation_message *event)
 {
     struct operation_message copy = *event;
     copy.number = sequence;
     copy.queues = wire_bytes_of(NULL, 0);
+    /* A crash may have left copies of later events in the plain order. */
+    struct index_at at = index_find(&queue->index, sequence);
+    if (at.is_away)
+        return queue_ask_page(core, queue, at) ? STATUS_MORE : STATUS_NO_MEMORY;
     if (index_reserve(&queue->index, sequence) != STATUS_OK)
         return STATUS_NO_MEMORY;
     struct message *message = message_new(core, &copy);
     if (message == NULL)
         return STATUS_LIMIT;
     uint32_t bytes = message_counted_bytes(&copy);
-    index_append(&queue->index, sequence, place_word_transient(message), place_size(bytes, 1));
+    index_insert(&queue->index, sequence, place_word_transient(message), place_size(bytes, 1));
     queue->bytes += bytes;
     queue->transient_count++;
     queue->accepted_total++;

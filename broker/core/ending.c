@@ -5,6 +5,7 @@
 
 #include "broker/core/accept.h"
 #include "broker/core/apply.h"
+#include "broker/core/call.h"
 #include "broker/core/kept.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
@@ -32,15 +33,15 @@ struct ending ending_of(enum status status, enum frame_outcome_ran ran)
                            .text = wire_bytes_of_text(status_text(status))};
 }
 
+struct ending ending_of_aside(enum status status, const struct aside *aside)
+{
+    return ending_of(status, queue_ran(aside->queue, aside->number, aside->word));
+}
+
 bool ending_is_wanted(struct aside *aside)
 {
     const struct ward *ward = aside_ward(aside);
     return ward != NULL && (ward->tracked != NULL || ward->reply != NULL);
-}
-
-bool ending_has_run(const struct aside *aside)
-{
-    return queue_was_handed_out(aside->queue, aside->number, aside->word);
 }
 
 /* --- the reply ----------------------------------------------------------------------------------
@@ -222,9 +223,24 @@ static enum status tell_and_leave(struct core *core, struct peer *peer, struct a
     return status;
 }
 
+/* Calls are of transient messages, which nothing is recorded of. */
+static void tell_caller(const struct queue *queue, uint64_t number, const struct ending *ending)
+{
+    if (queue->transient_count == 0)
+        return;
+    struct standing where = queue_locate(queue, number);
+    uint64_t word = standing_is_found(where) ? standing_word(where) : 0;
+    struct message *message = (word & PLACE_TRANSIENT) != 0 ? place_message(word) : NULL;
+    if (message == NULL || message->call == NULL)
+        return;
+    call_end(message->call, ending);
+    message->call = NULL;
+}
+
 enum status ending_carry_out(struct core *core, struct peer *peer, struct queue *queue,
                              uint64_t number, const struct ending *ending)
 {
+    tell_caller(queue, number, ending);
     struct aside *aside = asides_find(&queue->asides, number);
     enum status status = aside == NULL || !ending_is_wanted(aside)
                              ? leave(core, peer, queue, number, ending->park)

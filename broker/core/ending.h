@@ -21,6 +21,9 @@ struct ending {
 /* One that the broker decides: failed, with the status' name and text. */
 struct ending ending_of(enum status status, enum frame_outcome_ran ran);
 
+/* Likewise, of a message that may have been with a worker. */
+struct ending ending_of_aside(enum status status, const struct aside *aside);
+
 /* Ends a message of the queue, wherever it stands; nothing when it is not there. `peer` may be
  * NULL: whose record it is. STATUS_OK; STATUS_NO_MEMORY or the status of the journal: then nothing
  * has changed. */
@@ -36,8 +39,5 @@ void ending_start(struct core *core);
 
 /* Whether somebody wants to hear what becomes of it. */
 bool ending_is_wanted(struct aside *aside);
-
-/* Whether it was with a worker before. */
-bool ending_has_run(const struct aside *aside);
 
 #endif

@@ -25,7 +25,11 @@ void expiry_watch(struct core *core, struct queue *queue, uint64_t due_ms)
 
 enum status expiry_end(struct core *core, struct queue *queue, uint64_t number)
 {
-    struct ending ending = ending_of(STATUS_EXPIRED, OUTCOME_NOT_RUN);
+    struct standing where = queue_locate(queue, number);
+    enum frame_outcome_ran ran = standing_is_found(where)
+                                     ? queue_ran(queue, number, standing_word(where))
+                                     : OUTCOME_MAYBE_RUN;
+    struct ending ending = ending_of(STATUS_EXPIRED, ran);
     enum status status = ending_carry_out(core, NULL, queue, number, &ending);
     if (status == STATUS_OK)
         core->counters.messages_expired++;

@@ -65,8 +65,7 @@ static enum status cancel_one(struct peer *peer, const struct tracked *tracked)
         return STATUS_OK; /* its queue is being deleted: the outcome is on its way */
     if (aside->state == ASIDE_OUT)
         return cancel_running(peer, aside);
-    struct ending ending =
-        ending_of(STATUS_CANCELLED, ending_has_run(aside) ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+    struct ending ending = ending_of_aside(STATUS_CANCELLED, aside);
     return ending_carry_out(core, peer, queue, aside->number, &ending);
 }
 

@@ -251,9 +251,10 @@ static enum status query_stats(struct page *page, const struct frame_query *quer
     row_figure(page, "bindings", core->binding_count, "bindings now");
     row_figure(page, "consumers", core->consumer_count, "consumers now");
     row_figure(page, "calls_waiting", core->call_count, "calls that wait for their outcome now");
-    row_figure(page, "tracked", core->tracked.count - core->tracked.finished_count,
+    row_figure(page, "tracked", core->tracked.open_count,
                "tracked commands without an outcome now");
     row_figure(page, "outcomes", core->tracked.finished_count, "outcomes that are kept");
+    row_figure(page, "keys", HASH_COUNT(core->tracked.keys), "idempotency keys that are known");
     row_figure(page, "outcome_bytes", core->tracked.finished_bytes, "memory of these outcomes");
     row_figure(page, "clients", core->client_count, "clients whose answers are remembered");
     row_figure(page, "transient_bytes", core->transient_bytes, "memory of transient messages");

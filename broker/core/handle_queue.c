@@ -135,6 +135,7 @@ enum status queue_find_own(struct peer *peer, struct wire_bytes name, struct que
 static void on_settings(struct core *core, struct queue *queue)
 {
     consumer_elect(core, queue);
+    breaker_on_settings(core, queue);
     expiry_watch(core, queue, core->now_ms);
     struct lane *lane;
     struct lane *next;

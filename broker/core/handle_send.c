@@ -140,8 +140,11 @@ enum status handle_publish(struct peer *peer, const struct frame *frame)
     status = exchange_route(core, exchange, publish->key, &accept.queues, &accept.queue_count);
     if (status != STATUS_OK)
         return status;
-    exchange->published_total++;
     accept.history = exchange->history;
+    status = accept_message(&accept);
+    if (status != STATUS_OK)
+        return status;
+    exchange->published_total++;
     core->counters.events_unrouted += accept.queue_count == 0;
-    return accept_message(&accept);
+    return STATUS_OK;
 }

@@ -62,8 +62,8 @@ enum status index_reserve_many(struct index *index, uint64_t number, uint32_t co
 /* Appends a place; `number` is above all others. index_reserve went before. */
 void index_append(struct index *index, uint64_t number, uint64_t word, uint32_t size);
 
-/* The same for a number anywhere that has no place yet: while recovering only, when no page stays
- * away. */
+/* The same for a number anywhere that has no place yet, and whose page, if it has one, is not away:
+ * index_find says so. While recovering none stays away. */
 void index_insert(struct index *index, uint64_t number, uint64_t word, uint32_t size);
 
 /* The place of a number; holes are not found. */

@@ -147,13 +147,10 @@ void kept_end_parked(struct core *core, struct queue *queue, struct parked *park
     if (parked->word != 0)
         home_remove_place(core, place_position(parked->word), parked->size);
     HASH_DEL(queue->parked, parked);
-    struct lane *lane = parked->lane;
+    if (parked->lane != NULL)
+        lane_remove_parked(core, parked);
     free(parked->history);
     free(parked);
-    if (lane != NULL) {
-        lane_on_parked(core, lane, -1);
-        lane_unref(core, lane);
-    }
 }
 
 void kept_end_all(struct core *core, struct queue *queue)

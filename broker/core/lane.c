@@ -25,6 +25,7 @@ struct lane *lane_get(struct queue *queue, struct wire_bytes key)
         if (lane == NULL)
             return NULL;
         lane->queue = queue;
+        TAILQ_INIT(&lane->parked);
         lane->key_bytes = key.bytes;
         memcpy(lane->key, key.at, key.bytes);
         HASH_ADD_KEYPTR(hh, queue->lanes, lane->key, lane->key_bytes, lane);
@@ -115,17 +116,29 @@ void lane_let_go(struct aside *aside)
         lane->holder = NULL;
 }
 
+/* Whether its first message stands behind a parked one. */
+static bool is_behind_parked(const struct lane *lane)
+{
+    const struct parked *parked = TAILQ_FIRST(&lane->parked);
+    return parked != NULL && lane->first != NULL && lane->first->number > parked->number;
+}
+
 static bool is_blocked(const struct lane *lane)
 {
     return lane->holder != NULL ||
-           (lane->parked_count > 0 && lane->queue->lane_parked != LANE_PARKED_GO_ON);
+           (is_behind_parked(lane) && lane->queue->lane_parked != LANE_PARKED_GO_ON);
+}
+
+/* Whether its first message is to be parked. */
+static bool is_to_be_parked(const struct lane *lane)
+{
+    return is_behind_parked(lane) && lane->queue->lane_parked == LANE_PARKED_PARK;
 }
 
 void lane_update(struct core *core, struct lane *lane)
 {
     struct aside *next = is_blocked(lane) ? NULL : lane->first;
-    if (lane->first != NULL && lane->parked_count > 0 &&
-        lane->queue->lane_parked == LANE_PARKED_PARK && !lane->is_parking) {
+    if (is_to_be_parked(lane) && !lane->is_parking) {
         lane->is_parking = true;
         TAILQ_INSERT_TAIL(&core->parking, lane, park_link);
     }
@@ -138,10 +151,26 @@ void lane_update(struct core *core, struct lane *lane)
         aside_unblock(core, next);
 }
 
-void lane_on_parked(struct core *core, struct lane *lane, int32_t change)
+void lane_add_parked(struct core *core, struct lane *lane, struct parked *parked)
 {
-    lane->parked_count += (uint32_t)change;
+    struct parked *before = TAILQ_LAST(&lane->parked, parked_list);
+    parked->lane = lane;
+    while (before != NULL && before->number > parked->number)
+        before = TAILQ_PREV(before, parked_list, lane_link);
+    if (before != NULL)
+        TAILQ_INSERT_AFTER(&lane->parked, before, parked, lane_link);
+    else
+        TAILQ_INSERT_HEAD(&lane->parked, parked, lane_link);
     lane_update(core, lane);
+}
+
+void lane_remove_parked(struct core *core, struct parked *parked)
+{
+    struct lane *lane = parked->lane;
+    parked->lane = NULL;
+    TAILQ_REMOVE(&lane->parked, parked, lane_link);
+    lane_update(core, lane);
+    lane_unref(core, lane);
 }
 
 /* --- parking what stands behind -----------------------------------------------------------------
@@ -152,8 +181,7 @@ static enum status park_first(struct core *core, struct lane *lane)
     struct aside *aside = lane->first;
     struct queue *queue = lane->queue;
     uint16_t attempts = kept_failed_attempts(queue, aside->number);
-    struct ending ending =
-        ending_of(STATUS_LANE_PARKED, ending_has_run(aside) ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+    struct ending ending = ending_of_aside(STATUS_LANE_PARKED, aside);
     unsigned char room[HISTORY_BYTES_MAX];
     const struct attempted *attempted = kept_find_attempted(queue, aside->number);
     struct wire_bytes history =
@@ -175,8 +203,7 @@ void lane_work_off(struct core *core)
 {
     struct lane *lane;
     for (unsigned i = 0; i < SLICE && (lane = TAILQ_FIRST(&core->parking)) != NULL; i++) {
-        bool is_due = lane->first != NULL && lane->parked_count > 0 && lane->holder == NULL &&
-                      lane->queue->lane_parked == LANE_PARKED_PARK;
+        bool is_due = is_to_be_parked(lane) && lane->holder == NULL;
         if (is_due && park_first(core, lane) != STATUS_OK)
             return; /* the journal takes nothing now */
         if (is_due)

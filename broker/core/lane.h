@@ -6,8 +6,9 @@
  *                                      attempt is due; until then it holds the lane
  *
  * A lane has at most one holder: the message that is out, or that waits for its next attempt. While
- * it has one, and while something of it is parked and the queue does not go on then, none of it is
- * ready. Lanes follow from the messages, and so are there again after a start.
+ * it has one none of it is ready; and unless the queue goes on then, none that stands behind a
+ * parked one, so that what is repaired one by one is still replayed in order. Lanes follow from the
+ * messages, and so are there again after a start.
  */
 #ifndef HERALD_LANE_H
 #define HERALD_LANE_H
@@ -20,6 +21,7 @@
 
 struct aside;
 struct core;
+struct parked;
 struct queue;
 
 /* What a queue does with a lane of which a command is parked. */
@@ -35,10 +37,10 @@ struct lane {
     struct queue *queue;
     struct aside *first; /* in the lane, ascending numbers */
     struct aside *last;
-    struct aside *ready;  /* the one that may be handed out */
-    struct aside *holder; /* out, or waiting for its next attempt */
-    uint32_t ref_count;   /* messages of it, parked ones included */
-    uint32_t parked_count;
+    struct aside *ready;                    /* the one that may be handed out */
+    struct aside *holder;                   /* out, or waiting for its next attempt */
+    TAILQ_HEAD(parked_list, parked) parked; /* ascending numbers */
+    uint32_t ref_count;                     /* messages of it, parked ones included */
     bool is_parking; /* in the list of those whose messages are to be parked */
     uint32_t key_bytes;
     unsigned char key[];
@@ -65,8 +67,10 @@ void lane_let_go(struct aside *aside);
 /* Makes the first of the lane ready, if it may be. */
 void lane_update(struct core *core, struct lane *lane);
 
-/* One of its messages is parked, or is not any longer. */
-void lane_on_parked(struct core *core, struct lane *lane, int32_t change);
+/* One of its messages is parked; it has the caller's reference to the lane. Or it is not any
+ * longer, and the reference is given up. */
+void lane_add_parked(struct core *core, struct lane *lane, struct parked *parked);
+void lane_remove_parked(struct core *core, struct parked *parked);
 
 /* Parks what stands behind parked ones where the queue wants that; a slice at a time. */
 void lane_work_off(struct core *core);

@@ -261,9 +261,6 @@ static void give_event(struct consumer *consumer, const struct operation_message
                                     .headers = event->headers,
                                     .body_bytes = event->body.bytes,
                                     .body = event->body};
-    queue->missed += feed_take_missed(queue->feed);
-    if (queue->missed > 0)
-        tell_gap(consumer);
     output_deliver(consumer->peer, 0, &deliver);
     consumer->peer->core->counters.messages_delivered++;
     queue->delivered_total++;
@@ -279,6 +276,9 @@ static enum pump_result pump_reader(struct core *core, struct queue *queue)
         if (consumer == NULL)
             return PUMP_EMPTY;
         enum feed_result result = feed_peek(queue->feed, &event);
+        queue->missed += feed_take_missed(queue->feed);
+        if (queue->missed > 0)
+            tell_gap(consumer);
         if (result == FEED_BROKEN)
             end_broken(core, queue);
         if (result != FEED_EVENT)
@@ -303,6 +303,8 @@ static enum pump_result pump_queue(struct core *core, struct queue *queue)
         struct standing where;
         struct operation_message message;
         enum pump_result result = find_head(core, queue, &where, &message);
+        if (queue->cursor != NULL && queue->missed > 0)
+            tell_gap(consumer);
         if (!standing_is_found(where) || delivery_reserve(consumer->peer) != STATUS_OK)
             return result;
         bool is_tried = (standing_word(where) & PLACE_ATTEMPTED) != 0;

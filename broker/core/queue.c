@@ -204,13 +204,8 @@ static enum status drop_oldest(struct core *core, struct queue *queue)
         return STATUS_NOT_FOUND;
     uint64_t number =
         where.aside != NULL ? where.aside->number : index_number(&queue->index, where.at);
-    uint64_t word = standing_word(where);
-    struct message *message = (word & PLACE_TRANSIENT) != 0 ? place_message(word) : NULL;
-    if (message != NULL && message->call != NULL) {
-        call_fail(message->call, STATUS_OVERFLOW, OUTCOME_NOT_RUN);
-        message->call = NULL;
-    }
-    struct ending ending = ending_of(STATUS_OVERFLOW, OUTCOME_NOT_RUN);
+    struct ending ending =
+        ending_of(STATUS_OVERFLOW, queue_ran(queue, number, standing_word(where)));
     enum status status = ending_carry_out(core, NULL, queue, number, &ending);
     if (status != STATUS_OK)
         return status;
@@ -463,8 +458,7 @@ static enum status purge_asides(struct core *core, struct peer *peer, struct que
     struct aside *aside = asides_next(&queue->asides, NULL);
     while (aside != NULL && status == STATUS_OK) {
         struct aside *next = asides_next(&queue->asides, aside);
-        struct ending ending = ending_of(STATUS_CANCELLED, ending_has_run(aside) ? OUTCOME_MAYBE_RUN
-                                                                                 : OUTCOME_NOT_RUN);
+        struct ending ending = ending_of_aside(STATUS_CANCELLED, aside);
         if (aside->state != ASIDE_OUT)
             status = ending_carry_out(core, peer, queue, aside->number, &ending);
         aside = next;
@@ -549,9 +543,7 @@ static struct index_at work_off_slice(struct core *core, struct queue *queue)
 /* False: the journal takes nothing now. */
 static bool tell_gone(struct core *core, struct aside *aside)
 {
-    struct ending ending = ending_of(
-        STATUS_NO_QUEUE,
-        aside->state == ASIDE_OUT || ending_has_run(aside) ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+    struct ending ending = ending_of_aside(STATUS_NO_QUEUE, aside);
     return !core->is_running || core->is_ending || ending_tell(core, aside, &ending) == STATUS_OK;
 }
 

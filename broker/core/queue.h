@@ -125,6 +125,13 @@ static inline bool queue_was_handed_out(const struct queue *queue, uint64_t numb
     return (word & PLACE_REDELIVERED) != 0 || number <= queue->redelivered_up_to;
 }
 
+/* What is told of one that has not been settled: whoever was given it may have done something. */
+static inline enum frame_outcome_ran queue_ran(const struct queue *queue, uint64_t number,
+                                               uint64_t word)
+{
+    return queue_was_handed_out(queue, number, word) ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN;
+}
+
 /* The queue may have something to hand out: look at the end of the round. */
 void queue_wake(struct core *core, struct queue *queue);
 

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "broker/core/apply.h"
-#include "broker/core/call.h"
 #include "broker/core/cursor.h"
 #include "broker/core/ending.h"
 #include "broker/core/kept.h"
@@ -33,11 +32,22 @@ static uint64_t draw(struct core *core, uint64_t max)
     return max == UINT64_MAX ? x : x % (max + 1);
 }
 
-/* What the message asks for goes before what its queue has. */
-static struct retry_terms terms_of(const struct queue *queue, struct aside *aside)
+/* The message of a call, whose caller may be gone; NULL: it is none. */
+static struct message *called_of(struct standing where)
+{
+    uint64_t word = standing_word(where);
+    struct message *message = (word & PLACE_TRANSIENT) != 0 ? place_message(word) : NULL;
+    return message != NULL && (message->call != NULL || message->is_unheard) ? message : NULL;
+}
+
+/* What the message asks for goes before what its queue has; a call has one attempt if it does not
+ * say. */
+static struct retry_terms terms_of(const struct queue *queue, struct standing where)
 {
     struct retry_terms terms = queue->retry;
-    const struct ward *ward = aside != NULL ? aside_ward(aside) : NULL;
+    const struct ward *ward = where.aside != NULL ? aside_ward(where.aside) : NULL;
+    if (called_of(where) != NULL)
+        terms.attempts_max = 1;
     if (ward == NULL)
         return terms;
     if (ward->retry.attempts_max != UINT64_MAX)
@@ -75,6 +85,12 @@ static bool is_exhausted(const struct core *core, const struct retry_terms *term
            (terms->retry_for_ms != 0 && core->now_ms - since_ms >= terms->retry_for_ms);
 }
 
+/* Who calls with one attempt is told at once, also that the worker is busy. */
+static bool has_one_try(const struct retry_terms *terms, const struct message *called)
+{
+    return called != NULL && terms->attempts_max == 1;
+}
+
 /* --- the ways on --------------------------------------------------------------------------------
  */
 
@@ -97,24 +113,11 @@ static enum status try_again(struct core *core, struct peer *peer, struct queue 
     return status;
 }
 
-/* A call has one attempt: its caller decides what to do. */
-static bool end_call(struct standing where, const struct failure *failure)
-{
-    uint64_t word = standing_word(where);
-    if ((word & PLACE_TRANSIENT) == 0)
-        return false;
-    struct message *message = place_message(word);
-    if (message->call == NULL)
-        return message->is_unheard;
-    call_fail_worker(message->call, failure);
-    message->call = NULL;
-    return true;
-}
-
 /* What is known when an attempt has failed for the last time. */
 struct defeat {
     const struct operation_park *park;
     const struct failure *failure;
+    bool is_called;    /* who calls is told how it failed */
     bool is_cancelled; /* its sender took it back while it ran */
     bool is_durable;
 };
@@ -135,10 +138,11 @@ static enum status give_up(struct core *core, struct peer *peer, struct queue *q
     if (defeat->is_cancelled) {
         ending.code = wire_bytes_of_text(status_name(STATUS_CANCELLED));
         ending.text = wire_bytes_of_text(status_text(STATUS_CANCELLED));
-    } else if (failure->class != FAIL_PERMANENT) {
-        (void)snprintf(text, sizeof text, "%u attempts failed, the last with %.*s: %.*s",
-                       park->attempts, (int)failure->code.bytes, (const char *)failure->code.at,
-                       (int)failure->text.bytes, (const char *)failure->text.at);
+    } else if (failure->class != FAIL_PERMANENT && !defeat->is_called) {
+        (void)snprintf(text, sizeof text, "%u attempt%s failed, the last with %.*s: %.*s",
+                       park->attempts, park->attempts == 1 ? "" : "s", (int)failure->code.bytes,
+                       (const char *)failure->code.at, (int)failure->text.bytes,
+                       (const char *)failure->text.at);
         ending.code = wire_bytes_of_text(status_name(STATUS_ATTEMPTS_EXHAUSTED));
         ending.text = wire_bytes_of_text(text);
     }
@@ -165,11 +169,12 @@ enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue
         return STATUS_OK; /* it was dropped while it ran */
     /* A queue that does not outlive the broker may hold what does, for others. */
     bool is_durable = queue->kind == QUEUE_DURABLE && (standing_word(where) & PLACE_TRANSIENT) == 0;
-    if (!is_durable && end_call(where, failure)) {
+    struct message *called = called_of(where);
+    if (called != NULL && called->is_unheard) {
         standing_remove(core, queue, where);
         return STATUS_OK;
     }
-    struct retry_terms terms = terms_of(queue, where.aside);
+    struct retry_terms terms = terms_of(queue, where);
     const struct attempted *attempted = kept_find_attempted(queue, number);
     uint16_t failed = attempted != NULL ? attempted->failed : 0;
     uint64_t since_ms = failed > 0 ? attempted->since_ms : core->now_ms;
@@ -178,17 +183,18 @@ enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue
         breaker_on_failure(core, queue, number);
     if (is_late(core, where.aside))
         return ward_expire(core, where.aside);
-    if (failure->class != FAIL_BUSY && failed < UINT16_MAX)
-        failed++;
+    uint16_t attempt = failed < UINT16_MAX ? (uint16_t)(failed + 1) : failed;
+    if (failure->class != FAIL_BUSY)
+        failed = attempt;
     unsigned char room[HISTORY_BYTES_MAX];
     struct wire_bytes history = kept_history_add(
         room, kept_bytes(attempted != NULL ? attempted->history : NULL),
-        &(struct kept_attempt){core->now_ms, failed, failure->code, failure->text});
-    if (is_cancelled || failure->class == FAIL_PERMANENT ||
+        &(struct kept_attempt){core->now_ms, attempt, failure->code, failure->text});
+    if (is_cancelled || failure->class == FAIL_PERMANENT || has_one_try(&terms, called) ||
         (failure->class != FAIL_BUSY && is_exhausted(core, &terms, failed, since_ms))) {
         struct operation_park park = {queue->number, number,        core->now_ms,    failed,
                                       failure->code, failure->text, failure->detail, history};
-        struct defeat defeat = {&park, failure, is_cancelled, is_durable};
+        struct defeat defeat = {&park, failure, called != NULL, is_cancelled, is_durable};
         return give_up(core, peer, queue, &defeat);
     }
     struct operation_attempt operation = {.queue = queue->number,

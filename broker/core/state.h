@@ -78,7 +78,8 @@ struct parked {
     uint32_t size;
     uint16_t attempts;
     uint8_t priority;
-    struct lane *lane;          /* NULL: it is of none */
+    struct lane *lane; /* NULL: it is of none */
+    TAILQ_ENTRY(parked) lane_link;
     struct retry_terms retry;   /* its own */
     struct kept_bytes *history; /* of its attempts, see kept.h */
 };
@@ -422,7 +423,7 @@ struct core {
     struct history_secret *secrets;
     size_t secret_count;
     unsigned char secret[16]; /* for entities of histories that have none yet */
-    struct journal_failure history_failure;
+    struct journal_failure failure; /* what a start found */
 
     uint64_t rate_at_ms;       /* when rate_number was taken */
     uint64_t rate_number;      /* next_message then */

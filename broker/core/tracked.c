@@ -51,16 +51,22 @@ void tracked_init(struct tracked_table *table)
 {
     TAILQ_INIT(&table->open);
     TAILQ_INIT(&table->finished);
+    TAILQ_INIT(&table->keyed);
+}
+
+static void forget_list(struct core *core, struct tracked_list *list)
+{
+    struct tracked *tracked;
+    while ((tracked = TAILQ_FIRST(list)) != NULL)
+        tracked_forget(core, tracked);
 }
 
 void tracked_deinit(struct core *core)
 {
     struct tracked_table *table = &core->tracked;
-    struct tracked *tracked;
-    while ((tracked = TAILQ_FIRST(&table->open)) != NULL)
-        tracked_forget(core, tracked);
-    while ((tracked = TAILQ_FIRST(&table->finished)) != NULL)
-        tracked_forget(core, tracked);
+    forget_list(core, &table->open);
+    forget_list(core, &table->finished);
+    forget_list(core, &table->keyed);
     free(table->buckets);
     table->buckets = NULL;
     table->room = 0;
@@ -144,6 +150,7 @@ struct tracked *tracked_new(struct core *core, uint32_t queue, struct wire_id id
     tracked->next = *bucket;
     *bucket = tracked;
     table->count++;
+    table->open_count++;
     TAILQ_INSERT_TAIL(&table->open, tracked, link);
     return tracked;
 }
@@ -158,11 +165,14 @@ static void leave_list(struct tracked_table *table, struct tracked *tracked)
 {
     if (tracked->outcome == NULL) {
         TAILQ_REMOVE(&table->open, tracked, link);
-        return;
+        table->open_count--;
+    } else if (tracked->is_shrunk) {
+        TAILQ_REMOVE(&table->keyed, tracked, link);
+    } else {
+        TAILQ_REMOVE(&table->finished, tracked, link);
+        table->finished_count--;
+        table->finished_bytes -= outcome_bytes(tracked->outcome);
     }
-    TAILQ_REMOVE(&table->finished, tracked, link);
-    table->finished_count--;
-    table->finished_bytes -= outcome_bytes(tracked->outcome);
 }
 
 void tracked_forget(struct core *core, struct tracked *tracked)
@@ -301,7 +311,7 @@ static bool is_too_much(const struct core *core)
            core->tracked.finished_bytes > core->limits.results_bytes_max;
 }
 
-/* Whoever sends the key again is still told that it is known. */
+/* Whoever sends the key again is still told that it is known. Without memory it is kept whole. */
 static void shrink(struct core *core, struct tracked *tracked)
 {
     struct kept_outcome *outcome = tracked->outcome;
@@ -309,26 +319,31 @@ static void shrink(struct core *core, struct tracked *tracked)
     struct kept_outcome *smaller = malloc(bytes);
     if (smaller == NULL)
         return;
-    core->tracked.finished_bytes -= outcome->text_bytes + outcome->body_bytes;
     memcpy(smaller, outcome, bytes);
     smaller->text_bytes = smaller->body_bytes = 0;
+    leave_list(&core->tracked, tracked);
+    free(outcome);
     tracked->outcome = smaller;
     tracked->is_shrunk = true;
-    free(outcome);
+    TAILQ_INSERT_TAIL(&core->tracked.keyed, tracked, link);
 }
 
+/* Both lists are in the order of their times. */
 void tracked_work_off(struct core *core)
 {
-    struct tracked *tracked = TAILQ_FIRST(&core->tracked.finished);
-    for (unsigned i = 0; i < SLICE && tracked != NULL; i++) {
-        struct tracked *next = TAILQ_NEXT(tracked, link);
-        if (is_too_old(core, tracked) || (is_too_much(core) && tracked->keyed == NULL))
-            tracked_forget(core, tracked);
-        else if (!is_too_much(core))
+    struct tracked_table *table = &core->tracked;
+    struct tracked *tracked;
+    for (unsigned i = 0;
+         i < SLICE && (tracked = TAILQ_FIRST(&table->keyed)) != NULL && is_too_old(core, tracked);
+         i++)
+        tracked_forget(core, tracked);
+    for (unsigned i = 0; i < SLICE && (tracked = TAILQ_FIRST(&table->finished)) != NULL; i++) {
+        if (!is_too_old(core, tracked) && !is_too_much(core))
             return;
-        else if (!tracked->is_shrunk)
+        if (is_too_old(core, tracked) || tracked->keyed == NULL)
+            tracked_forget(core, tracked);
+        else
             shrink(core, tracked);
-        tracked = next;
     }
 }
 

@@ -1,14 +1,19 @@
 /* Tracked commands: those whose sender may ask what became of them.
  *
- *   open  --- its outcome is decided ---> finished  --- too old, or too many ---> forgotten
+ *          its outcome is decided             too old, or too many
+ *   open -------------------------> finished ----------------------> forgotten
+ *                                      |                                ^
+ *                                      | too many, and it has a key     | too old
+ *                                      +-------------> keyed -----------+
  *
  * open      its message is in a queue; nothing but the message is on disk
  * finished  the OUTCOME operation is its home; the outcome is in memory, too
+ * keyed     likewise, but for the text and the body of the outcome, which are forgotten
  *
  * Found by its id, and by its idempotency key where it has one. Outcomes are forgotten oldest first
  * when there are too many or they take too much memory; a key and the code of its outcome stay for
- * the whole result_ttl. Forgetting is not recorded: what comes back with a start is forgotten
- * again.
+ * the whole result_ttl, and only keys_max bounds them. Forgetting is not recorded: what comes back
+ * with a start is forgotten again.
  */
 #ifndef HERALD_TRACKED_H
 #define HERALD_TRACKED_H
@@ -56,7 +61,7 @@ struct tracked {
     struct wire_id id;
     struct wire_id parent;         /* cancelled together with it; zero: none */
     struct tracked *next;          /* of its bucket */
-    TAILQ_ENTRY(tracked) link;     /* among the open or the finished ones, oldest first */
+    TAILQ_ENTRY(tracked) link;     /* in the list of its state, oldest first */
     LIST_HEAD(, watcher) watchers; /* who waits for it */
     struct kept_outcome *outcome;  /* NULL: it is open */
     struct progress *progress;     /* NULL: nothing was said */
@@ -68,7 +73,7 @@ struct tracked {
     uint64_t digest;  /* of its body */
     uint32_t queue;   /* number */
     bool is_standing; /* open, and its message is in the queue */
-    bool is_shrunk;   /* text and body of its outcome are forgotten */
+    bool is_shrunk;   /* text and body of its outcome are forgotten: it is among the keyed */
 };
 
 TAILQ_HEAD(tracked_list, tracked);
@@ -77,11 +82,13 @@ struct tracked_table {
     struct tracked **buckets;
     uint32_t room; /* a power of two or 0 */
     uint32_t count;
-    uint32_t finished_count;
+    uint32_t open_count;
+    uint32_t finished_count; /* the keyed are not among them */
     uint64_t finished_bytes;
     struct keyed *keys;
     struct tracked_list open;
     struct tracked_list finished;
+    struct tracked_list keyed;
 };
 
 void tracked_init(struct tracked_table *table);

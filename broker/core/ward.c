@@ -127,8 +127,7 @@ void ward_watch(struct core *core, struct aside *aside)
 enum status ward_expire(struct core *core, struct aside *aside)
 {
     bool is_out = aside->state == ASIDE_OUT;
-    struct ending ending = ending_of(
-        STATUS_EXPIRED, is_out || ending_has_run(aside) ? OUTCOME_MAYBE_RUN : OUTCOME_NOT_RUN);
+    struct ending ending = ending_of_aside(STATUS_EXPIRED, aside);
     uint64_t number = aside->number;
     struct queue *queue = aside->queue;
     struct ward *ward = aside_ward(aside);

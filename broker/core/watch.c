@@ -40,7 +40,8 @@ static void state_of_open(const struct core *core, const struct tracked *tracked
     if (aside->state == ASIDE_OUT)
         state->state = COMMAND_RUNNING;
     if (aside->state == ASIDE_WAITING) {
-        state->state = state->attempts > 0 ? COMMAND_RETRYING : COMMAND_SCHEDULED;
+        bool has_failed = attempted != NULL && attempted->history != NULL;
+        state->state = has_failed ? COMMAND_RETRYING : COMMAND_SCHEDULED;
         state->time_ms = aside->as.timer.due_tick * WHEEL_TICK_MS;
     }
 }
@@ -114,6 +115,16 @@ static void answer_outcome(struct peer *peer, uint64_t tag, const struct frame_o
     buffer_deinit(&frames);
 }
 
+/* A durable call that is told no outcome: its command goes on without it. */
+static void answer_undecided(struct peer *peer, uint64_t tag, enum status status)
+{
+    struct frame_outcome answer = {.state = OUTCOME_FAILED,
+                                   .ran = OUTCOME_MAYBE_RUN,
+                                   .code = wire_bytes_of_text(status_name(status)),
+                                   .text = wire_bytes_of_text(status_text(status))};
+    answer_outcome(peer, tag, &answer);
+}
+
 void watch_answer(struct peer *peer, struct tracked *tracked, uint64_t tag)
 {
     answer_state(peer, tag, tracked, true);
@@ -148,11 +159,7 @@ static void conclude(struct watcher *watcher)
                                        .body = body_of(outcome)};
         answer_outcome(watcher->peer, watcher->tag, &answer);
     } else {
-        struct frame_outcome answer = {.state = OUTCOME_FAILED,
-                                       .ran = OUTCOME_MAYBE_RUN,
-                                       .code = wire_bytes_of_text(status_name(STATUS_EXPIRED)),
-                                       .text = wire_bytes_of_text(status_text(STATUS_EXPIRED))};
-        answer_outcome(watcher->peer, watcher->tag, &answer);
+        answer_undecided(watcher->peer, watcher->tag, STATUS_EXPIRED);
     }
     watcher_free(watcher);
 }
@@ -210,7 +217,7 @@ void watch_on_timer(struct core *core, struct wheel_timer *timer)
 static void refuse(struct watcher *watcher, enum status status)
 {
     if (watcher->kind == WATCH_CALL)
-        call_refuse(watcher->peer, watcher->tag, status, NULL);
+        answer_undecided(watcher->peer, watcher->tag, status);
     else
         line_refuse(watcher->peer, watcher->tag, status, NULL, 0);
     watcher_free(watcher);

@@ -41,6 +41,9 @@ enum act {
     PURGE,
     RETRY_PARKED,
     DROP_PARKED,
+    RETRY_ONE,
+    DROP_ONE,
+    LANE_POLICY,
     PAUSE,
     PASS,
     RESTART,
@@ -54,7 +57,8 @@ static const char *const act_names[] = {
     "SEND_DEADLINE", "SEND_TTL",     "SEND_ALL",
     "DONE",          "FAIL",         "RELEASE",
     "CANCEL",        "LOSE_WORKER",  "PURGE",
-    "RETRY_PARKED",  "DROP_PARKED",  "PAUSE",
+    "RETRY_PARKED",  "DROP_PARKED",  "RETRY_ONE",
+    "DROP_ONE",      "LANE_POLICY",  "PAUSE",
     "PASS",          "RESTART",      "CRASH",
 };
 
@@ -295,32 +299,75 @@ static void cancel(struct trial *trial, uint32_t chance)
         go_wrong(trial, "cancelled", was_in_time, is_in_time);
 }
 
-static void manage(struct trial *trial, enum act act)
+static void purge(struct trial *trial)
 {
-    struct model *model = &trial->model;
+    struct frame frame = {.header.type = FRAME_QUEUE_PURGE};
+    frame.as.queue_purge.queue = wire_bytes_of_text("q");
+    model_purge(&trial->model);
+    say(trial, &frame);
+}
+
+static void set(struct trial *trial, uint8_t kind, uint64_t value)
+{
     unsigned char settings[32];
     struct wire_writer w = wire_writer_of(settings, sizeof settings);
-    struct frame frame = {0};
-    struct wire_bytes queue = wire_bytes_of_text("q");
-    unsigned count = 1;
-    if (act == PURGE) {
-        frame.header.type = FRAME_QUEUE_PURGE;
-        frame.as.queue_purge.queue = queue;
-        model_purge(model);
-    } else if (act == PAUSE) {
-        model->is_paused = !model->is_paused;
-        property_put_number(&w, PROPERTY_QUEUE_PAUSED, model->is_paused);
-        frame.header.type = FRAME_QUEUE_SET;
-        frame.as.queue_set =
-            (struct frame_queue_set){queue, wire_bytes_of(settings, (uint32_t)wire_written(&w))};
-    } else {
-        count = act == RETRY_PARKED ? model_retry_parked(model) : model_drop_parked(model);
-        frame.header.type = act == RETRY_PARKED ? FRAME_PARKED_RETRY : FRAME_PARKED_DROP;
-        frame.as.parked_retry = (struct frame_parked_retry){queue, 0, UINT64_MAX};
-    }
+    property_put_number(&w, kind, value);
+    struct frame frame = {.header.type = FRAME_QUEUE_SET};
+    frame.as.queue_set = (struct frame_queue_set){
+        wire_bytes_of_text("q"), wire_bytes_of(settings, (uint32_t)wire_written(&w))};
+    say(trial, &frame);
+}
+
+/* The number of a parked one, which may never have been handed out. */
+static uint64_t number_of(struct trial *trial, int item)
+{
+    struct frame frame = {.header.type = FRAME_PEEK};
+    uint64_t number = 0;
+    do {
+        frame.header.type = FRAME_PEEK;
+        frame.header.tag = 0;
+        frame.as.peek = (struct frame_peek){wire_bytes_of_text("q"), PEEK_PARKED, number};
+        frame = answer_of(trial, trial->alice, actor_say(trial->alice, &frame));
+        number = frame.as.peeked.number;
+    } while (number != 0 && frame.as.peeked.body.at[0] != (unsigned)item);
+    if (number == 0)
+        go_wrong(trial, "not parked", 0, (uint64_t)item);
+    return number;
+}
+
+/* All that are parked, or one of them. */
+static void repair(struct trial *trial, enum act act, uint32_t chance)
+{
+    struct model *model = &trial->model;
+    bool is_retry = act == RETRY_PARKED || act == RETRY_ONE;
+    int item = act == RETRY_ONE || act == DROP_ONE ? model_parked(model, chance) : -1;
+    uint64_t number = item >= 0 ? number_of(trial, item) : 0;
+    int first = item >= 0 ? item : 0;
+    int last = item >= 0 ? item : MODEL_ITEMS_MAX;
+    unsigned count =
+        is_retry ? model_retry_parked(model, first, last) : model_drop_parked(model, first, last);
+    struct frame frame = {.header.type = is_retry ? FRAME_PARKED_RETRY : FRAME_PARKED_DROP};
+    frame.as.parked_retry = (struct frame_parked_retry){wire_bytes_of_text("q"), number,
+                                                        item >= 0 ? number : UINT64_MAX};
     struct frame answer = answer_of(trial, trial->alice, actor_say(trial->alice, &frame));
     if ((answer.header.type == FRAME_CONFIRM) != (count > 0))
         go_wrong(trial, "parked ones", answer.header.type, count);
+}
+
+static void manage(struct trial *trial, enum act act, uint32_t chance)
+{
+    struct model *model = &trial->model;
+    if (act == PURGE) {
+        purge(trial);
+    } else if (act == PAUSE) {
+        model->is_paused = !model->is_paused;
+        set(trial, PROPERTY_QUEUE_PAUSED, model->is_paused);
+    } else if (act == LANE_POLICY) {
+        model->lane_parked = (enum model_lane)(chance % 3);
+        set(trial, PROPERTY_QUEUE_LANE_PARKED, model->lane_parked);
+    } else {
+        repair(trial, act, chance);
+    }
 }
 
 /* --- the broker ---------------------------------------------------------------------------------
@@ -369,8 +416,8 @@ static void pass(struct trial *trial, uint64_t ms)
 /* --- comparing ----------------------------------------------------------------------------------
  */
 
-static const char *const outcome_codes[] = {"",        "",         "E", "ATTEMPTS_EXHAUSTED",
-                                            "EXPIRED", "CANCELLED"};
+static const char *const outcome_codes[] = {
+    "", "", "E", "ATTEMPTS_EXHAUSTED", "EXPIRED", "CANCELLED", "LANE_PARKED"};
 
 static void compare_outcome(struct trial *trial, int item)
 {
@@ -422,13 +469,15 @@ static void act_out(struct trial *trial, const struct step *step)
     else if (step->act == LOSE_WORKER)
         lose_worker(trial);
     else if (step->act <= PAUSE)
-        manage(trial, step->act);
+        manage(trial, step->act, step->chance);
     else if (step->act == PASS)
         pass(trial, 100 * (step->chance % 10));
     else
         start_again(trial, step->act);
+    model_park_lanes(&trial->model);
     compare_hand_outs(trial); /* what can go at once goes before the next tick */
     pass(trial, TICK_MS);
+    model_park_lanes(&trial->model);
     compare_hand_outs(trial);
 }
 
@@ -533,7 +582,7 @@ static uint64_t play_known(void)
 int main(int count, char **word)
 {
     struct crash_run run;
-    if (crash_run_begin(&run, "model_queue", 60000, count, word) != STATUS_OK)
+    if (crash_run_begin(&run, "model_queue", 30000, count, word) != STATUS_OK)
         return 2;
     uint64_t violations = play_known();
     uint64_t cases = 0;

@@ -15,6 +15,7 @@ START_TEST(test_a_command_is_followed_from_its_acceptance_to_its_result)
     hear_nothing(bob);
     scene_advance_ms(scene, 1010);
     scene_settle(scene);
+    hear_state(alice, watching, false, COMMAND_READY);
     struct heard heard = run("job");
     hear_state(alice, watching, false, COMMAND_RUNNING);
     uint64_t tag = say_fail_as(heard.delivery, FAIL_RETRYABLE);
@@ -24,6 +25,7 @@ START_TEST(test_a_command_is_followed_from_its_acceptance_to_its_result)
     scene_advance_ms(scene, 110);
     scene_settle(scene);
     heard = hear_delivery(bob, "job");
+    hear_state(alice, watching, false, COMMAND_READY);
     hear_state(alice, watching, false, COMMAND_RUNNING);
     tag = say_result(bob, heard.delivery, "the result");
     state = hear_state(bob, waiting, true, COMMAND_DONE);
@@ -52,149 +54,6 @@ START_TEST(test_nothing_is_said_before_it_is_on_disk)
     scene_settle(scene);
     hear_state(alice, waiting, true, COMMAND_DONE);
     hear_state(alice, asking, true, COMMAND_DONE);
-}
-END_TEST
-
-/* Every way out, with who did it, and what the sender hears. */
-enum way {
-    WAY_DONE,
-    WAY_PERMANENT,
-    WAY_EXHAUSTED,
-    WAY_RETRY_FOR,
-    WAY_PURGED,
-    WAY_DELETED,
-    WAY_DELETED_RUNNING,
-    WAY_DROPPED,
-    WAY_DEADLINE,
-    WAY_DEADLINE_RUNNING,
-    WAY_TTL,
-    WAY_CANCELLED,
-    WAY_CANCELLED_RUNNING,
-    WAY_CANCELLED_LOST,
-    WAY_LOST,
-};
-
-static const struct {
-    enum way way;
-    uint8_t property;
-    uint64_t value;
-    const char *code; /* NULL: done */
-    unsigned ran;
-    bool is_parked;
-} ways[] = {
-    {WAY_DONE, PROPERTY_MESSAGE_PRIORITY, 5, NULL, OUTCOME_RAN, false},
-    {WAY_PERMANENT, PROPERTY_MESSAGE_PRIORITY, 5, "BROKEN", OUTCOME_RAN, true},
-    {WAY_EXHAUSTED, PROPERTY_MESSAGE_ATTEMPTS, 1, "ATTEMPTS_EXHAUSTED", OUTCOME_RAN, true},
-    {WAY_RETRY_FOR, PROPERTY_MESSAGE_RETRY_FOR, 50, "ATTEMPTS_EXHAUSTED", OUTCOME_RAN, true},
-    {WAY_PURGED, PROPERTY_MESSAGE_PRIORITY, 5, "CANCELLED", OUTCOME_NOT_RUN, false},
-    {WAY_DELETED, PROPERTY_MESSAGE_PRIORITY, 5, "NO_QUEUE", OUTCOME_NOT_RUN, false},
-    {WAY_DELETED_RUNNING, PROPERTY_MESSAGE_PRIORITY, 5, "NO_QUEUE", OUTCOME_MAYBE_RUN, false},
-    {WAY_DROPPED, PROPERTY_MESSAGE_PRIORITY, 5, "OVERFLOW", OUTCOME_NOT_RUN, false},
-    {WAY_DEADLINE, PROPERTY_MESSAGE_TIMEOUT, 500, "EXPIRED", OUTCOME_NOT_RUN, false},
-    {WAY_DEADLINE_RUNNING, PROPERTY_MESSAGE_TIMEOUT, 500, "EXPIRED", OUTCOME_MAYBE_RUN, false},
-    {WAY_TTL, PROPERTY_MESSAGE_TTL, 500, "EXPIRED", OUTCOME_NOT_RUN, false},
-    {WAY_CANCELLED, PROPERTY_MESSAGE_PRIORITY, 5, "CANCELLED", OUTCOME_NOT_RUN, false},
-    {WAY_CANCELLED_RUNNING, PROPERTY_MESSAGE_PRIORITY, 5, "CANCELLED", OUTCOME_RAN, false},
-    {WAY_CANCELLED_LOST, PROPERTY_MESSAGE_PRIORITY, 5, "CANCELLED", OUTCOME_MAYBE_RUN, false},
-    {WAY_LOST, PROPERTY_MESSAGE_ATTEMPTS, 1, "ATTEMPTS_EXHAUSTED", OUTCOME_MAYBE_RUN, true},
-};
-
-static void go(enum way way)
-{
-    struct heard heard;
-    uint64_t tag;
-    switch (way) {
-    case WAY_DONE:
-        do_done(bob, run("job").delivery);
-        break;
-    case WAY_PERMANENT:
-        hear_confirm(bob, say_fail_as(run("job").delivery, FAIL_PERMANENT));
-        break;
-    case WAY_EXHAUSTED:
-        hear_confirm(bob, say_fail_as(run("job").delivery, FAIL_RETRYABLE));
-        break;
-    case WAY_RETRY_FOR:
-        hear_confirm(bob, say_fail_as(run("job").delivery, FAIL_RETRYABLE));
-        scene_advance_ms(scene, 110);
-        scene_settle(scene);
-        hear_confirm(bob, say_fail_as(hear_delivery(bob, "job").delivery, FAIL_RETRYABLE));
-        break;
-    case WAY_PURGED:
-        hear_confirm(bob, say_queue_purge(bob, "work"));
-        break;
-    case WAY_DELETED:
-        hear_confirm(bob, say_queue_delete(bob, "work", 0));
-        break;
-    case WAY_DELETED_RUNNING:
-        (void)run("job");
-        (void)say_queue_delete(bob, "work", 0);
-        break;
-    case WAY_DROPPED:
-        hear_confirm(bob, say_queue_set(bob, "work", PROPERTY_QUEUE_OVERFLOW, 1));
-        hear_confirm(bob, say_queue_set(bob, "work", PROPERTY_QUEUE_COUNT_MAX, 1));
-        do_send(bob, "work", "newer");
-        break;
-    case WAY_DEADLINE:
-    case WAY_TTL:
-        scene_advance_ms(scene, 510);
-        break;
-    case WAY_DEADLINE_RUNNING:
-        heard = run("job");
-        scene_advance_ms(scene, 510);
-        scene_settle(scene);
-        hear_unwanted(heard.delivery, STATUS_EXPIRED);
-        do_done(bob, heard.delivery); /* too late, and harmless */
-        break;
-    case WAY_CANCELLED:
-        hear_confirm(bob, say_take_back(bob, 1));
-        break;
-    case WAY_CANCELLED_RUNNING:
-        heard = run("job");
-        tag = say_take_back(bob, 1);
-        hear_unwanted(heard.delivery, STATUS_CANCELLED);
-        hear_confirm(bob, tag);
-        hear_confirm(bob, say_take_back(bob, 1)); /* once more changes nothing */
-        hear_confirm(bob, say_fail_as(heard.delivery, FAIL_RETRYABLE));
-        break;
-    case WAY_CANCELLED_LOST:
-        (void)run("job");
-        (void)say_take_back(bob, 1);
-        actor_cut(bob);
-        break;
-    case WAY_LOST:
-        (void)run("job");
-        actor_cut(bob);
-        break;
-    }
-    scene_settle(scene);
-}
-
-START_TEST(test_every_way_out_tells_the_sender)
-{
-    track(1);
-    with(ways[_i].property, ways[_i].value);
-    with_text(PROPERTY_MESSAGE_REPLY_TO, "answers");
-    with_text(PROPERTY_MESSAGE_CORRELATION, "mine");
-    do_queue(alice, "answers");
-    do_tracked("job");
-    uint64_t waiting = say_status(alice, 1, COMMAND_OUTCOME, 0);
-    go(ways[_i].way);
-    unsigned expected = ways[_i].code == NULL ? COMMAND_DONE : COMMAND_FAILED;
-    struct frame_command_state state = hear_state(alice, waiting, true, expected);
-    if (ways[_i].code != NULL)
-        is_failed(&state, ways[_i].code, ways[_i].ran);
-    hear_nothing(alice);
-    crash_and_enter();
-    state = ask(1, expected);
-    if (ways[_i].code != NULL)
-        is_failed(&state, ways[_i].code, ways[_i].ran);
-    hear_refuse(alice, say_take_back(alice, 1), STATUS_FINISHED);
-    ck_assert_uint_eq(ask_queue(alice, "answers", "messages"), 1);
-    if (ways[_i].way != WAY_DELETED && ways[_i].way != WAY_DELETED_RUNNING) {
-        ck_assert_uint_eq(ask_queue(alice, "work", "messages"), ways[_i].way == WAY_DROPPED);
-        ck_assert_uint_eq(ask_queue(alice, "work", "parked"), ways[_i].is_parked);
-    }
-    ck_assert_uint_eq(ask_stat(alice, "tracked"), 0);
 }
 END_TEST
 
@@ -336,18 +195,6 @@ START_TEST(test_a_worker_that_finishes_all_the_same_has_done_it)
 }
 END_TEST
 
-static uint64_t say_durable_call(const char *body, uint32_t timeout_ms)
-{
-    struct frame frame = {.header.type = FRAME_CALL, .header.flags = FLAG_DURABLE};
-    frame.as.call =
-        (struct frame_call){.queue = wire_bytes_of_text("work"),
-                            .timeout_ms = timeout_ms,
-                            .properties = wire_bytes_of(properties, (uint32_t)wire_written(&w)),
-                            .body_bytes = (uint32_t)strlen(body),
-                            .body = wire_bytes_of_text(body)};
-    return actor_say(alice, &frame);
-}
-
 START_TEST(test_a_durable_call_is_a_tracked_command_with_a_caller)
 {
     track(1);
@@ -370,17 +217,6 @@ START_TEST(test_a_durable_call_is_a_tracked_command_with_a_caller)
     hear_failure(alice, tag, "EXPIRED", OUTCOME_MAYBE_RUN);
     w = wire_writer_of(properties, sizeof properties);
     hear_failure(alice, say_durable_call("job", 1), "BAD_PROPERTY", OUTCOME_NOT_RUN);
-}
-END_TEST
-
-START_TEST(test_a_stopping_broker_tells_who_waits)
-{
-    track(1);
-    do_tracked("job");
-    uint64_t tag = say_status(alice, 1, COMMAND_OUTCOME, 0);
-    core_drain(scene->core, 1000);
-    scene_settle(scene);
-    hear_refuse(alice, tag, STATUS_DRAINING);
 }
 END_TEST
 
@@ -407,8 +243,6 @@ int main(void)
     tcase_add_checked_fixture(tcase, tracking_set_up, tracking_tear_down);
     tcase_add_test(tcase, test_a_command_is_followed_from_its_acceptance_to_its_result);
     tcase_add_test(tcase, test_nothing_is_said_before_it_is_on_disk);
-    tcase_add_loop_test(tcase, test_every_way_out_tells_the_sender, 0,
-                        (int)(sizeof ways / sizeof ways[0]));
     tcase_add_test(tcase, test_the_reply_names_the_command_and_says_how_it_went);
     tcase_add_test(tcase, test_a_reply_queue_that_is_gone_loses_the_reply_only);
     tcase_add_test(tcase, test_a_full_reply_queue_takes_a_reply_all_the_same);
@@ -418,7 +252,6 @@ int main(void)
     tcase_add_test(tcase, test_what_was_sent_for_a_command_is_cancelled_with_it);
     tcase_add_test(tcase, test_a_worker_that_finishes_all_the_same_has_done_it);
     tcase_add_test(tcase, test_a_durable_call_is_a_tracked_command_with_a_caller);
-    tcase_add_test(tcase, test_a_stopping_broker_tells_who_waits);
     tcase_add_test(tcase, test_a_watcher_that_goes_is_not_told);
     suite_add_tcase(suite, tcase);
     return check_main(suite);

@@ -209,6 +209,53 @@ START_TEST(test_or_has_what_follows_parked_and_replayed_in_order)
 }
 END_TEST
 
+static uint64_t parked_number(unsigned index)
+{
+    uint64_t number = 0;
+    for (unsigned i = 0; i <= index; i++)
+        ck_assert_uint_eq(ask_rows(alice, QUERY_PARKED, "work", number, 1, &number), 1);
+    return number;
+}
+
+static void retry_one(uint64_t number)
+{
+    struct frame frame = {.header.type = FRAME_PARKED_RETRY};
+    frame.as.parked_retry = (struct frame_parked_retry){wire_bytes_of_text("work"), number, number};
+    hear_confirm(alice, actor_say(alice, &frame));
+}
+
+/* What has none before it in its lane that is parked may go, and nothing else. */
+START_TEST(test_a_lane_is_replayed_one_by_one)
+{
+    set(PROPERTY_QUEUE_LANE_PARKED, (uint64_t)_i);
+    for (unsigned i = 0; i < 4; i++)
+        lane("1", (const char *[]){"a", "b", "c", "d"}[i]);
+    set(PROPERTY_QUEUE_LANE_PARKED, 1);
+    (void)say_consume(bob, 1, "work", 10);
+    ck_assert_str_eq(taken(bob), "a");
+    (void)say_fail_as(deliveries[0], FAIL_PERMANENT);
+    ck_assert_uint_eq(ask_queue(alice, "work", "parked"), 4);
+    set(PROPERTY_QUEUE_LANE_PARKED, (uint64_t)_i);
+    retry_one(parked_number(0));
+    ck_assert_str_eq(taken(bob), "a");
+    retry_one(parked_number(0));
+    ck_assert_str_eq(taken(bob), "");
+    done('a');
+    ck_assert_str_eq(taken(bob), "b");
+    retry_one(parked_number(1)); /* c is still parked */
+    done('b');
+    ck_assert_str_eq(taken(bob), "");
+    ck_assert_uint_eq(ask_queue(alice, "work", "parked"), _i == 1 ? 2 : 1);
+    crash_and_enter();
+    (void)say_consume(bob, 1, "work", 10);
+    ck_assert_str_eq(taken(bob), "");
+    hear_confirm(alice, say_parked_retry());
+    ck_assert_str_eq(taken(bob), "c");
+    done('c');
+    ck_assert_str_eq(taken(bob), "d");
+}
+END_TEST
+
 START_TEST(test_lanes_have_a_limit)
 {
     scene->limits.lane_window = 2;
@@ -345,6 +392,22 @@ START_TEST(test_failures_in_a_row_trip_the_queue)
 }
 END_TEST
 
+START_TEST(test_without_a_breaker_nothing_stays_tripped)
+{
+    set(PROPERTY_QUEUE_BREAKER, 1);
+    for (unsigned i = 0; i < 3; i++)
+        do_send(alice, "work", (const char *[]){"a", "b", "c"}[i]);
+    (void)say_consume(bob, 1, "work", 1);
+    ck_assert_str_eq(taken(bob), "a");
+    (void)say_fail_as(deliveries[0], FAIL_RETRYABLE);
+    ck_assert_str_eq(taken(bob), "");
+    ck_assert_uint_eq(ask_queue(alice, "work", "tripped"), 1);
+    set(PROPERTY_QUEUE_BREAKER, 0);
+    ck_assert_uint_eq(ask_queue(alice, "work", "tripped"), 0);
+    ck_assert_str_eq(taken(bob), "b");
+}
+END_TEST
+
 START_TEST(test_one_message_alone_does_not_trip_it)
 {
     set(PROPERTY_QUEUE_BREAKER, 2);
@@ -392,11 +455,13 @@ int main(void)
     tcase_add_test(tcase, test_dropping_the_parked_one_lets_the_lane_go_on);
     tcase_add_test(tcase, test_or_goes_on);
     tcase_add_test(tcase, test_or_has_what_follows_parked_and_replayed_in_order);
+    tcase_add_loop_test(tcase, test_a_lane_is_replayed_one_by_one, 0, 2);
     tcase_add_test(tcase, test_lanes_have_a_limit);
     tcase_add_test(tcase, test_a_deadline_does_not_break_the_lane);
     tcase_add_test(tcase, test_one_consumer_at_a_time_is_active);
     tcase_add_test(tcase, test_a_paused_queue_hands_nothing_out);
     tcase_add_test(tcase, test_failures_in_a_row_trip_the_queue);
+    tcase_add_test(tcase, test_without_a_breaker_nothing_stays_tripped);
     tcase_add_test(tcase, test_one_message_alone_does_not_trip_it);
     tcase_add_test(tcase, test_sys_tells_what_is_parked_and_belongs_to_the_broker);
     suite_add_tcase(suite, tcase);

@@ -116,7 +116,7 @@ START_TEST(test_sequences_have_no_hole_over_crashes)
             let_move();
         scene_hold_syncs(scene);
         say_publish(alice, "book", "lost", "lost");
-        crash_and_enter((enum disk_sim_policy)i);
+        crash_with((enum disk_sim_policy)i);
         next += 500;
         uint64_t last = ask_exchange("book", "last");
         ck_assert_uint_ge(last, next - 1);
@@ -150,7 +150,7 @@ START_TEST(test_the_journal_forgets_what_was_moved)
     }
     let_move();
     ck_assert_uint_le(journal_figures(scene->journal).segment_count, 8);
-    crash_and_enter(DISK_SIM_NONE);
+    crash_with(DISK_SIM_NONE);
     ck_assert_uint_eq(ask_exchange("book", "last"), 1200);
     hear_confirm(bob, say_follow(1, FOLLOW_SEQUENCE, 1));
     scene_settle(scene);
@@ -185,7 +185,7 @@ START_TEST(test_a_cursor_moves_by_settling)
     hear_nothing(bob);
     say_done(bob, heard.delivery - 9, heard.delivery - 5);
     hear_out(bob);
-    crash_and_enter(DISK_SIM_NONE);
+    crash_with(DISK_SIM_NONE);
     ck_assert_uint_eq(ask_queue(alice, "projection", "at"), 5);
     ck_assert_uint_eq(ask_queue(alice, "projection", "lag"), 25);
     hear_confirm(bob, follow_cursor(bob, 1, FOLLOW_NEXT));
@@ -209,7 +209,7 @@ START_TEST(test_what_is_done_out_of_order_stays_done)
     hear_out(bob);
     say_done(bob, first + 6, first + 6);
     hear_out(bob);
-    crash_and_enter(DISK_SIM_NONE);
+    crash_with(DISK_SIM_NONE);
     ck_assert_uint_eq(ask_queue(alice, "projection", "at"), 0);
     hear_confirm(bob, follow_cursor(bob, 1, FOLLOW_FIRST));
     static const unsigned expected[] = {1, 2, 5, 6, 8, 9, 10, 11, 12, 13};
@@ -253,7 +253,7 @@ START_TEST(test_a_failed_event_is_tried_again_and_parked)
     ck_assert_uint_eq(ask_queue(alice, "projection", "parked"), 1);
     ck_assert_uint_eq(ask_queue(alice, "projection", "at"), 3);
     let_move();
-    crash_and_enter(DISK_SIM_NONE);
+    crash_with(DISK_SIM_NONE);
     ck_assert_uint_eq(ask_queue(alice, "projection", "parked"), 1);
     ck_assert_uint_eq(ask_queue(alice, "projection", "at"), 3);
     hear_confirm(bob, follow_cursor(bob, 1, FOLLOW_FIRST));
@@ -264,7 +264,7 @@ START_TEST(test_a_failed_event_is_tried_again_and_parked)
     struct heard heard = hear_delivery(bob, "event 2");
     ck_assert_uint_eq(heard.sequence, 2);
     hear_confirm(bob, say_done(bob, heard.delivery, heard.delivery));
-    crash_and_enter(DISK_SIM_NONE);
+    crash_with(DISK_SIM_NONE);
     ck_assert_uint_eq(ask_queue(alice, "projection", "messages"), 0);
     ck_assert_uint_eq(ask_queue(alice, "projection", "parked"), 0);
 }
@@ -281,7 +281,7 @@ START_TEST(test_a_cursor_can_be_moved)
         ck_assert_uint_eq(hear_delivery(bob, NULL).sequence, i);
     tag = say_seek("projection", FOLLOW_FIRST, 0);
     hear_confirm(bob, tag);
-    crash_and_enter(DISK_SIM_NONE);
+    crash_with(DISK_SIM_NONE);
     hear_confirm(bob, follow_cursor(bob, 1, FOLLOW_NEXT));
     for (unsigned i = 1; i <= 10; i++)
         ck_assert_uint_eq(hear_delivery(bob, NULL).sequence, i);
@@ -328,7 +328,7 @@ START_TEST(test_a_cursor_goes_with_its_queue_or_its_exchange)
     hear_events(2, 1, 3);
     hear_confirm(alice, say_exchange_delete(alice, "book", 0));
     hear_out(bob);
-    crash_and_enter(DISK_SIM_NONE);
+    crash_with(DISK_SIM_NONE);
     ck_assert_uint_eq(ask_rows(alice, QUERY_QUEUES, "", 0, 0, NULL), 0);
     ck_assert_uint_eq(ask_rows(alice, QUERY_EXCHANGES, "", 0, 0, NULL), 0);
 }
@@ -353,7 +353,7 @@ START_TEST(test_retention_by_count)
     scene_settle(scene);
     hear_gap(bob, 1, 4900);
     hear_events(1, 4901, 4910);
-    crash_and_enter(DISK_SIM_NONE);
+    crash_with(DISK_SIM_NONE);
     ck_assert_uint_eq(ask_exchange("book", "first"), 4901);
     ck_assert_uint_eq(ask_exchange("book", "last"), 5000);
 }
@@ -370,7 +370,7 @@ START_TEST(test_retention_by_bytes)
     ck_assert_uint_ge(ask_exchange("book", "history_bytes"), 400 << 10);
     ck_assert_uint_le(ask_exchange("book", "history_bytes"), 700 << 10);
     uint64_t first = ask_exchange("book", "first");
-    crash_and_enter(DISK_SIM_ALL);
+    crash_with(DISK_SIM_ALL);
     ck_assert_uint_ge(ask_exchange("book", "first"), first);
     hear_confirm(bob, say_follow(1, FOLLOW_FIRST, 0));
     scene_settle(scene);
@@ -388,7 +388,7 @@ START_TEST(test_retention_by_age_takes_all_and_keeps_the_numbers)
     scene_advance_ms(scene, 70000);
     let_move();
     ck_assert_uint_eq(ask_exchange("book", "first"), 1001);
-    crash_and_enter(DISK_SIM_NONE);
+    crash_with(DISK_SIM_NONE);
     ck_assert_uint_eq(ask_exchange("book", "last"), 1000);
     publish_events(1001, 1003);
     hear_confirm(bob, say_follow(1, FOLLOW_FIRST, 0));

@@ -72,7 +72,7 @@ START_TEST(test_versions_survive_crashes_and_files)
         publish_events(1, 200);
         if (i % 2 == 1)
             let_move();
-        crash_and_enter((enum disk_sim_policy)i);
+        crash_with((enum disk_sim_policy)i);
         next += 100;
         char version[32];
         snprintf(version, sizeof version, "%u", next - 1);
@@ -97,7 +97,7 @@ START_TEST(test_versions_outlive_their_events)
     }
     ck_assert_uint_gt(ask_exchange("book", "first"), 50);
     hear_conflict(alice, say_entity(alice, "old 7", EXPECT_NONE, "x"), "1");
-    crash_and_enter(DISK_SIM_NONE);
+    crash_with(DISK_SIM_NONE);
     hear_conflict(alice, say_entity(alice, "old 49", EXPECT_NONE, "x"), "1");
     do_entity("old 49", 1, "2");
     uint64_t tag = say_read(alice, "old 49", 0, 0, 0);
@@ -181,7 +181,7 @@ START_TEST(test_a_crash_leaves_no_half_of_several_events)
         scene_hold_syncs(scene);
         say_append(alice, "a", EXPECT_ANY, 51, 60);
         scene_step(scene, seed % 3);
-        crash_and_enter((enum disk_sim_policy)(seed % DISK_SIM_POLICIES));
+        crash_with((enum disk_sim_policy)(seed % DISK_SIM_POLICIES));
         uint64_t last = ask_exchange("book", "last");
         ck_assert(last == 50 || last == 110);
     }
@@ -201,7 +201,7 @@ START_TEST(test_a_full_queue_refuses_all_of_them)
     hear_confirm(alice, say_unbind(alice, "small", "book", "#"));
     hear_confirm(alice, say_append(alice, "a", 4, 5, 6));
     ck_assert_uint_eq(ask_queue(alice, "dropping", "messages"), 4);
-    crash_and_enter(DISK_SIM_NONE);
+    crash_with(DISK_SIM_NONE);
     ck_assert_uint_eq(ask_queue(alice, "dropping", "messages"), 4);
     do_consume(bob, 1, "dropping", 10);
     for (uint64_t i = 7; i <= 10; i++)
@@ -341,7 +341,7 @@ START_TEST(test_two_writers_race_for_one_entity)
             ck_assert_uint_eq(known[i], version);
         }
         if (version % 20000 == 0 && version > 0) {
-            crash_and_enter(DISK_SIM_NONE);
+            crash_with(DISK_SIM_NONE);
             known[0] = known[1] = version;
         }
     }

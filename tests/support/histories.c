@@ -8,10 +8,6 @@
 #include "protocol/append.h"
 #include "protocol/property.h"
 
-struct scene *scene;
-struct actor *alice;
-struct actor *bob;
-
 void histories_set_up_with(const struct core_limits *limits)
 {
     scene = scene_new_with(19, limits);
@@ -31,7 +27,7 @@ void histories_tear_down(void)
     scene_free(scene);
 }
 
-void crash_and_enter(enum disk_sim_policy policy)
+void crash_with(enum disk_sim_policy policy)
 {
     scene_crash(scene, policy);
     ck_assert(actor_enter(alice));

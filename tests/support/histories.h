@@ -4,18 +4,15 @@
 #ifndef HERALD_TEST_HISTORIES_H
 #define HERALD_TEST_HISTORIES_H
 
+#include "tests/support/cast.h"
 #include "tests/support/lines.h"
-
-extern struct scene *scene;
-extern struct actor *alice;
-extern struct actor *bob;
 
 void histories_set_up(void);
 void histories_set_up_with(const struct core_limits *limits);
 void histories_tear_down(void);
 
 /* The power fails; both come back. */
-void crash_and_enter(enum disk_sim_policy policy);
+void crash_with(enum disk_sim_policy policy);
 
 /* Time enough for all events to leave the journal. */
 void let_move(void);

@@ -31,7 +31,9 @@ static bool may_go(const struct model *model, int i)
         const struct model_item *other = &model->items[k];
         if ((int)k == i || other->lane != item->lane)
             continue;
-        if (holds_lane(model, other) || other->state == MODEL_PARKED)
+        if (holds_lane(model, other))
+            return false;
+        if ((int)k < i && other->state == MODEL_PARKED && model->lane_parked != LANE_GOES_ON)
             return false;
         if ((int)k < i && other->state == MODEL_WAITING && other->due_ms <= model->now_ms)
             return false;
@@ -58,6 +60,34 @@ void model_hand_out(struct model *model, int i)
     item->is_held = true;
     item->held_order = ++model->hand_outs;
     model->held++;
+}
+
+static bool lane_is_held(const struct model *model, unsigned lane)
+{
+    for (unsigned i = 0; i < model->count; i++)
+        if (model->items[i].lane == lane && holds_lane(model, &model->items[i]))
+            return true;
+    return false;
+}
+
+void model_park_lanes(struct model *model)
+{
+    for (unsigned lane = 1; lane <= MODEL_LANES && model->lane_parked == LANE_IS_PARKED; lane++) {
+        bool is_behind = false;
+        for (unsigned i = 0; i < model->count && !lane_is_held(model, lane); i++) {
+            struct model_item *item = &model->items[i];
+            if (item->lane != lane)
+                continue;
+            if (item->state == MODEL_PARKED)
+                is_behind = true;
+            if (item->state != MODEL_WAITING || item->due_ms > model->now_ms)
+                continue;
+            if (!is_behind)
+                break;
+            end(item, MODEL_LANE_PARKED);
+            item->state = MODEL_PARKED;
+        }
+    }
 }
 
 void model_expire(struct model *model)
@@ -177,10 +207,20 @@ void model_purge(struct model *model)
             end(&model->items[i], MODEL_CANCELLED);
 }
 
-unsigned model_retry_parked(struct model *model)
+int model_parked(const struct model *model, unsigned chance)
+{
+    unsigned count = model_figures(model).parked;
+    unsigned left = count > 0 ? chance % count : 0;
+    for (unsigned i = 0; i < model->count; i++)
+        if (model->items[i].state == MODEL_PARKED && left-- == 0)
+            return (int)i;
+    return -1;
+}
+
+unsigned model_retry_parked(struct model *model, int first, int last)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < model->count; i++) {
+    for (int i = first; i < (int)model->count && i <= last; i++) {
         struct model_item *item = &model->items[i];
         if (item->state != MODEL_PARKED)
             continue;
@@ -193,10 +233,10 @@ unsigned model_retry_parked(struct model *model)
     return count;
 }
 
-unsigned model_drop_parked(struct model *model)
+unsigned model_drop_parked(struct model *model, int first, int last)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < model->count; i++)
+    for (int i = first; i < (int)model->count && i <= last; i++)
         if (model->items[i].state == MODEL_PARKED) {
             model->items[i].state = MODEL_GONE;
             count++;

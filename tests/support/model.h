@@ -33,6 +33,14 @@ enum model_outcome {
     MODEL_EXHAUSTED,
     MODEL_EXPIRED,
     MODEL_CANCELLED,
+    MODEL_LANE_PARKED,
+};
+
+/* What becomes of a lane of which something is parked. */
+enum model_lane {
+    LANE_IS_BLOCKED,
+    LANE_IS_PARKED,
+    LANE_GOES_ON,
 };
 
 struct model_item {
@@ -58,6 +66,7 @@ struct model {
     uint64_t hand_outs;
     unsigned held;
     bool is_paused;
+    enum model_lane lane_parked;
 };
 
 /* What the worker gets next, or -1. */
@@ -66,6 +75,9 @@ void model_hand_out(struct model *model, int item);
 
 /* Everything whose time is over leaves. */
 void model_expire(struct model *model);
+
+/* What stands behind something parked of its lane is parked, too, where that is wanted. */
+void model_park_lanes(struct model *model);
 
 /* What the worker says of an item that it holds. */
 void model_done(struct model *model, int item);
@@ -79,8 +91,10 @@ void model_restart(struct model *model);
 /* FINISHED is false: it was too late for that. */
 bool model_cancel(struct model *model, int item);
 void model_purge(struct model *model);
-unsigned model_retry_parked(struct model *model);
-unsigned model_drop_parked(struct model *model);
+/* One of those that are parked, or -1; and those from first to last: how many they were. */
+int model_parked(const struct model *model, unsigned chance);
+unsigned model_retry_parked(struct model *model, int first, int last);
+unsigned model_drop_parked(struct model *model, int first, int last);
 
 struct model_figures {
     unsigned messages;

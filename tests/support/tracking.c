@@ -3,9 +3,6 @@
 
 #include "tests/support/check_main.h"
 
-struct scene *scene;
-struct actor *alice;
-struct actor *bob;
 unsigned char properties[512];
 struct wire_writer w;
 
@@ -80,6 +77,18 @@ void is_failed(const struct frame_command_state *state, const char *code, unsign
 {
     ck_assert(wire_bytes_equal(state->code, wire_bytes_of_text(code)));
     ck_assert_uint_eq(state->ran, ran);
+}
+
+uint64_t say_durable_call(const char *body, uint32_t timeout_ms)
+{
+    struct frame frame = {.header.type = FRAME_CALL, .header.flags = FLAG_DURABLE};
+    frame.as.call =
+        (struct frame_call){.queue = wire_bytes_of_text("work"),
+                            .timeout_ms = timeout_ms,
+                            .properties = wire_bytes_of(properties, (uint32_t)wire_written(&w)),
+                            .body_bytes = (uint32_t)strlen(body),
+                            .body = wire_bytes_of_text(body)};
+    return actor_say(alice, &frame);
 }
 
 uint64_t say_take_back(struct actor *actor, unsigned n)

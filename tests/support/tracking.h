@@ -6,11 +6,9 @@
 #define HERALD_TEST_TRACKING_H
 
 #include "protocol/property.h"
+#include "tests/support/cast.h"
 #include "tests/support/lines.h"
 
-extern struct scene *scene;
-extern struct actor *alice;
-extern struct actor *bob;
 extern unsigned char properties[512];
 extern struct wire_writer w; /* over properties */
 
@@ -29,6 +27,8 @@ void with_text(uint8_t kind, const char *value);
 
 uint64_t say_tracked(const char *queue, const char *body, uint8_t flags);
 void do_tracked(const char *body);
+/* Alice's, with the properties. */
+uint64_t say_durable_call(const char *body, uint32_t timeout_ms);
 
 uint64_t say_status(struct actor *actor, unsigned n, unsigned until, uint32_t timeout_ms);
 struct frame_command_state hear_state(struct actor *actor, uint64_t tag, bool is_last,

@@ -1,6 +1,8 @@
 /* The table of tracked commands, beside a plain list. */
 #include "broker/core/tracked.h"
 
+#include <stdio.h>
+
 #include "broker/core/queue.h"
 #include "broker/core/state.h"
 #include "tests/support/check_main.h"
@@ -87,13 +89,41 @@ START_TEST(test_what_is_forgotten_gives_its_bytes_back)
     ck_assert_uint_eq(core->tracked.finished_count, 49);
     core->limits.results_max = 0; /* all that have no key; the others lose their texts */
     tracked_work_off(core);
-    ck_assert_uint_eq(core->tracked.finished_count, 25);
-    ck_assert_uint_eq(core->tracked.finished_bytes,
-                      25 * (sizeof(struct tracked) + sizeof(struct kept_outcome) + 4));
+    ck_assert_uint_eq(core->tracked.finished_count, 0);
+    ck_assert_uint_eq(core->tracked.finished_bytes, 0);
+    ck_assert_uint_eq(core->tracked.count, 25);
     core->now_ms = 5000;
     tracked_work_off(core);
     ck_assert_uint_eq(core->tracked.count, 0);
     ck_assert_uint_eq(core->tracked.finished_bytes, 0);
+}
+END_TEST
+
+/* As many as one round looks at, and more, so that what is behind them is only found without them.
+ */
+START_TEST(test_keys_do_not_keep_what_is_behind_them)
+{
+    core->limits.results_max = 10;
+    for (unsigned n = 0; n < COMMANDS; n++) {
+        char key[8];
+        (void)snprintf(key, sizeof key, "%u", n);
+        add(n, key);
+        finish(n, 1000);
+        tracked_work_off(core);
+    }
+    for (unsigned n = COMMANDS; n < 2 * COMMANDS; n++) {
+        add(n, "");
+        finish(n, 1001);
+        tracked_work_off(core);
+        ck_assert_uint_le(core->tracked.finished_count, 10);
+    }
+    ck_assert_ptr_nonnull(tracked_find_key(core, 7, wire_bytes_of_text("0")));
+    ck_assert_uint_eq(core->tracked.count, COMMANDS + 10);
+    core->now_ms = 1000 + core->limits.result_ttl_ms;
+    for (unsigned i = 0; i < 3; i++)
+        tracked_work_off(core);
+    ck_assert_uint_eq(core->tracked.count, 10);
+    ck_assert_ptr_null(tracked_find_key(core, 7, wire_bytes_of_text("0")));
 }
 END_TEST
 
@@ -119,6 +149,7 @@ int main(void)
     tcase_add_test(tcase, test_all_are_found_until_they_are_forgotten);
     tcase_add_test(tcase, test_keys_are_of_one_queue);
     tcase_add_test(tcase, test_what_is_forgotten_gives_its_bytes_back);
+    tcase_add_test(tcase, test_keys_do_not_keep_what_is_behind_them);
     tcase_add_test(tcase, test_a_digest_tells_bodies_apart);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
