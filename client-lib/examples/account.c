@@ -133,5 +133,5 @@ int main(void)
     printf("version %llu, balance %ld\n", (unsigned long long)account.version, account.balance);
     herald_exchange_delete(client, exchange, HERALD_DELETE_ANYWAY, 5000);
     herald_close(client, 1000);
-    return failed || account.version < 2 * TURNS;
+    return failed || account.version < UINT64_C(2) * TURNS;
 }
