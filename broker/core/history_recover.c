@@ -168,6 +168,20 @@ static enum status take_open(struct core *core, struct history *history,
     return add_file(history, &file);
 }
 
+/* They must reach from the oldest event that is kept to the last one that was moved. */
+static enum status check_files(const struct history *history, struct journal_failure *failure)
+{
+    if (history->file_count == 0)
+        return history->file_stated != 0 || history->first_stated <= history->moved
+                   ? corrupt(history, failure, "its files are missing")
+                   : STATUS_OK;
+    if (history->files[history->file_count - 1].first != history->file_stated)
+        return corrupt(history, failure, "the file that is written to is missing");
+    if (history->files[0].first > history->first_stated)
+        return corrupt(history, failure, "its oldest file is missing");
+    return STATUS_OK;
+}
+
 /* The files of one history, in their order. */
 static enum status take_files(struct core *core, struct history *history, struct listing *listing,
                               struct journal_failure *failure)
@@ -179,22 +193,13 @@ static enum status take_files(struct core *core, struct history *history, struct
             name->first > history->file_stated)
             continue;
         bool is_kept = true;
-        status = name->first == history->file_stated
-                     ? take_open(core, history, name, failure)
-                     : take_finished(core, history, name, &is_kept, failure);
+        if (name->first == history->file_stated)
+            status = take_open(core, history, name, failure);
+        else
+            status = take_finished(core, history, name, &is_kept, failure);
         listing->is_claimed[i] = is_kept;
     }
-    if (status != STATUS_OK)
-        return status;
-    const struct archive_file *last =
-        history->file_count > 0 ? &history->files[history->file_count - 1] : NULL;
-    if (history->file_stated != 0 && (last == NULL || last->first != history->file_stated))
-        return corrupt(history, failure, "the file that is written to is missing");
-    if (last != NULL && history->files[0].first > history->first_stated)
-        return corrupt(history, failure, "its oldest file is missing");
-    if (last == NULL && history->first_stated <= history->moved)
-        return corrupt(history, failure, "all its files are missing");
-    return STATUS_OK;
+    return status == STATUS_OK ? check_files(history, failure) : status;
 }
 
 /* What is not in files must be in the journal, without a hole. */

@@ -1,6 +1,7 @@
 /* The saver of entities. */
 #include "broker/core/saver.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,12 +103,14 @@ static void gather(struct saver *saver)
 {
     struct archive_entities *work = &saver->work;
     const struct history *history = saver->history;
+    assert(history != NULL);
     uint64_t offset = work->offset;
     if (work->count > 0)
         offset += ARCHIVE_ENTITIES_HEADER_BYTES + (uint64_t)work->count * ARCHIVE_ENTITY_BYTES;
     uint32_t count = entities_slice(&history->entities, &saver->from, saver->piece, PIECE_ENTITIES);
     for (uint32_t i = 0; i < count; i++)
-        archive_entity_put(saver->at + ARCHIVE_ENTITIES_HEADER_BYTES + i * ARCHIVE_ENTITY_BYTES,
+        archive_entity_put(saver->at + ARCHIVE_ENTITIES_HEADER_BYTES +
+                               (size_t)i * ARCHIVE_ENTITY_BYTES,
                            &saver->piece[i]);
     saver->count += count;
     *work = (struct archive_entities){.work = {.kind = ARCHIVE_ENTITIES,
@@ -129,6 +132,7 @@ static void state_saved(struct saver *saver)
 {
     struct core *core = saver->core;
     struct history *history = saver->history;
+    assert(history != NULL);
     struct operation_history operation = history_operation(history);
     uint64_t before = operation.entities;
     uint64_t position;
@@ -157,7 +161,8 @@ void saver_run(struct core *core)
         forget(&saver->wanted);
     if (saver->state == SAVER_STATING)
         state_saved(saver);
-    if (saver->state == SAVER_IDLE && saver->wanted != NULL && core->now_ms >= saver->retry_ms)
+    if (saver->state == SAVER_IDLE && saver->wanted != NULL && !core->is_draining &&
+        core->now_ms >= saver->retry_ms)
         begin(saver);
     if (saver->state == SAVER_GATHERING)
         gather(saver);
