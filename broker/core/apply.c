@@ -48,25 +48,6 @@ void apply_message_to(struct core *core, struct queue *queue, const struct new_p
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
 }
 
-static enum status parked_meet(struct core *core, struct queue *queue, struct parked *parked,
-                               const struct new_place *place)
-{
-    home_add_place(core, place_position(place->word), place->size, place->message_bytes);
-    if (parked->word != 0)
-        home_remove_place(core, place_position(parked->word), parked->size);
-    parked->word = place->word;
-    parked->size = place->size;
-    parked->priority = place->terms.priority;
-    parked->retry = place->terms.retry;
-    if (parked->lane != NULL || place->terms.lane.bytes == 0)
-        return STATUS_OK;
-    struct lane *lane = lane_get(queue, place->terms.lane);
-    if (lane == NULL)
-        return STATUS_NO_MEMORY;
-    lane_add_parked(core, lane, parked);
-    return STATUS_OK;
-}
-
 /* What the place's flags say stays, but for the position. */
 static uint64_t word_moved(uint64_t old, uint64_t word)
 {
@@ -97,7 +78,7 @@ static enum status message_into(struct core *core, struct queue *queue,
 {
     struct parked *parked = kept_find_parked(queue, place->number);
     if (parked != NULL)
-        return parked_meet(core, queue, parked, place);
+        return apply_to_parked(core, queue, parked, place);
     struct standing where = queue_locate(queue, place->number);
     if (where.at.is_away)
         return STATUS_MORE;
@@ -114,6 +95,8 @@ static enum status message_into(struct core *core, struct queue *queue,
     if (attempted != NULL) {
         added.word |= PLACE_ATTEMPTED;
         added.terms.is_plain = false;
+        if (attempted->repair != NULL)
+            message_terms_repair(&added.terms, attempted->repair);
         if (attempted->due_ms > added.terms.due_ms)
             added.terms.due_ms = attempted->due_ms;
     }
@@ -145,7 +128,7 @@ enum status apply_message(struct core *core, const struct operation_message *ope
 }
 
 /* Takes the place out of its queue; who has the message's home then is the caller's. */
-static void place_leave(struct core *core, struct queue *queue, struct index_at at)
+void place_leave(struct core *core, struct queue *queue, struct index_at at)
 {
     uint64_t word = at.found->word;
     queue->bytes -= place_bytes(at.found->size);
@@ -166,7 +149,7 @@ void place_remove(struct core *core, struct queue *queue, struct index_at at)
     place_leave(core, queue, at);
 }
 
-static void attempts_end(struct core *core, struct queue *queue, uint64_t number)
+void attempts_end(struct core *core, struct queue *queue, uint64_t number)
 {
     struct attempted *attempted = kept_find_attempted(queue, number);
     if (attempted != NULL)
@@ -174,7 +157,7 @@ static void attempts_end(struct core *core, struct queue *queue, uint64_t number
 }
 
 /* As place_leave. */
-static void aside_leave(struct core *core, struct queue *queue, struct aside *aside)
+void aside_leave(struct core *core, struct queue *queue, struct aside *aside)
 {
     queue->bytes -= place_bytes(aside->size);
     if ((aside->word & PLACE_ATTEMPTED) != 0)
@@ -236,167 +219,6 @@ void apply_settle(struct core *core, struct queue *queue, const struct operation
             queue_bury_page(queue, at);
         at = next;
     }
-}
-
-/* What it keeps of its ward until it is repaired. */
-static void take_terms(struct core *core, struct parked *parked, struct ward *ward)
-{
-    parked->retry = ward->retry;
-    if (ward->lane == NULL || parked->lane != NULL)
-        return;
-    ward->lane->ref_count++;
-    lane_add_parked(core, ward->lane, parked);
-}
-
-enum status apply_park(struct core *core, struct queue *queue,
-                       const struct operation_park *operation, uint64_t position)
-{
-    struct parked *parked = kept_add_parked(queue, operation->number);
-    if (parked == NULL)
-        return STATUS_NO_MEMORY;
-    parked->time_ms = operation->time_ms;
-    parked->attempts = operation->attempts;
-    kept_set_bytes(&parked->history, operation->history);
-    home_move(core, &parked->home, position, (uint32_t)record_size_park(operation));
-    struct standing where = queue_locate(queue, operation->number);
-    if (!standing_is_found(where)) {
-        attempts_end(core, queue, operation->number);
-        return STATUS_OK; /* it was parked already, or its message comes later */
-    }
-    uint64_t word = standing_word(where);
-    assert((word & PLACE_TRANSIENT) == 0);
-    if (parked->word != 0)
-        home_remove_place(core, place_position(parked->word), parked->size);
-    parked->word = word & ~PLACE_FLAGS;
-    parked->size = standing_size(where);
-    parked->priority = where.aside != NULL ? where.aside->priority : ASIDE_PRIORITY_DEFAULT;
-    if (where.aside != NULL && where.aside->has_ward)
-        take_terms(core, parked, aside_ward(where.aside));
-    /* Its home is the parked command's now. */
-    if (where.aside != NULL)
-        aside_leave(core, queue, where.aside);
-    else
-        place_leave(core, queue, where.at);
-    return STATUS_OK;
-}
-
-/* What the operation speaks of stands aside from now on, and is with nobody. NULL: it is not seen
- * yet. asides_reserve went before. */
-static struct aside *set_aside(struct core *core, struct queue *queue, uint64_t number)
-{
-    struct standing where = queue_locate(queue, number);
-    if (where.aside != NULL)
-        return where.aside;
-    struct parked *parked = kept_find_parked(queue, number);
-    struct aside *aside = NULL;
-    struct message_terms terms = apply_attempt_terms(queue, number);
-    if (where.at.found != NULL) {
-        struct place place = *where.at.found;
-        if ((place.word & PLACE_TRANSIENT) != 0) {
-            message_ref(place_message(place.word), 1);
-            queue->transient_count++;
-        }
-        place_leave(core, queue, where.at);
-        aside = asides_add(queue, number, place.word & ~PLACE_OUT, place.size, &terms);
-    } else if (parked != NULL && parked->word != 0) {
-        aside = asides_add(queue, number, parked->word | PLACE_REDELIVERED | PLACE_RESTATED,
-                           parked->size, &terms);
-        parked->word = 0; /* its home is the message's again */
-    }
-    if (aside != NULL)
-        queue->bytes += place_bytes(aside->size);
-    if (parked != NULL)
-        kept_end_parked(core, queue, parked);
-    return aside;
-}
-
-struct message_terms apply_attempt_terms(const struct queue *queue, uint64_t number)
-{
-    struct message_terms terms = message_terms_plain();
-    const struct parked *parked = kept_find_parked(queue, number);
-    if (parked == NULL)
-        return terms;
-    terms.priority = parked->priority;
-    terms.retry = parked->retry;
-    if (parked->lane != NULL)
-        terms.lane = lane_key(parked->lane);
-    terms.needs_ward = parked->lane != NULL;
-    return terms;
-}
-
-enum status apply_attempt(struct core *core, struct queue *queue,
-                          const struct operation_attempt *operation, uint64_t position)
-{
-    if (kept_find_parked(queue, operation->number) == NULL &&
-        queue_locate(queue, operation->number).at.is_away)
-        return STATUS_MORE; /* while recovering only: who has failed was in memory */
-    struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    struct message_terms terms = apply_attempt_terms(queue, operation->number);
-    if (attempted == NULL || asides_reserve(queue, &terms) != STATUS_OK)
-        return STATUS_NO_MEMORY;
-    attempted->failed = operation->failed;
-    attempted->since_ms = operation->since_ms;
-    kept_set_bytes(&attempted->history, operation->history);
-    attempted->due_ms = operation->due_ms;
-    home_move(core, &attempted->home, position, (uint32_t)record_size_attempt(operation));
-    struct aside *aside = set_aside(core, queue, operation->number);
-    if (aside != NULL)
-        aside->word |= PLACE_ATTEMPTED;
-    if (aside != NULL)
-        aside_schedule(core, aside, operation->due_ms);
-    if (position > queue->attempt_position)
-        queue->attempt_position = position;
-    return STATUS_OK;
-}
-
-enum status apply_cancel(struct core *core, struct queue *queue,
-                         const struct operation_cancel *operation, uint64_t position)
-{
-    struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    if (attempted == NULL)
-        return STATUS_NO_MEMORY;
-    attempted->is_cancelled = !planted(PLANT_CANCEL_FORGOTTEN);
-    home_move(core, &attempted->cancel_home, position, (uint32_t)record_size_cancel(operation));
-    struct aside *aside = asides_find(&queue->asides, operation->number);
-    if (aside != NULL)
-        aside->word |= PLACE_ATTEMPTED;
-    if (position > queue->attempt_position)
-        queue->attempt_position = position;
-    return STATUS_OK;
-}
-
-enum status apply_reserve_checkpoint(struct queue *queue)
-{
-    struct message_terms terms = message_terms_plain();
-    return asides_reserve(queue, &terms);
-}
-
-/* A message that keeps more than its place stands aside; whoever has it goes on having it. */
-enum status apply_checkpoint(struct core *core, struct queue *queue,
-                             const struct operation_checkpoint *operation, uint64_t position)
-{
-    struct standing where = queue_locate(queue, operation->number);
-    if (where.at.is_away)
-        return STATUS_MORE; /* while recovering only */
-    struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    if (attempted == NULL || apply_reserve_checkpoint(queue) != STATUS_OK)
-        return STATUS_NO_MEMORY;
-    kept_set_bytes(&attempted->checkpoint, operation->checkpoint);
-    home_move(core, &attempted->checkpoint_home, position,
-              (uint32_t)record_size_checkpoint(operation));
-    if (position > queue->attempt_position)
-        queue->attempt_position = position;
-    if (!standing_is_found(where))
-        return STATUS_OK;
-    bool was_out = (standing_word(where) & PLACE_OUT) != 0;
-    bool is_new = where.aside == NULL;
-    struct aside *aside = set_aside(core, queue, operation->number);
-    aside->word |= PLACE_ATTEMPTED;
-    if (is_new && was_out)
-        aside_set_out(core, aside);
-    else if (is_new)
-        aside_schedule(core, aside, attempted->due_ms);
-    return STATUS_OK;
 }
 
 void apply_mark(struct core *core, struct queue *queue, const struct operation_mark *operation,
@@ -487,13 +309,29 @@ static void recover_start(struct core *core, const struct operation_start *opera
         core->next_client = operation->next_client;
 }
 
-/* Stated again, so that only its home has changed: it may have come due, or be out again. */
-static void attempt_restated(struct core *core, struct queue *queue,
-                             const struct operation_attempt *operation, uint64_t position)
+/* Stated again, so that only its home has changed: it may have come due, or be out again. What it
+ * says was on disk before, so that no hand-out waits for it. */
+static void place_restated(struct core *core, struct queue *queue,
+                           const struct operation *operation, uint64_t position)
 {
-    struct attempted *attempted = kept_find_attempted(queue, operation->number);
-    assert(attempted != NULL);
-    home_move(core, &attempted->home, position, (uint32_t)record_size_attempt(operation));
+    uint64_t number = operation->as.attempt.number;
+    struct parked *parked = kept_find_parked(queue, number);
+    struct attempted *attempted = kept_find_attempted(queue, number);
+    assert(operation->type == OPERATION_PARK ? parked != NULL : attempted != NULL);
+    if (operation->type == OPERATION_PARK)
+        home_move(core, &parked->home, position, (uint32_t)record_size_park(&operation->as.park));
+    if (operation->type == OPERATION_ATTEMPT)
+        home_move(core, &attempted->home, position,
+                  (uint32_t)record_size_attempt(&operation->as.attempt));
+    if (operation->type == OPERATION_CANCEL)
+        home_move(core, &attempted->cancel_home, position,
+                  (uint32_t)record_size_cancel(&operation->as.cancel));
+    if (operation->type == OPERATION_CHECKPOINT)
+        home_move(core, &attempted->checkpoint_home, position,
+                  (uint32_t)record_size_checkpoint(&operation->as.checkpoint));
+    if (operation->type == OPERATION_REPAIR)
+        home_move(core, &attempted->repair->home, position,
+                  (uint32_t)record_size_repair(&operation->as.repair));
 }
 
 /* Operations on one place. A settlement of what is gone needs no queue; the others speak of
@@ -501,27 +339,33 @@ static void attempt_restated(struct core *core, struct queue *queue,
 static enum status recover_place(struct core *core, const struct operation *operation,
                                  uint64_t position)
 {
-    /* All of them begin with the queue's number. */
+    /* All of them begin with the queue's number, and most go on with the message's. */
     uint32_t number = operation->as.settle.queue;
     bool is_settle = operation->type == OPERATION_SETTLE;
     struct queue *queue = is_settle ? queue_find_number(core, number) : queue_named(core, number);
     if (queue == NULL)
         return is_settle ? STATUS_OK : STATUS_NO_MEMORY;
+    if (is_settle) {
+        apply_settle(core, queue, &operation->as.settle);
+        return STATUS_OK;
+    }
+    if (operation->type == OPERATION_MARK) {
+        apply_mark(core, queue, &operation->as.mark, position);
+        return STATUS_OK;
+    }
+    if (core->is_running) {
+        place_restated(core, queue, operation, position);
+        return STATUS_OK;
+    }
     if (operation->type == OPERATION_PARK)
         return apply_park(core, queue, &operation->as.park, position);
     if (operation->type == OPERATION_CHECKPOINT)
         return apply_checkpoint(core, queue, &operation->as.checkpoint, position);
     if (operation->type == OPERATION_CANCEL)
         return apply_cancel(core, queue, &operation->as.cancel, position);
-    if (operation->type == OPERATION_ATTEMPT && core->is_running)
-        attempt_restated(core, queue, &operation->as.attempt, position);
-    else if (operation->type == OPERATION_ATTEMPT)
-        return apply_attempt(core, queue, &operation->as.attempt, position);
-    else if (is_settle)
-        apply_settle(core, queue, &operation->as.settle);
-    else
-        apply_mark(core, queue, &operation->as.mark, position);
-    return STATUS_OK;
+    if (operation->type == OPERATION_REPAIR)
+        return apply_repair(core, queue, &operation->as.repair, position);
+    return apply_attempt(core, queue, &operation->as.attempt, position);
 }
 
 enum status apply_operation(struct core *core, const struct operation *operation, uint64_t position,
@@ -538,6 +382,7 @@ enum status apply_operation(struct core *core, const struct operation *operation
     case OPERATION_ATTEMPT:
     case OPERATION_CANCEL:
     case OPERATION_CHECKPOINT:
+    case OPERATION_REPAIR:
     case OPERATION_MARK:
         return recover_place(core, operation, position);
     case OPERATION_QUEUE:
