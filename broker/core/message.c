@@ -58,9 +58,19 @@ struct message_terms message_terms_plain(void)
     };
 }
 
-static uint64_t later(uint64_t time_ms, uint64_t by_ms)
+static uint64_t after(uint64_t time_ms, uint64_t by_ms)
 {
     return by_ms > UINT64_MAX - time_ms ? UINT64_MAX : time_ms + by_ms;
+}
+
+static uint64_t earlier_of(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+static uint64_t later_of(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms > b_ms ? a_ms : b_ms;
 }
 
 /* A time or a number that a property of its own asks for. False: it is another kind. */
@@ -72,19 +82,19 @@ static bool take_number(struct message_terms *terms, uint8_t kind, uint64_t valu
         terms->priority = (uint8_t)value;
         return true;
     case PROPERTY_MESSAGE_DUE:
-        terms->due_ms = value;
+        terms->due_ms = later_of(terms->due_ms, value);
         return true;
     case PROPERTY_MESSAGE_DELAY:
-        terms->due_ms = later(accepted_ms, value);
+        terms->due_ms = later_of(terms->due_ms, after(accepted_ms, value));
         return true;
     case PROPERTY_MESSAGE_DEADLINE:
-        terms->deadline_ms = value;
+        terms->deadline_ms = earlier_of(terms->deadline_ms, value);
         break;
     case PROPERTY_MESSAGE_TIMEOUT:
-        terms->deadline_ms = later(accepted_ms, value);
+        terms->deadline_ms = earlier_of(terms->deadline_ms, after(accepted_ms, value));
         break;
     case PROPERTY_MESSAGE_TTL:
-        terms->leaves_ms = later(accepted_ms, value);
+        terms->leaves_ms = after(accepted_ms, value);
         break;
     case PROPERTY_MESSAGE_TRACK:
         terms->is_tracked = value != 0;
