@@ -10,4 +10,7 @@ enum message_style { MESSAGE_BODY, MESSAGE_KEY_AND_BODY };
 /* Prints the body, or the key, a space and the body; in the formats of JSON always everything. */
 void message_print(struct output *output, struct herald_message *message, enum message_style style);
 
+/* The same as an object; to be given up by the caller. */
+json_t *message_json(struct herald_message *message);
+
 #endif
