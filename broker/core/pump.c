@@ -66,15 +66,15 @@ static void tell_gap(struct consumer *consumer)
 }
 
 /* What earlier attempts have left, right before the delivery. */
-static void tell_earlier(struct consumer *consumer, uint64_t number)
+static void tell_earlier(struct consumer *consumer, const struct attempted *attempted)
 {
-    const struct attempted *attempted = kept_find_attempted(consumer->queue, number);
-    if (attempted == NULL || (attempted->history == NULL && attempted->checkpoint == NULL))
+    if (attempted->history == NULL && attempted->checkpoint == NULL)
         return;
     struct kept_attempt last = kept_history_last(kept_bytes(attempted->history));
     struct frame frame = {.header.type = FRAME_EARLIER};
-    frame.as.earlier = (struct frame_earlier){
-        consumer->number, number, kept_bytes(attempted->checkpoint), last.code, last.text};
+    frame.as.earlier =
+        (struct frame_earlier){consumer->number, attempted->number,
+                               kept_bytes(attempted->checkpoint), last.code, last.text};
     output_frame(consumer->peer, &frame);
 }
 
@@ -104,8 +104,14 @@ static void hand_out(struct core *core, struct consumer *consumer, struct standi
                                     .headers = message->headers,
                                     .body_bytes = message->body.bytes,
                                     .body = message->body};
-    if ((word & PLACE_ATTEMPTED) != 0)
-        deliver.attempt = (uint16_t)(kept_failed_attempts(queue, message->number) + 1);
+    unsigned char room[MESSAGE_REPAIR_BYTES_MAX];
+    const struct attempted *attempted =
+        (word & PLACE_ATTEMPTED) != 0 ? kept_find_attempted(queue, message->number) : NULL;
+    if (attempted != NULL)
+        deliver.attempt = (uint16_t)(attempted->failed + 1);
+    if (attempted != NULL && attempted->repair != NULL)
+        deliver.properties = message_repair_properties(
+            room, message->properties, attempted->repair->id, attempted->repair->repairs);
     if (queue->kind != QUEUE_LIVE) {
         deliver.delivery =
             delivery_add(consumer, message->number, place_bytes(standing_size(where)));
@@ -114,8 +120,8 @@ static void hand_out(struct core *core, struct consumer *consumer, struct standi
     if (queue->missed > 0)
         tell_gap(consumer);
     uint8_t flags = deliver_flags(queue, message->number, where);
-    if ((word & PLACE_ATTEMPTED) != 0)
-        tell_earlier(consumer, message->number);
+    if (attempted != NULL)
+        tell_earlier(consumer, attempted);
     output_deliver(consumer->peer, flags, &deliver);
     core->counters.messages_delivered++;
     budget_hand_out(&core->budget, message->body.bytes);

@@ -107,7 +107,7 @@ static void on_timer(void *argument, struct wheel_timer *timer)
 void net_run_timers(struct net *net, uint64_t now_ms)
 {
     net->now_ms = now_ms;
-    wheel_run(&net->wheel, now_ms, on_timer, net);
+    (void)wheel_run(&net->wheel, now_ms, SIZE_MAX, on_timer, net);
 }
 
 uint64_t net_next_due(const struct net *net)
