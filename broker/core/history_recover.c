@@ -158,9 +158,9 @@ static enum status take_finished(struct core *core, struct history *history,
 static enum status take_open(struct core *core, struct history *history,
                              const struct archive_name *name, struct journal_failure *failure)
 {
-    struct archive_file file;
-    enum status status = archive_check_open(core->archive, name, history->end_stated,
-                                            history->moved, &file, on_spot, history, failure);
+    struct archive_file file = {.end = history->end_stated, .last = history->moved};
+    struct archive_visitor visitor = {.on_spot = on_spot, .argument = history, .failure = failure};
+    enum status status = archive_check_open(core->archive, name, &file, &visitor);
     if (status != STATUS_OK)
         return status;
     if (history->file_count > 0 && history->files[history->file_count - 1].last + 1 != file.first)
@@ -241,10 +241,12 @@ static enum status load_entities(struct core *core, struct history *history,
                                  struct listing *listing, struct journal_failure *failure)
 {
     struct loading loading = {core, history};
+    struct archive_visitor visitor = {
+        .on_event = on_event, .on_entity = on_entity, .argument = &loading, .failure = failure};
     enum status status = STATUS_OK;
     if (history->entities_stated != 0)
         status = archive_load_entities(core->archive, history->number, history->entities_stated,
-                                       on_entity, &loading, failure);
+                                       &visitor);
     for (size_t i = 0; i < listing->count; i++)
         if (listing->names[i].is_entities && listing->names[i].exchange == history->number &&
             listing->names[i].first == history->entities_stated)
@@ -254,7 +256,7 @@ static enum status load_entities(struct core *core, struct history *history,
         if (file->last <= history->entities_stated)
             continue;
         status = archive_scan(core->archive, history->number, file, history->entities_stated + 1,
-                              on_event, &loading, failure);
+                              &visitor);
         history->moved_bytes += file->end;
     }
     return status;
