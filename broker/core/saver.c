@@ -1,6 +1,7 @@
 /* The saver of entities. */
 #include "broker/core/saver.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,12 @@ static void on_written(void *argument, struct archive_work *work)
 
 static void begin(struct saver *saver)
 {
+    if (saver->wanted->last == saver->wanted->entities_stated) {
+        /* All that was moved since was counted before: that file must not be written anew. */
+        saver->wanted->moved_bytes = 0;
+        forget(&saver->wanted);
+        return;
+    }
     saver->history = saver->wanted;
     saver->wanted = NULL;
     saver->from = (struct entity_key){{0, 0}};
@@ -102,12 +109,14 @@ static void gather(struct saver *saver)
 {
     struct archive_entities *work = &saver->work;
     const struct history *history = saver->history;
+    assert(history != NULL);
     uint64_t offset = work->offset;
     if (work->count > 0)
         offset += ARCHIVE_ENTITIES_HEADER_BYTES + (uint64_t)work->count * ARCHIVE_ENTITY_BYTES;
     uint32_t count = entities_slice(&history->entities, &saver->from, saver->piece, PIECE_ENTITIES);
     for (uint32_t i = 0; i < count; i++)
-        archive_entity_put(saver->at + ARCHIVE_ENTITIES_HEADER_BYTES + i * ARCHIVE_ENTITY_BYTES,
+        archive_entity_put(saver->at + ARCHIVE_ENTITIES_HEADER_BYTES +
+                               (size_t)i * ARCHIVE_ENTITY_BYTES,
                            &saver->piece[i]);
     saver->count += count;
     *work = (struct archive_entities){.work = {.kind = ARCHIVE_ENTITIES,
@@ -129,6 +138,7 @@ static void state_saved(struct saver *saver)
 {
     struct core *core = saver->core;
     struct history *history = saver->history;
+    assert(history != NULL);
     struct operation_history operation = history_operation(history);
     uint64_t before = operation.entities;
     uint64_t position;
