@@ -138,29 +138,15 @@ static enum status on_spot(void *argument, const struct archive_spot *spot)
     return STATUS_OK;
 }
 
-/* A file before the one that is written to. Whether its events are still kept shows its index. */
-static enum status take_finished(struct core *core, struct history *history,
-                                 const struct archive_name *name, bool *is_kept,
-                                 struct journal_failure *failure)
-{
-    struct archive_file file;
-    enum status status = archive_check_finished(core->archive, name, &file, failure);
-    *is_kept = status == STATUS_OK && file.last >= history->first_stated;
-    if (status == STATUS_OK && !*is_kept)
-        return STATUS_OK;
-    if (status != STATUS_OK)
-        return status;
-    if (history->file_count > 0 && history->files[history->file_count - 1].last + 1 != file.first)
-        return corrupt(history, failure, "a file is missing");
-    return add_file(history, &file);
-}
-
-static enum status take_open(struct core *core, struct history *history,
+/* Takes a file over; it must follow the one before. */
+static enum status take_file(struct core *core, struct history *history,
                              const struct archive_name *name, struct journal_failure *failure)
 {
     struct archive_file file = {.end = history->end_stated, .last = history->moved};
     struct archive_visitor visitor = {.on_spot = on_spot, .argument = history, .failure = failure};
-    enum status status = archive_check_open(core->archive, name, &file, &visitor);
+    enum status status = name->first == history->file_stated
+                             ? archive_check_open(core->archive, name, &file, &visitor)
+                             : archive_check_finished(core->archive, name, &file, failure);
     if (status != STATUS_OK)
         return status;
     if (history->file_count > 0 && history->files[history->file_count - 1].last + 1 != file.first)
@@ -168,24 +154,22 @@ static enum status take_open(struct core *core, struct history *history,
     return add_file(history, &file);
 }
 
-/* The files of one history, in their order. */
-static enum status take_files(struct core *core, struct history *history, struct listing *listing,
-                              struct journal_failure *failure)
+static bool is_of(const struct archive_name *name, const struct history *history)
 {
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < listing->count && status == STATUS_OK; i++) {
-        const struct archive_name *name = &listing->names[i];
-        if (name->is_entities || name->exchange != history->number ||
-            name->first > history->file_stated)
-            continue;
-        bool is_kept = true;
-        status = name->first == history->file_stated
-                     ? take_open(core, history, name, failure)
-                     : take_finished(core, history, name, &is_kept, failure);
-        listing->is_claimed[i] = is_kept;
-    }
-    if (status != STATUS_OK)
-        return status;
+    return !name->is_entities && name->exchange == history->number &&
+           name->first <= history->file_stated;
+}
+
+/* All of its events have gone, because the next file begins no later than what is kept: it was to
+ * be removed, and need not even be finished. */
+static bool is_retired(const struct listing *listing, size_t i, const struct history *history)
+{
+    return i + 1 < listing->count && is_of(&listing->names[i + 1], history) &&
+           listing->names[i + 1].first <= history->first_stated;
+}
+
+static enum status check_files(const struct history *history, struct journal_failure *failure)
+{
     const struct archive_file *last =
         history->file_count > 0 ? &history->files[history->file_count - 1] : NULL;
     if (history->file_stated != 0 && (last == NULL || last->first != history->file_stated))
@@ -195,6 +179,20 @@ static enum status take_files(struct core *core, struct history *history, struct
     if (last == NULL && history->first_stated <= history->moved)
         return corrupt(history, failure, "all its files are missing");
     return STATUS_OK;
+}
+
+/* The files of one history, in their order. */
+static enum status take_files(struct core *core, struct history *history, struct listing *listing,
+                              struct journal_failure *failure)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < listing->count && status == STATUS_OK; i++) {
+        if (!is_of(&listing->names[i], history) || is_retired(listing, i, history))
+            continue;
+        listing->is_claimed[i] = true;
+        status = take_file(core, history, &listing->names[i], failure);
+    }
+    return status == STATUS_OK ? check_files(history, failure) : status;
 }
 
 /* What is not in files must be in the journal, without a hole. */
