@@ -95,6 +95,7 @@ void core_free(struct core *core)
     core->is_ending = true;
     peek_end_all(core);
     spill_stop(core->spill);
+    backup_deinit(core);
     mover_free(core->mover);
     saver_free(core->saver);
     retention_deinit(core);

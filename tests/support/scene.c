@@ -90,6 +90,8 @@ bool scene_start(struct scene *scene)
         status = core_start(scene->core, scene->journal, scene->now_ms);
     }
     if (status != STATUS_OK) {
+        if (core_failure(scene->core) != NULL)
+            scene->failure = *core_failure(scene->core);
         core_free(scene->core);
         journal_free(scene->journal);
         scene->core = NULL;
