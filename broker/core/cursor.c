@@ -182,7 +182,8 @@ enum status cursor_apply(struct core *core, struct queue *queue,
 /* --- filling ------------------------------------------------------------------------------------
  */
 
-/* A place in memory for the event. STATUS_LIMIT: too much is in memory; STATUS_MORE: a page is read.
+/* A place in memory for the event. STATUS_LIMIT: too much is in memory; STATUS_MORE: a page is
+ * read.
  */
 static enum status take_event(struct core *core, struct queue *queue, uint64_t sequence,
                               const struct operation_message *event)
@@ -246,40 +247,55 @@ static bool is_full(const struct cursor *cursor)
     return index->live_count >= WINDOW_COUNT || cursor->done_count >= RANGES_MAX;
 }
 
-enum feed_result cursor_fill(struct core *core, struct cursor *cursor)
+/* The next event that is neither done nor kept otherwise. */
+static enum feed_result find_next(struct cursor *cursor, struct operation_message *event)
 {
-    struct queue *queue = cursor->queue;
     struct feed *feed = cursor->feed;
-    enum feed_result result = FEED_AGAIN;
-    uint64_t bytes = 0;
-    if (!cursor->is_seated)
-        feed_seek(feed, cursor_low(cursor) + 1);
-    cursor->is_seated = true;
-    for (uint32_t i = 0; i < FILL_COUNT && bytes < FILL_BYTES; i++) {
-        struct operation_message event;
+    for (int i = 0; i < FILL_COUNT; i++) {
         uint64_t last;
-        if (is_full(cursor))
-            return FEED_END; /* settling wakes the queue */
         while (is_done(cursor, feed_sequence(feed), &last))
             feed_skip(feed, last + 1);
-        result = feed_peek(feed, &event);
-        if (result == FEED_EVENT && is_done(cursor, feed_sequence(feed), &last))
-            continue;
+        enum feed_result result = feed_peek(feed, event);
         if (result != FEED_EVENT)
-            break;
-        if (is_kept(queue, feed_sequence(feed))) {
+            return result;
+        if (is_kept(cursor->queue, feed_sequence(feed)))
             feed_pass(feed);
-            continue;
-        }
-        if (take_event(core, queue, feed_sequence(feed), &event) != STATUS_OK)
-            return i > 0 ? FEED_EVENT : FEED_END; /* looked at again after a while */
-        bytes += event.body.bytes;
-        feed_pass(feed);
+        else if (!is_done(cursor, feed_sequence(feed), &last))
+            return FEED_EVENT;
     }
-    uint64_t missed = feed_take_missed(feed);
-    queue->missed += missed;
+    return FEED_AGAIN;
+}
+
+/* What goes on until it has to wait. Something that lacks is looked at again after a while. */
+static enum feed_result fill(struct core *core, struct cursor *cursor)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < FILL_COUNT && bytes < FILL_BYTES; i++) {
+        struct operation_message event;
+        if (is_full(cursor))
+            return FEED_END; /* settling wakes the queue */
+        enum feed_result result = find_next(cursor, &event);
+        if (result != FEED_EVENT)
+            return result;
+        if (take_event(core, cursor->queue, feed_sequence(cursor->feed), &event) != STATUS_OK)
+            return FEED_END;
+        bytes += event.body.bytes;
+        feed_pass(cursor->feed);
+    }
+    return FEED_AGAIN;
+}
+
+enum feed_result cursor_fill(struct core *core, struct cursor *cursor)
+{
+    uint64_t count = cursor->queue->index.live_count;
+    if (!cursor->is_seated)
+        feed_seek(cursor->feed, cursor_low(cursor) + 1);
+    cursor->is_seated = true;
+    enum feed_result result = fill(core, cursor);
+    uint64_t missed = feed_take_missed(cursor->feed);
+    cursor->queue->missed += missed;
     record_passed(core, cursor, missed);
-    return bytes > 0 || result == FEED_EVENT ? FEED_EVENT : result;
+    return cursor->queue->index.live_count > count ? FEED_EVENT : result;
 }
 
 /* --- settling -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ enum {
     /* Names that share so many bits of their hashes share a bucket, however large. */
     DEPTH_MAX = 32,
     NUMBER_BITS = 48,
+    POINTER_BYTES = sizeof(void *),
 };
 
 #define NUMBER_MASK ((UINT64_C(1) << NUMBER_BITS) - 1)
@@ -136,6 +137,15 @@ static struct entity_bucket *bucket_new(struct entities *entities, uint32_t room
     return bucket;
 }
 
+/* NULL is fine. */
+static void bucket_free(struct entities *entities, struct entity_bucket *bucket)
+{
+    if (bucket == NULL)
+        return;
+    entities->memory_bytes -= bucket_bytes(bucket->room);
+    free(bucket);
+}
+
 /* Has all entries of the directory that lead to buckets with this hash's first bits lead to this
  * one. */
 static void directory_set(struct entities *entities, uint64_t hash, struct entity_bucket *bucket)
@@ -149,15 +159,28 @@ static void directory_set(struct entities *entities, uint64_t hash, struct entit
 static enum status directory_double(struct entities *entities)
 {
     size_t count = (size_t)1 << entities->depth;
-    struct entity_bucket **directory = realloc(entities->directory, 2 * count * sizeof *directory);
+    struct entity_bucket **directory = realloc(entities->directory, 2 * count * POINTER_BYTES);
     if (directory == NULL)
         return STATUS_NO_MEMORY;
     for (size_t i = count; i-- > 0;)
         directory[2 * i] = directory[2 * i + 1] = directory[i];
     entities->directory = directory;
     entities->depth++;
-    entities->memory_bytes += count * sizeof *directory;
+    entities->memory_bytes += count * POINTER_BYTES;
     return STATUS_OK;
+}
+
+/* Buckets for the two halves of a full one, empty. False: no memory. */
+static bool halves_new(struct entities *entities, const uint32_t counts[2], unsigned depth,
+                       struct entity_bucket *halves[2])
+{
+    halves[0] = bucket_new(entities, counts[0] + BUCKET_ROOM_MIN, depth);
+    halves[1] = bucket_new(entities, counts[1] + BUCKET_ROOM_MIN, depth);
+    if (halves[0] != NULL && halves[1] != NULL)
+        return true;
+    bucket_free(entities, halves[0]);
+    bucket_free(entities, halves[1]);
+    return false;
 }
 
 /* A full bucket becomes two. */
@@ -172,17 +195,9 @@ static enum status bucket_split(struct entities *entities, struct entity_bucket 
     while (left < bucket->count && (bucket->entities[left].hash & bit) == 0)
         left++;
     uint32_t counts[2] = {left, bucket->count - left};
-    struct entity_bucket *halves[2] = {NULL, NULL};
-    for (int i = 0; i < 2; i++)
-        halves[i] = bucket_new(entities, counts[i] + BUCKET_ROOM_MIN, depth);
-    if (halves[0] == NULL || halves[1] == NULL) {
-        for (int i = 0; i < 2; i++)
-            if (halves[i] != NULL)
-                entities->memory_bytes -= bucket_bytes(halves[i]->room);
-        free(halves[0]);
-        free(halves[1]);
+    struct entity_bucket *halves[2];
+    if (!halves_new(entities, counts, depth, halves))
         return STATUS_NO_MEMORY;
-    }
     for (int i = 0; i < 2; i++) {
         halves[i]->count = counts[i];
         if (counts[i] > 0)
@@ -191,8 +206,7 @@ static enum status bucket_split(struct entities *entities, struct entity_bucket 
     }
     directory_set(entities, hash & ~bit, halves[0]);
     directory_set(entities, hash | bit, halves[1]);
-    entities->memory_bytes -= bucket_bytes(bucket->room);
-    free(bucket);
+    bucket_free(entities, bucket);
     return STATUS_OK;
 }
 

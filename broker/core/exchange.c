@@ -51,6 +51,7 @@ enum status exchange_set_name(struct core *core, struct exchange *exchange, stru
     if (copy == NULL)
         return STATUS_NO_MEMORY;
     exchange->name = copy;
+    exchange->name_bytes = name.bytes;
     HASH_ADD_KEYPTR(by_name, core->exchanges_by_name, exchange->name, name.bytes, exchange);
     if (table_has(&exchange->by_name))
         return STATUS_OK;
@@ -72,6 +73,8 @@ static void binding_end(struct core *core, struct exchange *exchange, struct bin
 
 void exchange_end(struct core *core, struct exchange *exchange)
 {
+    if (core->last_exchange == exchange)
+        core->last_exchange = NULL;
     consumer_end_live(core, exchange);
     if (exchange->history != NULL)
         history_end(core, exchange->history);

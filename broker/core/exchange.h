@@ -24,6 +24,7 @@ struct exchange {
     UT_hash_handle by_name;
     UT_hash_handle by_number;
     char *name;
+    uint32_t name_bytes;
     uint32_t number;
     enum exchange_kind kind;
     struct home home; /* the EXCHANGE operation */

@@ -90,7 +90,8 @@ enum status handle_exchange_create(struct peer *peer, const struct frame *frame)
     const struct exchange *exchange = exchange_find(core, create->exchange);
     if (exchange != NULL)
         return compare(exchange, kind, create->settings);
-    if (HASH_CNT(by_name, core->exchanges_by_name) >= core->limits.exchanges_max)
+    if (HASH_CNT(by_name, core->exchanges_by_name) >= core->limits.exchanges_max ||
+        core->next_exchange >= NUMBERS_END)
         return STATUS_LIMIT;
     if (kind == EXCHANGE_DURABLE)
         return record_exchange(peer, create);

@@ -139,7 +139,8 @@ static enum status open_cursor(struct peer *peer, const struct frame_follow *fol
         dispatch_explain(core, "a stored cursor has no way back to the last of each key");
         return STATUS_BAD_VALUE;
     }
-    if (*queue == NULL && HASH_CNT(by_name, core->queues_by_name) >= core->limits.queues_max)
+    if (*queue == NULL && (HASH_CNT(by_name, core->queues_by_name) >= core->limits.queues_max ||
+                           core->next_queue >= NUMBERS_END))
         return STATUS_LIMIT;
     if (*queue == NULL)
         return create_cursor(peer, follow, history, queue);

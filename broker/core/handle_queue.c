@@ -3,8 +3,10 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/consumer.h"
+#include "broker/core/cursor.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/expiry.h"
+#include "broker/core/history.h"
 #include "broker/core/line.h"
 #include "broker/core/peek.h"
 #include "broker/core/queue.h"
@@ -112,7 +114,8 @@ enum status handle_queue_create(struct peer *peer, const struct frame *frame)
     const struct queue *queue = queue_find(core, create->queue);
     if (queue != NULL)
         return compare(peer, queue, flags, create->settings);
-    if (HASH_CNT(by_name, core->queues_by_name) >= core->limits.queues_max)
+    if (HASH_CNT(by_name, core->queues_by_name) >= core->limits.queues_max ||
+        core->next_queue >= NUMBERS_END)
         return STATUS_LIMIT;
     /* What belongs to one connection cannot outlive it, let alone the broker. */
     if ((flags & (FLAG_QUEUE_TRANSIENT | FLAG_QUEUE_EXCLUSIVE)) != 0)
@@ -206,10 +209,17 @@ enum status handle_queue_purge(struct peer *peer, const struct frame *frame)
     enum status status = queue_find_own(peer, frame->as.queue_purge.queue, &queue);
     if (status != STATUS_OK)
         return status;
+    uint64_t passed = 0;
+    if (queue->cursor != NULL) {
+        passed = cursor_lag(queue->cursor);
+        status = cursor_seek(peer->core, peer, queue->cursor,
+                             feed_history(queue->cursor->feed)->last, 0);
+    }
     uint64_t count = queue_count(queue);
-    status = queue_purge(peer->core, peer, queue);
     if (status == STATUS_OK)
-        line_count(peer, frame->header.tag, count - queue_count(queue));
+        status = queue_purge(peer->core, peer, queue);
+    if (status == STATUS_OK)
+        line_count(peer, frame->header.tag, passed + count - queue_count(queue));
     return status;
 }
 

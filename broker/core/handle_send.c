@@ -111,6 +111,19 @@ enum status handle_call(struct peer *peer, const struct frame *frame)
     return status;
 }
 
+/* Likewise for publishers. */
+static struct exchange *find_exchange(struct core *core, struct wire_bytes name)
+{
+    struct exchange *last = core->last_exchange;
+    if (last != NULL && last->name_bytes == name.bytes &&
+        memcmp(last->name, name.at, name.bytes) == 0)
+        return last;
+    struct exchange *exchange = dispatch_find_exchange(core, name);
+    if (exchange != NULL)
+        core->last_exchange = exchange;
+    return exchange;
+}
+
 enum status handle_publish(struct peer *peer, const struct frame *frame)
 {
     const struct frame_publish *publish = &frame->as.publish;
@@ -125,7 +138,7 @@ enum status handle_publish(struct peer *peer, const struct frame *frame)
         dispatch_explain(core, "only the broker publishes here");
         return STATUS_DENIED;
     }
-    struct exchange *exchange = dispatch_find_exchange(core, publish->exchange);
+    struct exchange *exchange = find_exchange(core, publish->exchange);
     if (exchange == NULL)
         return STATUS_NO_EXCHANGE;
     struct accept accept = {.core = core,

@@ -18,8 +18,8 @@
 #include "broker/store/record.h"
 
 /* In the list of queues of a MESSAGE operation, what stands for the history of an exchange: its
- * number with this bit. Queues' numbers never reach it. */
-#define HISTORY_BIT (UINT32_C(1) << 31)
+ * number with this bit. */
+#define HISTORY_BIT NUMBERS_END
 
 /* An event that is in the journal and in no file yet. */
 struct history_event {

@@ -168,16 +168,17 @@ static bool is_retired(const struct listing *listing, size_t i, const struct his
            listing->names[i + 1].first <= history->first_stated;
 }
 
+/* They must reach from the oldest event that is kept to the last one that was moved. */
 static enum status check_files(const struct history *history, struct journal_failure *failure)
 {
-    const struct archive_file *last =
-        history->file_count > 0 ? &history->files[history->file_count - 1] : NULL;
-    if (history->file_stated != 0 && (last == NULL || last->first != history->file_stated))
+    if (history->file_count == 0)
+        return history->file_stated != 0 || history->first_stated <= history->moved
+                   ? corrupt(history, failure, "its files are missing")
+                   : STATUS_OK;
+    if (history->files[history->file_count - 1].first != history->file_stated)
         return corrupt(history, failure, "the file that is written to is missing");
-    if (last != NULL && history->files[0].first > history->first_stated)
+    if (history->files[0].first > history->first_stated)
         return corrupt(history, failure, "its oldest file is missing");
-    if (last == NULL && history->first_stated <= history->moved)
-        return corrupt(history, failure, "all its files are missing");
     return STATUS_OK;
 }
 

@@ -40,11 +40,6 @@ static void page_free(struct index *index, struct index_page *page)
     free(page);
 }
 
-static uint64_t page_last(const struct index_page *page)
-{
-    return page->base + page->last;
-}
-
 /* A page that is on its way out is not called back for one place more. */
 static bool page_takes(const struct index_page *page, uint64_t number)
 {
@@ -62,42 +57,6 @@ static void page_on_change(struct index *index, struct index_page *page)
 {
     if (page->state != PAGE_HERE)
         spill_on_change(index->spill, page);
-}
-
-/* Counts a place that came to the page. */
-static void page_count(struct index_page *page, const struct place *place)
-{
-    page->live++;
-    page->bytes += place_bytes(place->size);
-    page->out_count += (place->word & PLACE_OUT) != 0;
-    page->transient_count += (place->word & PLACE_TRANSIENT) != 0;
-}
-
-/* Counts a place that leaves the page. */
-static void page_discount(struct index_page *page, const struct place *place)
-{
-    page->live--;
-    page->bytes -= place_bytes(place->size);
-    page->out_count -= (place->word & PLACE_OUT) != 0;
-    page->transient_count -= (place->word & PLACE_TRANSIENT) != 0;
-}
-
-/* The first place of a page that is not below `number`; page->count when all are. */
-static uint32_t place_find(const struct index_page *page, uint64_t number)
-{
-    if (number <= page->base)
-        return 0;
-    uint64_t delta = number - page->base;
-    uint32_t low = 0;
-    uint32_t high = page->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (page->places[middle].delta < delta)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 /* --- the directory ------------------------------------------------------------------------------

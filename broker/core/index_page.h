@@ -67,6 +67,47 @@ static inline bool page_may_leave(const struct index_page *page)
            page->transient_count == 0 && page->live > 0;
 }
 
+static inline uint64_t page_last(const struct index_page *page)
+{
+    return page->base + page->last;
+}
+
+/* Counts a place that came to the page. */
+static inline void page_count(struct index_page *page, const struct place *place)
+{
+    page->live++;
+    page->bytes += place_bytes(place->size);
+    page->out_count += (place->word & PLACE_OUT) != 0;
+    page->transient_count += (place->word & PLACE_TRANSIENT) != 0;
+}
+
+/* Counts a place that leaves the page. */
+static inline void page_discount(struct index_page *page, const struct place *place)
+{
+    page->live--;
+    page->bytes -= place_bytes(place->size);
+    page->out_count -= (place->word & PLACE_OUT) != 0;
+    page->transient_count -= (place->word & PLACE_TRANSIENT) != 0;
+}
+
+/* The first place of a page that is not below `number`; page->count when all are. */
+static inline uint32_t place_find(const struct index_page *page, uint64_t number)
+{
+    if (number <= page->base)
+        return 0;
+    uint64_t delta = number - page->base;
+    uint32_t low = 0;
+    uint32_t high = page->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (page->places[middle].delta < delta)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static inline size_t page_room_bytes(const struct index_page *page)
 {
     return page->room * sizeof(struct place);

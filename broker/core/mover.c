@@ -13,11 +13,13 @@
 #include "broker/plant.h"
 
 enum {
-    /* A tail of this size is moved at once, a smaller one when it is this old. */
-    DUE_BYTES = 1 << 20,
+    /* A tail of this share of a file is moved at once, a smaller one when it is this old. */
+    DUE_PARTS = 16,
     DUE_MS = 5000,
     /* What one piece holds at most, if no event is larger. */
-    PIECE_BYTES = 4 << 20,
+    PIECE_BYTES = 8 << 20,
+    PIECE_ROOM_MIN = 64 << 10,
+    PIECE_ROOM_KEPT = 2 * PIECE_BYTES,
     /* What one round gathers: well below a millisecond. */
     ROUND_BYTES = 512 << 10,
     BLOCK_BYTES = 64 << 10,
@@ -61,11 +63,15 @@ struct mover *mover_new(struct core *core)
     return mover;
 }
 
+/* The memory is kept for the next one, unless an uncommonly large event was there. */
 static void piece_drop(struct mover *mover)
 {
-    free(mover->at);
-    mover->at = NULL;
-    mover->room = mover->bytes = 0;
+    if (mover->room > PIECE_ROOM_KEPT) {
+        free(mover->at);
+        mover->at = NULL;
+        mover->room = 0;
+    }
+    mover->bytes = 0;
     mover->spot_count = 0;
 }
 
@@ -75,7 +81,7 @@ void mover_free(struct mover *mover)
         return;
     free(mover->write.spots);
     free(mover->spots);
-    piece_drop(mover);
+    free(mover->at);
     if (mover->history != NULL)
         history_unref(mover->history);
     free(mover);
@@ -103,7 +109,7 @@ void mover_on_event(struct core *core, struct history *history)
 {
     if (history->phase == HISTORY_IDLE)
         history->since_ms = core->now_ms;
-    if (history->tail_bytes >= DUE_BYTES)
+    if (history->tail_bytes >= core->limits.history_file_bytes / DUE_PARTS)
         enter_phase(core, history, HISTORY_DUE);
     else if (history->phase == HISTORY_IDLE)
         enter_phase(core, history, HISTORY_WAITING);
@@ -173,7 +179,7 @@ static bool piece_reserve(struct mover *mover, size_t bytes)
                     ARCHIVE_BLOCK_HEADER_BYTES + ARCHIVE_ALIGN;
     if (needed <= mover->room)
         return true;
-    size_t room = mover->room > 0 ? mover->room * 2 : DUE_BYTES;
+    size_t room = mover->room > 0 ? mover->room * 2 : PIECE_ROOM_MIN;
     while (room < needed)
         room *= 2;
     unsigned char *at = realloc(mover->at, room);
@@ -447,7 +453,8 @@ void mover_run(struct core *core)
     if (mover->state == MOVER_STATING)
         state_moved(mover);
     bool is_resting = mover->is_lacking && core->now_ms < mover->retry_ms;
-    if (mover->state == MOVER_IDLE && !is_resting && (mover->history = choose(core)) != NULL) {
+    if (mover->state == MOVER_IDLE && !is_resting && !core->is_draining &&
+        (mover->history = choose(core)) != NULL) {
         history_ref(mover->history);
         mover->state = MOVER_GATHERING;
         piece_begin(mover);
@@ -460,7 +467,8 @@ uint64_t mover_next_due(const struct core *core)
 {
     const struct mover *mover = core->mover;
     const struct history *history = TAILQ_FIRST(&core->histories_waiting);
-    if (mover->state == MOVER_STATING || (mover->is_lacking && history != NULL))
+    bool is_waiting = history != NULL || !TAILQ_EMPTY(&core->histories_due);
+    if (mover->state == MOVER_STATING || (mover->is_lacking && is_waiting))
         return core->now_ms + RETRY_MS;
     return history != NULL ? history->since_ms + DUE_MS : UINT64_MAX;
 }

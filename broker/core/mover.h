@@ -4,7 +4,7 @@
  *   (tail) --------------------------------------> GATHERING ... WRITING ------------> STATING -->
  * IDLE HISTORY recorded
  *
- * One history at a time, in pieces of up to 4 MiB, so that a sync is paid once for many events.
+ * One history at a time, in pieces of up to 8 MiB, so that a sync is paid once for many events.
  * Only what is durable in the journal is moved. Until the HISTORY operation is recorded the file
  * may hold what nobody believes; a start cuts it.
  */

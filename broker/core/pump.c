@@ -206,10 +206,13 @@ static void end_broken(struct core *core, struct queue *queue)
         consumer_end_broken(consumer);
 }
 
-/* A cursor's queue has nothing ready: takes events from the history. */
+/* A cursor's queue has nothing ready, and somebody wants something: takes events from the history.
+ */
 static enum pump_result fill(struct core *core, struct queue *queue)
 {
     enum feed_result result = cursor_fill(core, queue->cursor);
+    if (queue->missed > 0)
+        tell_gap(TAILQ_FIRST(&queue->willing));
     if (result == FEED_BROKEN)
         end_broken(core, queue);
     return result_of(result);
@@ -291,25 +294,33 @@ static enum pump_result pump_reader(struct core *core, struct queue *queue)
     return PUMP_MORE;
 }
 
+/* False: its time was over; *status says whether the journal takes that. */
+static bool is_alive(struct core *core, struct queue *queue, struct standing where,
+                     const struct operation_message *message, enum status *status)
+{
+    bool is_tried = (standing_word(where) & PLACE_ATTEMPTED) != 0;
+    *status = STATUS_OK;
+    if (is_tried || !expiry_is_over(queue, message->time_ms, core->now_ms))
+        return true;
+    *status = expiry_end(core, queue, message->number);
+    return false;
+}
+
 static enum pump_result pump_queue(struct core *core, struct queue *queue)
 {
     uint64_t bytes = 0;
-    if (queue->feed != NULL)
-        return pump_reader(core, queue);
     for (uint32_t i = 0; i < PUMP_MESSAGES && bytes < PUMP_BYTES; i++) {
         struct consumer *consumer = TAILQ_FIRST(&queue->willing);
         if (consumer == NULL || queue->is_paused || !breaker_lets_pass(core, queue))
             return PUMP_EMPTY;
         struct standing where;
         struct operation_message message;
+        enum status status;
         enum pump_result result = find_head(core, queue, &where, &message);
-        if (queue->cursor != NULL && queue->missed > 0)
-            tell_gap(consumer);
         if (!standing_is_found(where) || delivery_reserve(consumer->peer) != STATUS_OK)
             return result;
-        bool is_tried = (standing_word(where) & PLACE_ATTEMPTED) != 0;
-        if (!is_tried && expiry_is_over(queue, message.time_ms, core->now_ms)) {
-            if (expiry_end(core, queue, message.number) != STATUS_OK)
+        if (!is_alive(core, queue, where, &message, &status)) {
+            if (status != STATUS_OK)
                 return PUMP_MORE; /* the journal takes nothing now */
             continue;
         }
@@ -350,7 +361,7 @@ void pump_run(struct core *core)
     while (queue != NULL) {
         struct queue *next = TAILQ_NEXT(queue, pump_link);
         queue_ref(queue);
-        switch (pump_queue(core, queue)) {
+        switch (queue->feed != NULL ? pump_reader(core, queue) : pump_queue(core, queue)) {
         case PUMP_EMPTY:
         case PUMP_FETCHING:
             queue_leave_pump(core, queue);

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/cursor.h"
 #include "broker/core/exchange.h"
 #include "broker/core/history.h"
+#include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/saver.h"
 #include "broker/plant.h"
@@ -169,8 +171,17 @@ static void drop(struct core *core, struct history *history, uint32_t count)
     memmove(history->files, history->files + count, history->file_count * sizeof *history->files);
 }
 
+/* What lacked memory, or the like, may be there again. */
+static void wake_cursors(struct core *core, struct history *history)
+{
+    struct cursor *cursor;
+    LIST_FOREACH (cursor, &history->cursors, link)
+        queue_wake(core, cursor->queue);
+}
+
 static void look_at(struct core *core, struct history *history)
 {
+    wake_cursors(core, history);
     saver_consider(core, history);
     uint32_t count = count_over(history);
     if (count > 0 && history->entities.count > 0 &&

@@ -167,7 +167,8 @@ void saver_run(struct core *core)
         forget(&saver->wanted);
     if (saver->state == SAVER_STATING)
         state_saved(saver);
-    if (saver->state == SAVER_IDLE && saver->wanted != NULL && core->now_ms >= saver->retry_ms)
+    if (saver->state == SAVER_IDLE && saver->wanted != NULL && !core->is_draining &&
+        core->now_ms >= saver->retry_ms)
         begin(saver);
     if (saver->state == SAVER_GATHERING)
         gather(saver);

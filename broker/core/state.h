@@ -53,6 +53,9 @@ enum queue_kind {
     QUEUE_LIVE, /* behind a live subscription: no name, nothing is settled */
 };
 
+/* Numbers of queues and exchanges are below this; a record tells them apart by the bit above. */
+#define NUMBERS_END (UINT32_C(1) << 31)
+
 enum queue_overflow {
     QUEUE_REFUSE = 0,
     QUEUE_DROP_OLDEST = 1,
@@ -378,7 +381,8 @@ struct core {
     unsigned char *numbers; /* of the receivers of the message that is recorded */
     size_t numbers_room;
 
-    struct queue *last_queue; /* the one a sender named last */
+    struct queue *last_queue;       /* the one a sender named last */
+    struct exchange *last_exchange; /* likewise */
     struct queue *queues_by_name;
     struct queue *queues_by_number; /* live subscriptions' queues are in neither */
     struct exchange *exchanges_by_name;
@@ -426,7 +430,7 @@ struct core {
     uint64_t entity_count;
     struct history_secret *secrets;
     size_t secret_count;
-    unsigned char secret[16]; /* for entities of histories that have none yet */
+    unsigned char secret[16];       /* for entities of histories that have none yet */
     struct journal_failure failure; /* what a start found */
 
     uint64_t rate_at_ms;       /* when rate_number was taken */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/core/state.h"
 #include "protocol/property.h"
 #include "tests/support/check_main.h"
 #include "tests/support/histories.h"
@@ -291,6 +292,43 @@ START_TEST(test_a_cursor_can_be_moved)
 }
 END_TEST
 
+START_TEST(test_purging_a_cursor_passes_what_it_has_not_seen)
+{
+    publish_events(1, 50);
+    hear_confirm(bob, follow_cursor(bob, 1, FOLLOW_FIRST));
+    uint64_t first = hear_delivery(bob, "event 1").delivery;
+    for (unsigned i = 2; i <= 10; i++)
+        hear_delivery(bob, NULL);
+    uint64_t tag = say_done(bob, first, first);
+    hear_events(1, 11, 11);
+    hear_confirm(bob, tag);
+    hear_confirm(alice, say_queue_purge(alice, "projection"));
+    ck_assert_uint_eq(alice->counted, 49);
+    publish_events(51, 51);
+    say_done(bob, first + 1, first + 10);
+    hear_out(bob);
+    crash_with(DISK_SIM_NONE);
+    ck_assert_uint_eq(ask_queue(alice, "projection", "at"), 50);
+    hear_confirm(bob, follow_cursor(bob, 1, FOLLOW_FIRST));
+    hear_events(1, 51, 51);
+    hear_nothing(bob);
+}
+END_TEST
+
+/* The numbers of queues and exchanges share a field of a record. */
+START_TEST(test_numbers_of_queues_and_exchanges_end)
+{
+    scene->core->next_queue = scene->core->next_exchange = NUMBERS_END - 1;
+    do_queue(alice, "the-last-queue");
+    hear_confirm(alice, say_create(alice, "the-last-exchange", PROPERTY_EXCHANGE_HISTORY, 1));
+    hear_refuse(alice, say_queue(alice, "one-more"), STATUS_LIMIT);
+    hear_refuse(alice, say_create(alice, "one-more", PROPERTY_EXCHANGE_HISTORY, 1), STATUS_LIMIT);
+    hear_refuse(bob, follow_cursor(bob, 1, FOLLOW_FIRST), STATUS_LIMIT);
+    crash_with(DISK_SIM_NONE);
+    hear_refuse(alice, say_queue(alice, "one-more"), STATUS_LIMIT);
+}
+END_TEST
+
 START_TEST(test_a_cursor_is_one_of_its_exchange_and_pattern)
 {
     hear_confirm(alice, say_create(alice, "other", PROPERTY_EXCHANGE_HISTORY, 1));
@@ -480,6 +518,8 @@ int main(void)
     tcase_add_test(tcase, test_workers_share_a_cursor);
     tcase_add_test(tcase, test_a_failed_event_is_tried_again_and_parked);
     tcase_add_test(tcase, test_a_cursor_can_be_moved);
+    tcase_add_test(tcase, test_purging_a_cursor_passes_what_it_has_not_seen);
+    tcase_add_test(tcase, test_numbers_of_queues_and_exchanges_end);
     tcase_add_test(tcase, test_a_cursor_is_one_of_its_exchange_and_pattern);
     tcase_add_test(tcase, test_a_cursor_goes_with_its_queue_or_its_exchange);
     tcase_add_test(tcase, test_retention_by_count);
