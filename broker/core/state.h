@@ -439,6 +439,7 @@ struct core {
     uint64_t numbers_a_second; /* numbers given or handed out in the last full second */
 
     uint64_t chance; /* of the jitter of retries: xorshift */
+    bool is_checked; /* core_on_read is done */
     bool is_running; /* core_start is done */
     bool is_draining;
     bool is_ending; /* core_free has begun */

@@ -208,9 +208,11 @@ enum status archive_cut(struct archive *archive, const struct archive_name *name
 enum status archive_take_away(struct archive *archive, const struct archive_name *name,
                               struct journal_failure *failure);
 
-/* The secret of a file of entities; false: the file is not whole. */
-bool archive_read_secret(struct archive *archive, const struct archive_name *name,
-                         unsigned char secret[ARCHIVE_SECRET_BYTES]);
+/* The secret of a file of entities. STATUS_CORRUPT, STATUS_NEWER_FORMAT: it is not whole, which
+ * matters only where the journal speaks of it; STATUS_IO_ERROR. */
+enum status archive_read_secret(struct archive *archive, const struct archive_name *name,
+                                unsigned char secret[ARCHIVE_SECRET_BYTES],
+                                struct journal_failure *failure);
 
 /* Every event of a file from sequence `from` on, payloads verified. STATUS_CORRUPT also when it is
  * not there, as for the next. */
