@@ -922,17 +922,17 @@ HERALD_API enum herald_status herald_query(struct herald_client *client,
 
 /* --- backup ----------------------------------------------------------------------------------- */
 
-/* Bytes of the broker's journal, of one segment. The copy of segment N is a file of segment_bytes
- * bytes named `segment-` and N as 16 hexadecimal digits; a position is N * segment_bytes + offset
- * in the file. What stands behind `end` in the last file is zeros. */
+/* Bytes of a file of the broker's data directory. Pieces of a file follow each other without a gap,
+ * and a file comes whole before the next; what no piece brings at its end is zeros. */
 struct herald_backup_piece {
     size_t size;
-    uint64_t segment_bytes; /* size of each file */
-    uint64_t first;         /* position where the copy begins: the start of a segment */
-    uint64_t end;           /* position behind its last byte */
-    uint64_t position;      /* of these bytes; they follow those of the call before */
-    const void *bytes;      /* they live until the function returns */
-    size_t byte_count;      /* 0 in the first call */
+    const char *file;    /* its name; NULL in the first call, which brings nothing */
+    uint64_t file_bytes; /* its size */
+    uint64_t offset;     /* of these bytes in it */
+    const void *bytes;   /* they and the name live until the function returns */
+    size_t byte_count;
+    uint64_t done_bytes; /* of all pieces before this one */
+    uint64_t all_bytes;  /* of all pieces together */
 };
 
 /* Called for every piece. A return value other than 0 stops the backup. */
@@ -944,11 +944,12 @@ struct herald_backup {
     void *context;
 };
 
-/* Fetches a copy of all that is on the broker's disk now, everything confirmed so far included.
- * Files made of it are a data directory to start from; it is good only when HERALD_OK is returned.
- * HERALD_EDENIED: not an administrator. HERALD_EREFUSED: another backup is under way, or the broker
- * could not read. HERALD_ESTOPPED: on_piece said so. HERALD_ETIMEOUT: not all came in time. The
- * last two drop the connection, which is made again. HERALD_ELOST: the connection was lost. */
+/* Fetches a copy of all that is on the broker's disk now, everything confirmed so far and all
+ * events that are kept included. Files made of it are a data directory to start from; it is good
+ * only when HERALD_OK is returned. HERALD_EDENIED: not an administrator. HERALD_EREFUSED: another
+ * backup is under way, or the broker could not read. HERALD_ESTOPPED: on_piece said so.
+ * HERALD_ETIMEOUT: not all came in time. The last two drop the connection, which is made again.
+ * HERALD_ELOST: the connection was lost. */
 HERALD_API enum herald_status herald_backup(struct herald_client *client,
                                             const struct herald_backup *backup, int timeout_ms);
 

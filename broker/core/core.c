@@ -97,6 +97,7 @@ void core_free(struct core *core)
     core->is_ending = true;
     peek_end_all(core);
     spill_stop(core->spill);
+    backup_deinit(core);
     mover_free(core->mover);
     saver_free(core->saver);
     retention_deinit(core);
@@ -234,6 +235,16 @@ static enum status check_recovered(struct core *core)
     return STATUS_OK;
 }
 
+enum status core_on_read(void *context)
+{
+    struct core *core = context;
+    enum status status = check_recovered(core);
+    if (status == STATUS_OK && core->archive != NULL)
+        status = history_recover(core, &core->failure);
+    core->is_checked = status == STATUS_OK;
+    return status;
+}
+
 static int compare_queues(const struct queue *a, const struct queue *b)
 {
     return a->number < b->number ? -1 : 1;
@@ -277,9 +288,9 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
     core->rate_at_ms = now_ms;
     core->durable_position = journal_durable_position(journal);
     wheel_init(&core->wheel, now_ms);
-    enum status status = check_recovered(core);
+    enum status status = core->is_checked ? STATUS_OK : core_on_read(core);
     if (status == STATUS_OK && core->archive != NULL)
-        status = history_recover(core, &core->failure);
+        status = history_recover_tidy(core, &core->failure);
     if (status != STATUS_OK)
         return status;
     /* Lists are told in the order of numbers; from now on new ones come at the end. */

@@ -89,6 +89,12 @@ static void on_written(void *argument, struct archive_work *work)
 
 static void begin(struct saver *saver)
 {
+    if (saver->wanted->last == saver->wanted->entities_stated) {
+        /* All that was moved since was counted before: that file must not be written anew. */
+        saver->wanted->moved_bytes = 0;
+        forget(&saver->wanted);
+        return;
+    }
     saver->history = saver->wanted;
     saver->wanted = NULL;
     saver->from = (struct entity_key){{0, 0}};

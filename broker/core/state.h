@@ -29,6 +29,7 @@
 #include "protocol/stream.h"
 
 struct archive;
+struct backup_files;
 struct call;
 struct client;
 struct cursor;
@@ -342,11 +343,13 @@ struct call {
 struct backup {
     struct peer *peer; /* NULL: none, or a read is out for a peer that has gone */
     uint64_t tag;
-    uint64_t next; /* position of what is read next */
+    uint64_t next; /* position of what is read next of the journal */
     uint64_t end;
     uint32_t segment_bytes;
-    bool is_held;
+    bool has_begun; /* the peer was told what is copied */
+    bool is_journal_held;
     bool is_reading;
+    struct backup_files *files; /* NULL: none are held */
 };
 
 /* The open record; see recorder.c. */
@@ -438,6 +441,7 @@ struct core {
     uint64_t feed_bytes;                     /* of windows */
     uint64_t tail_bytes;                     /* of events that are in the journal alone */
     uint64_t retained_ms;                    /* when retention looked last */
+    bool are_files_held;                     /* retention removes none now */
     uint64_t entity_count;
     struct history_secret *secrets;
     size_t secret_count;
@@ -452,6 +456,7 @@ struct core {
     uint64_t numbers_a_second; /* numbers given or handed out in the last full second */
 
     uint64_t chance; /* of the jitter of retries: xorshift */
+    bool is_checked; /* core_on_read is done */
     bool is_running; /* core_start is done */
     bool is_draining;
     bool is_ending; /* core_free has begun */

@@ -79,10 +79,11 @@ bool scene_start(struct scene *scene)
     enum status status =
         core_open_files(scene->core, disk_sim_disk(scene->sim), &scene->options, &scene->failure);
     if (status == STATUS_OK)
-        status = journal_open(
-            &scene->journal, disk_sim_disk(scene->sim), &scene->options,
-            &(struct journal_reader){.on_record = core_on_record, .argument = scene->core},
-            &scene->failure);
+        status = journal_open(&scene->journal, disk_sim_disk(scene->sim), &scene->options,
+                              &(struct journal_reader){.on_record = core_on_record,
+                                                       .on_read = core_on_read,
+                                                       .argument = scene->core},
+                              &scene->failure);
     if (status == STATUS_OK) {
         uint64_t newest_ms = journal_recovery(scene->journal).newest_ms;
         if (scene->now_ms < newest_ms)
@@ -90,6 +91,8 @@ bool scene_start(struct scene *scene)
         status = core_start(scene->core, scene->journal, scene->now_ms);
     }
     if (status != STATUS_OK) {
+        if (core_failure(scene->core) != NULL)
+            scene->failure = *core_failure(scene->core);
         core_free(scene->core);
         journal_free(scene->journal);
         scene->core = NULL;
