@@ -1,0 +1,64 @@
+/* Histories at their edges: cursors of many holes, readers who are many, what was retired or
+ * deleted while somebody looked, and files that cannot be read or written. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "protocol/property.h"
+#include "tests/support/check_main.h"
+#include "tests/support/histories.h"
+
+static uint64_t follow_cursor(struct actor *actor, uint32_t consumer, const char *pattern,
+                              uint32_t prefetch)
+{
+    return say_follow_with(actor, &(struct frame_follow){.consumer = consumer,
+                                                         .pattern = wire_bytes_of_text(pattern),
+                                                         .cursor = wire_bytes_of_text("projection"),
+                                                         .from = FOLLOW_FIRST,
+                                                         .prefetch_messages = prefetch});
+}
+
+/* So much goes through a queue that segments of the journal come and go. */
+static void fill_journal(unsigned bytes)
+{
+    static unsigned char body[8192];
+    for (unsigned sent = 0; sent < bytes; sent += sizeof body) {
+        hear_confirm(alice, say_send_bytes(alice, "filler", body, sizeof body));
+        struct heard heard = hear_delivery(alice, NULL);
+        hear_confirm(alice, say_done(alice, heard.delivery, heard.delivery));
+    }
+}
+
+/* --- cursors ------------------------------------------------------------------------------------
+ */
+
+/* What the cursor was is in a segment that goes before the one that says how far it handed out. */
+START_TEST(test_a_deleted_exchange_leaves_no_half_of_its_cursors)
+{
+    do_queue(alice, "filler");
+    do_consume(alice, 9, "filler", 1);
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 10));
+    fill_journal(SCENE_SEGMENT_BYTES + 32000);
+    publish_events(1, 3);
+    hear_events(1, 1, 3);
+    hear_confirm(alice, say_exchange_delete(alice, "book", 0));
+    for (int i = 0; i < 30; i++) {
+        fill_journal(48000);
+        scene_kill(scene);
+        ck_assert(actor_enter(alice));
+        do_consume(alice, 9, "filler", 1);
+    }
+    ck_assert_uint_eq(ask_rows(alice, QUERY_QUEUES, "", 0, 0, NULL), 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("history edges");
+    TCase *tcase = tcase_create("history edges");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, histories_set_up, histories_tear_down);
+    tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
+    suite_add_tcase(suite, tcase);
+    return check_main(suite);
+}
