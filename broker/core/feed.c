@@ -457,7 +457,9 @@ enum feed_result feed_peek(struct feed *feed, struct operation_message *message)
             feed->is_broken = true;
         feed->next++;
     }
-    return feed->is_broken ? FEED_BROKEN : FEED_AGAIN;
+    bool was_broken = feed->is_broken;
+    feed->is_broken = false; /* it is told once: whoever asks again has it tried again */
+    return was_broken ? FEED_BROKEN : FEED_AGAIN;
 }
 
 uint64_t feed_sequence(const struct feed *feed)

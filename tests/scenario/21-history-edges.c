@@ -52,6 +52,29 @@ START_TEST(test_a_deleted_exchange_leaves_no_half_of_its_cursors)
 }
 END_TEST
 
+/* --- reading ------------------------------------------------------------------------------------
+ */
+
+/* The disk cannot be read for once. */
+static void break_read(void)
+{
+    disk_sim_fail_at(scene->sim, disk_sim_operations(scene->sim), DISK_SIM_READ, DISK_SIM_ONCE,
+                     EIO);
+}
+
+START_TEST(test_a_cursor_can_be_read_again_after_an_error)
+{
+    publish_events(1, 1000);
+    let_move();
+    break_read();
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 10));
+    hear_gone(bob, 1, STATUS_UNREADABLE);
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 10));
+    scene_settle(scene);
+    hear_events(1, 1, 10);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("history edges");
@@ -59,6 +82,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, histories_set_up, histories_tear_down);
     tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
+    tcase_add_test(tcase, test_a_cursor_can_be_read_again_after_an_error);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }
