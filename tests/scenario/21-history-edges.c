@@ -75,6 +75,33 @@ START_TEST(test_a_cursor_can_be_read_again_after_an_error)
 }
 END_TEST
 
+START_TEST(test_one_to_be_tried_again_while_files_cannot_be_read)
+{
+    publish_events(1, 1);
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 1));
+    struct heard heard = hear_delivery(bob, "event 1");
+    publish_events(2, 1000);
+    let_move();
+    struct frame frame = {.header.type = FRAME_FAIL};
+    frame.as.fail = (struct frame_fail){.start = bob->start,
+                                        .delivery = heard.delivery,
+                                        .code = wire_bytes_of_text("BUSY"),
+                                        .retry_after_ms = 100};
+    (void)actor_write(bob, &frame);
+    break_read();
+    actor_flush(bob);
+    scene_settle(scene);
+    break_read();
+    scene_advance_ms(scene, 200);
+    hear_out(bob);
+    disk_sim_fail_at(scene->sim, UINT64_MAX, DISK_SIM_ANY, DISK_SIM_ONCE, 0);
+    (void)follow_cursor(bob, 1, "#", 1);
+    (void)follow_cursor(bob, 2, "#", 1000);
+    scene_settle(scene);
+    ck_assert_uint_eq(ask_queue(alice, "projection", "running"), 1000);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("history edges");
@@ -83,6 +110,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, histories_set_up, histories_tear_down);
     tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
     tcase_add_test(tcase, test_a_cursor_can_be_read_again_after_an_error);
+    tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }
