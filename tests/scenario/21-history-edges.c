@@ -32,6 +32,58 @@ static void fill_journal(unsigned bytes)
 /* --- cursors ------------------------------------------------------------------------------------
  */
 
+/* Each event that is done leaves a hole before the next one that matches: that must not be what the
+ * cursor is full of. */
+START_TEST(test_a_cursor_goes_on_behind_many_that_do_not_match)
+{
+    publish_events(1, 1400);
+    hear_confirm(bob, follow_cursor(bob, 1, "even.*", 1000));
+    scene_settle(scene);
+    uint64_t first = hear_delivery(bob, "event 2").delivery;
+    for (unsigned i = 4; i <= 1400; i += 2)
+        ck_assert_uint_eq(hear_delivery(bob, NULL).sequence, i);
+    for (uint64_t i = 1; i < 700; i++)
+        hear_confirm(bob, say_done(bob, first + i, first + i));
+    hear_confirm(bob, say_done(bob, first, first));
+    ck_assert_uint_ge(ask_queue(alice, "projection", "at"), 1400);
+    publish_events(1401, 1402);
+    hear_delivery(bob, "event 1402");
+    crash_with(DISK_SIM_NONE);
+    hear_confirm(bob, follow_cursor(bob, 1, "even.*", 1000));
+    hear_delivery(bob, "event 1402");
+    hear_nothing(bob);
+}
+END_TEST
+
+/* What is done between events that are not is listed in one record, which must fit. */
+START_TEST(test_a_cursor_of_many_ranges_is_stated_again)
+{
+    enum { EVENTS = 9000 };
+    do_queue(alice, "filler");
+    do_consume(alice, 9, "filler", 1);
+    publish_events(1, EVENTS);
+    hear_confirm(bob, follow_cursor(bob, 1, "#", EVENTS));
+    scene_settle(scene);
+    bool is_done[EVENTS + 1] = {false};
+    struct frame frame;
+    while (actor_next(bob, &frame))
+        if (frame.header.type == FRAME_DELIVER && frame.as.deliver.number % 2 == 0) {
+            is_done[frame.as.deliver.number] = true;
+            (void)say_done(bob, frame.as.deliver.delivery, frame.as.deliver.delivery);
+        }
+    ck_assert(is_done[2000]);
+    fill_journal(8 * SCENE_SEGMENT_BYTES);
+    ck_assert_uint_le(journal_figures(scene->journal).segment_count, 6);
+    crash_with(DISK_SIM_NONE);
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 100));
+    for (unsigned i = 1, heard = 0; heard < 100; i++)
+        if (!is_done[i]) {
+            ck_assert_uint_eq(hear_delivery(bob, NULL).sequence, i);
+            heard++;
+        }
+}
+END_TEST
+
 /* What the cursor was is in a segment that goes before the one that says how far it handed out. */
 START_TEST(test_a_deleted_exchange_leaves_no_half_of_its_cursors)
 {
@@ -108,6 +160,8 @@ int main(void)
     TCase *tcase = tcase_create("history edges");
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, histories_set_up, histories_tear_down);
+    tcase_add_test(tcase, test_a_cursor_goes_on_behind_many_that_do_not_match);
+    tcase_add_test(tcase, test_a_cursor_of_many_ranges_is_stated_again);
     tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
     tcase_add_test(tcase, test_a_cursor_can_be_read_again_after_an_error);
     tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
