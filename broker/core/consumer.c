@@ -376,6 +376,21 @@ void consumer_end_all(struct core *core, struct queue *queue, enum status status
     }
 }
 
+void consumer_drop_stale(struct core *core, struct queue *queue)
+{
+    struct peer *peer;
+    TAILQ_FOREACH (peer, &core->peers, link) {
+        struct delivery *delivery = delivery_find_from(peer, 0);
+        while (delivery != NULL) {
+            struct delivery *next = delivery_next(peer, delivery);
+            if (delivery->consumer->queue == queue &&
+                !standing_is_found(queue_locate(queue, delivery->number)))
+                consumer_on_settled(peer, delivery);
+            delivery = next;
+        }
+    }
+}
+
 /* Rare, so that all deliveries are looked at. */
 void consumer_tell_unwanted(struct core *core, struct queue *queue, uint64_t number,
                             enum status status)

@@ -33,6 +33,9 @@ void consumer_end_live(struct core *core, const struct exchange *exchange);
 /* Ends a queue's consumers; their peers are told why. Their deliveries become stale. */
 void consumer_end_all(struct core *core, struct queue *queue, enum status status);
 
+/* Deliveries of places that are not there any more become stale. */
+void consumer_drop_stale(struct core *core, struct queue *queue);
+
 /* Of a queue with a single active consumer: there is one, if there is any. Settings may have
  * changed.
  */

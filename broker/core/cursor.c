@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/consumer.h"
 #include "broker/core/exchange.h"
 #include "broker/core/history.h"
 #include "broker/core/kept.h"
@@ -423,6 +424,8 @@ enum status cursor_seek(struct core *core, struct peer *peer, struct cursor *cur
     unsigned char range[16];
     unsigned char *done;
     uint64_t position;
+    if (cursor_reserve(cursor) != STATUS_OK)
+        return STATUS_NO_MEMORY;
     operation = cursor_operation(cursor, &done);
     free(done);
     operation.from_ms = from_ms;
@@ -438,6 +441,7 @@ enum status cursor_seek(struct core *core, struct peer *peer, struct cursor *cur
         return status;
     status = cursor_apply(core, queue, &operation, position);
     remove_places(core, queue, 0, UINT64_MAX);
+    consumer_drop_stale(core, queue);
     index_deinit(&queue->index); /* numbers begin anew */
     cursor->is_seated = false;
     queue_wake(core, queue);

@@ -84,6 +84,36 @@ START_TEST(test_a_cursor_of_many_ranges_is_stated_again)
 }
 END_TEST
 
+/* Whoever moves a cursor wants all from there on, whatever was under way. */
+START_TEST(test_what_was_out_before_a_seek_is_stale)
+{
+    publish_events(1, 20);
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 10));
+    uint64_t first = hear_delivery(bob, "event 1").delivery;
+    for (unsigned i = 2; i <= 10; i++)
+        hear_delivery(bob, NULL);
+    (void)say_done(bob, first, first + 4);
+    struct actor *carol = enter_as(scene, "");
+    (void)follow_cursor(carol, 1, "#", 3);
+    (void)say_seek("projection", FOLLOW_FIRST, 0);
+    hear_out(bob);
+    hear_out(carol);
+    hear_refuse(bob, say_done(bob, first + 5, first + 9), STATUS_STALE_DELIVERY);
+    actor_cut(carol);
+    actor_cut(bob);
+    scene_settle(scene);
+    ck_assert(actor_enter(bob));
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 30));
+    bool is_seen[21] = {false};
+    for (unsigned i = 1; i <= 20; i++) {
+        struct heard heard = hear_delivery(bob, NULL);
+        ck_assert(!is_seen[heard.sequence]);
+        is_seen[heard.sequence] = true;
+    }
+    hear_nothing(bob);
+}
+END_TEST
+
 /* What the cursor was is in a segment that goes before the one that says how far it handed out. */
 START_TEST(test_a_deleted_exchange_leaves_no_half_of_its_cursors)
 {
@@ -162,6 +192,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, histories_set_up, histories_tear_down);
     tcase_add_test(tcase, test_a_cursor_goes_on_behind_many_that_do_not_match);
     tcase_add_test(tcase, test_a_cursor_of_many_ranges_is_stated_again);
+    tcase_add_test(tcase, test_what_was_out_before_a_seek_is_stale);
     tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
     tcase_add_test(tcase, test_a_cursor_can_be_read_again_after_an_error);
     tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
