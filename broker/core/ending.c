@@ -70,7 +70,8 @@ static void answer_make(struct core *core, struct answer *answer, const struct r
     if (reply == NULL)
         return;
     answer->queue = queue_find(core, wire_bytes_of(reply->bytes, reply->queue_bytes));
-    if (answer->queue == NULL) {
+    if (answer->queue == NULL || answer->queue->cursor != NULL) {
+        answer->queue = NULL;
         core->counters.replies_lost++;
         return;
     }

@@ -114,6 +114,38 @@ START_TEST(test_what_was_out_before_a_seek_is_stale)
 }
 END_TEST
 
+/* A number of a queue must not be taken for the sequence of an event. */
+START_TEST(test_nothing_but_events_enters_a_cursor)
+{
+    publish_events(1, 30);
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 1));
+    struct heard heard = hear_delivery(bob, "event 1");
+    do_queue(alice, "work");
+    do_send(alice, "work", "x");
+    do_consume(bob, 2, "work", 1);
+    struct heard command = hear_delivery(bob, "x");
+    hear_confirm(bob, say_fail(bob, command.delivery, "BROKEN"));
+    struct frame frame = {.header.type = FRAME_PARKED_REPLACE};
+    frame.as.parked_replace = (struct frame_parked_replace){.queue = wire_bytes_of_text("work"),
+                                                            .number = command.number,
+                                                            .to = wire_bytes_of_text("projection")};
+    hear_refuse(alice, actor_say(alice, &frame), STATUS_MISMATCH);
+    unsigned char list[64];
+    struct wire_writer p = wire_writer_of(list, sizeof list);
+    property_put(&p, PROPERTY_MESSAGE_REPLY_TO, wire_bytes_of_text("projection"));
+    frame = (struct frame){.header.type = FRAME_SEND};
+    frame.as.send =
+        (struct frame_send){.queue = wire_bytes_of_text("work"),
+                            .properties = wire_bytes_of(list, (uint32_t)wire_written(&p))};
+    hear_refuse(alice, actor_say(alice, &frame), STATUS_NO_QUEUE);
+    crash_with(DISK_SIM_NONE);
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 30));
+    for (unsigned i = 1; i <= 30; i++)
+        ck_assert_uint_eq(hear_delivery(bob, NULL).sequence, i);
+    (void)heard;
+}
+END_TEST
+
 /* What the cursor was is in a segment that goes before the one that says how far it handed out. */
 START_TEST(test_a_deleted_exchange_leaves_no_half_of_its_cursors)
 {
@@ -193,6 +225,7 @@ int main(void)
     tcase_add_test(tcase, test_a_cursor_goes_on_behind_many_that_do_not_match);
     tcase_add_test(tcase, test_a_cursor_of_many_ranges_is_stated_again);
     tcase_add_test(tcase, test_what_was_out_before_a_seek_is_stale);
+    tcase_add_test(tcase, test_nothing_but_events_enters_a_cursor);
     tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
     tcase_add_test(tcase, test_a_cursor_can_be_read_again_after_an_error);
     tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
