@@ -110,7 +110,7 @@ static struct consumer *consumer_new(struct peer *peer, struct queue *queue, uin
     return consumer;
 }
 
-static enum status consumer_may_open(const struct peer *peer, uint32_t number)
+enum status consumer_may_open(const struct peer *peer, uint32_t number)
 {
     struct consumer *consumer;
     HASH_FIND(hh, peer->consumers, &number, sizeof number, consumer);

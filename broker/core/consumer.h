@@ -6,6 +6,9 @@
 
 struct exchange;
 
+/* Whether the peer may open a consumer of this number. STATUS_CONSUMER_EXISTS, STATUS_LIMIT. */
+enum status consumer_may_open(const struct peer *peer, uint32_t number);
+
 /* Begins to hand out. STATUS_CONSUMER_EXISTS, STATUS_LIMIT, STATUS_EXCLUSIVE, STATUS_NO_MEMORY. */
 enum status consumer_open(struct peer *peer, struct queue *queue,
                           const struct frame_consume *consume);

@@ -166,6 +166,14 @@ START_TEST(test_a_deleted_exchange_leaves_no_half_of_its_cursors)
 }
 END_TEST
 
+START_TEST(test_a_refused_follow_makes_no_cursor)
+{
+    hear_confirm(bob, say_follow(1, FOLLOW_FIRST, 0));
+    hear_refuse(bob, follow_cursor(bob, 1, "#", 10), STATUS_CONSUMER_EXISTS);
+    ck_assert_uint_eq(ask_rows(alice, QUERY_QUEUES, "", 0, 0, NULL), 0);
+}
+END_TEST
+
 /* --- reading ------------------------------------------------------------------------------------
  */
 
@@ -227,6 +235,7 @@ int main(void)
     tcase_add_test(tcase, test_what_was_out_before_a_seek_is_stale);
     tcase_add_test(tcase, test_nothing_but_events_enters_a_cursor);
     tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
+    tcase_add_test(tcase, test_a_refused_follow_makes_no_cursor);
     tcase_add_test(tcase, test_a_cursor_can_be_read_again_after_an_error);
     tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
     suite_add_tcase(suite, tcase);
