@@ -441,7 +441,11 @@ static bool pick(struct feed *feed)
 {
     if (feed->survey == NULL || survey_is_collecting(feed->survey, feed->next))
         return feed->survey == NULL;
-    if (!survey_pick(feed->survey, feed->next, &feed->next)) {
+    uint64_t first = history_first(feed->history);
+    bool is_picked = survey_pick(feed->survey, feed->next, &feed->next);
+    if (is_picked && feed->next < first) /* retention has taken it meanwhile */
+        is_picked = survey_pick(feed->survey, first, &feed->next);
+    if (!is_picked) {
         survey_free(feed->survey);
         feed->survey = NULL;
     }

@@ -177,6 +177,83 @@ END_TEST
 /* --- reading ------------------------------------------------------------------------------------
  */
 
+static void hear_kept(struct actor *actor, uint64_t from, uint64_t to)
+{
+    for (uint64_t i = from; i <= to; i++) {
+        if (i % 200 == 0)
+            scene_settle(scene);
+        ck_assert_uint_eq(hear_delivery(actor, NULL).sequence, i);
+    }
+}
+
+/* Readers who take nothing hold on to what was read for them, as long as nobody else needs it. */
+START_TEST(test_a_reader_gets_what_idle_ones_hold)
+{
+    enum { IDLE = 12 };
+    struct actor *idle[IDLE];
+    histories_tear_down();
+    struct core_limits limits = scene_limits();
+    limits.history_file_bytes = 1 << 20;
+    histories_set_up_with(&limits);
+    publish_sized(1500, 2000);
+    let_move();
+    hear_confirm(bob, say_follow(1, FOLLOW_FIRST, 0));
+    bob->is_stalled = true;
+    for (int i = 0; i < IDLE; i++) {
+        idle[i] = enter_as(scene, "");
+        idle[i]->is_stalled = true;
+        (void)say_follow_with(
+            idle[i], &(struct frame_follow){.consumer = 1, .from = FOLLOW_SEQUENCE, .at = 200});
+    }
+    scene_settle(scene);
+    bob->is_stalled = false;
+    scene_settle(scene);
+    hear_kept(bob, 1, 1500);
+    for (int i = 0; i < IDLE; i++) {
+        idle[i]->is_stalled = false;
+        scene_settle(scene);
+        hear_confirm(idle[i], 1);
+        hear_kept(idle[i], 200, 1500);
+    }
+}
+END_TEST
+
+/* What was picked may go before it is given out; then comes the next one picked, and not the oldest
+ * that is there. */
+START_TEST(test_the_last_of_each_key_while_retention_goes_on)
+{
+    static const char *const keys[] = {"a", "b"};
+    char large[2000];
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    for (unsigned i = 0; i < 100; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "large.%u", i);
+        do_publish(alice, "book", key, large);
+    }
+    for (unsigned i = 0; i < 200; i++)
+        do_publish(alice, "book", keys[i % 2], "old");
+    for (unsigned i = 0; i < 2; i++)
+        do_publish(alice, "book", keys[i], "new");
+    bob->is_stalled = true;
+    (void)say_follow(1, FOLLOW_LAST, 0);
+    hear_confirm(alice, say_exchange_set("book", PROPERTY_EXCHANGE_COUNT_MAX, 10));
+    bob->is_stalled = false;
+    scene_settle(scene);
+    hear_confirm(bob, 1);
+    unsigned count = 0;
+    struct frame frame;
+    while (actor_next(bob, &frame)) {
+        if (frame.header.type != FRAME_DELIVER)
+            continue;
+        count++;
+        ck_assert(!wire_bytes_equal(frame.as.deliver.body, wire_bytes_of_text("old")));
+    }
+    ck_assert_uint_ge(count, 2 + 20);
+    ck_assert_uint_lt(count, 2 + 100);
+}
+END_TEST
+
 /* The disk cannot be read for once. */
 static void break_read(void)
 {
@@ -236,6 +313,8 @@ int main(void)
     tcase_add_test(tcase, test_nothing_but_events_enters_a_cursor);
     tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
     tcase_add_test(tcase, test_a_refused_follow_makes_no_cursor);
+    tcase_add_test(tcase, test_a_reader_gets_what_idle_ones_hold);
+    tcase_add_test(tcase, test_the_last_of_each_key_while_retention_goes_on);
     tcase_add_test(tcase, test_a_cursor_can_be_read_again_after_an_error);
     tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
     suite_add_tcase(suite, tcase);
