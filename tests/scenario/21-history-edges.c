@@ -301,6 +301,34 @@ START_TEST(test_one_to_be_tried_again_while_files_cannot_be_read)
 }
 END_TEST
 
+/* --- entities -----------------------------------------------------------------------------------
+ */
+
+/* Retention overtakes the one who walks back over the events of an entity. */
+START_TEST(test_a_read_that_retention_overtakes)
+{
+    for (unsigned i = 1; i <= 3000; i++) {
+        char body[32];
+        snprintf(body, sizeof body, "%u", i);
+        hear_confirm(alice, say_entity(alice, "a", EXPECT_ANY, body));
+    }
+    struct frame frame = {.header.type = FRAME_READ, .header.tag = ++bob->tag};
+    frame.as.read = (struct frame_read){wire_bytes_of_text("book"), wire_bytes_of_text("a"), 0, 0};
+    (void)actor_write(bob, &frame);
+    actor_flush(bob);
+    for (int i = 0; i < 4; i++)
+        scene_step(scene, 4);
+    (void)say_exchange_set("book", PROPERTY_EXCHANGE_COUNT_MAX, 100);
+    hear_out(alice);
+    scene_settle(scene);
+    for (unsigned i = 2901; i <= 3000; i++) {
+        char body[32];
+        snprintf(body, sizeof body, "%u", i);
+        hear_event(bob, frame.header.tag, i, body, i == 3000);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("history edges");
@@ -317,6 +345,7 @@ int main(void)
     tcase_add_test(tcase, test_the_last_of_each_key_while_retention_goes_on);
     tcase_add_test(tcase, test_a_cursor_can_be_read_again_after_an_error);
     tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
+    tcase_add_test(tcase, test_a_read_that_retention_overtakes);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }
