@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/core/history.h"
 #include "protocol/property.h"
 #include "tests/support/check_main.h"
 #include "tests/support/histories.h"
@@ -329,6 +330,42 @@ START_TEST(test_a_read_that_retention_overtakes)
 }
 END_TEST
 
+/* --- files --------------------------------------------------------------------------------------
+ */
+
+static size_t count_files(const char *prefix)
+{
+    size_t count = 0;
+    const char *name;
+    for (size_t i = 0; (name = disk_sim_name(scene->sim, i)) != NULL; i++)
+        count += strncmp(name, prefix, strlen(prefix)) == 0;
+    return count;
+}
+
+/* A file of entities that did not fit must not keep the disk full. */
+START_TEST(test_entities_that_could_not_be_saved_leave_no_file)
+{
+    for (unsigned i = 0; i < 900; i++) {
+        char entity[32];
+        snprintf(entity, sizeof entity, "entity %u", i);
+        hear_confirm(alice, say_entity(alice, entity, EXPECT_NONE, "x"));
+    }
+    publish_sized(60, 2000);
+    for (int i = 0; i < 20; i++) {
+        publish_sized(10, 2000);
+        disk_sim_set_room(scene->sim, disk_sim_used(scene->sim) + 16000);
+        scene_advance_ms(scene, 1000);
+        disk_sim_set_room(scene->sim, UINT64_MAX);
+        ck_assert_uint_eq(count_files("entities-"), 0);
+    }
+    let_move();
+    publish_sized(100, 2000);
+    let_move();
+    ck_assert_uint_eq(count_files("entities-"), 1);
+    ck_assert_uint_gt(history_of("book")->entities_stated, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("history edges");
@@ -346,6 +383,7 @@ int main(void)
     tcase_add_test(tcase, test_a_cursor_can_be_read_again_after_an_error);
     tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
     tcase_add_test(tcase, test_a_read_that_retention_overtakes);
+    tcase_add_test(tcase, test_entities_that_could_not_be_saved_leave_no_file);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }
