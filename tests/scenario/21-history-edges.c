@@ -366,6 +366,44 @@ START_TEST(test_entities_that_could_not_be_saved_leave_no_file)
 }
 END_TEST
 
+/* Much is in the journal when the broker starts and saves entities; then that is moved to files,
+ * and there is reason to save them again, although nothing has come. */
+static void begin_with_much_to_move(void)
+{
+    struct core_limits limits = scene_limits();
+    limits.history_save_bytes = 16 << 10;
+    histories_tear_down();
+    histories_set_up_with(&limits);
+    hear_confirm(alice, say_entity(alice, "a", EXPECT_NONE, "x"));
+    publish_sized(20, 1000);
+    scene_step(scene, 1000);
+    disk_sim_set_room(scene->sim, disk_sim_used(scene->sim));
+    publish_sized(60, 1000);
+    scene_die(scene);
+    disk_sim_set_room(scene->sim, UINT64_MAX);
+    disk_sim_kill(scene->sim);
+}
+
+/* Until all is there again, a crash would find neither the file that is stated nor a new one. */
+START_TEST(test_saved_entities_are_there_at_any_moment)
+{
+    for (uint64_t crash = 0; crash < 300; crash++) {
+        begin_with_much_to_move();
+        disk_sim_crash_at(scene->sim, disk_sim_operations(scene->sim) + crash);
+        if (scene_start(scene))
+            for (int i = 0; i < 10; i++)
+                scene_advance_ms(scene, 1000);
+        bool is_over = !disk_sim_is_stopped(scene->sim);
+        scene_die(scene);
+        disk_sim_power_loss(scene->sim, (enum disk_sim_policy)(crash % DISK_SIM_POLICIES), crash);
+        ck_assert_msg(scene_start(scene), "%s", scene->failure.text);
+        if (is_over)
+            return;
+    }
+    ck_abort_msg("it goes on and on");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("history edges");
@@ -384,6 +422,7 @@ int main(void)
     tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
     tcase_add_test(tcase, test_a_read_that_retention_overtakes);
     tcase_add_test(tcase, test_entities_that_could_not_be_saved_leave_no_file);
+    tcase_add_test(tcase, test_saved_entities_are_there_at_any_moment);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }
