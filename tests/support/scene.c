@@ -75,6 +75,9 @@ bool scene_start(struct scene *scene)
     scene->has_failed = false;
     scene->core = core_new(&scene->limits, on_note, NULL);
     assert(scene->core != NULL);
+    unsigned char secret[16];
+    memset(secret, (int)++scene->start_count, sizeof secret);
+    core_set_secret(scene->core, secret);
     core_count_homes(scene->core, &scene->journal);
     enum status status =
         core_open_files(scene->core, disk_sim_disk(scene->sim), &scene->options, &scene->failure);
