@@ -138,16 +138,15 @@ static enum status on_spot(void *argument, const struct archive_spot *spot)
     return STATUS_OK;
 }
 
-/* A file before the one that is written to. Whether its events are still kept shows its index. */
-static enum status take_finished(struct core *core, struct history *history,
-                                 const struct archive_name *name, bool *is_kept,
-                                 struct journal_failure *failure)
+/* Takes a file over; it must follow the one before. */
+static enum status take_file(struct core *core, struct history *history,
+                             const struct archive_name *name, struct journal_failure *failure)
 {
-    struct archive_file file;
-    enum status status = archive_check_finished(core->archive, name, &file, failure);
-    *is_kept = status == STATUS_OK && file.last >= history->first_stated;
-    if (status == STATUS_OK && !*is_kept)
-        return STATUS_OK;
+    struct archive_file file = {.end = history->end_stated, .last = history->moved};
+    struct archive_visitor visitor = {.on_spot = on_spot, .argument = history, .failure = failure};
+    enum status status = name->first == history->file_stated
+                             ? archive_check_open(core->archive, name, &file, &visitor)
+                             : archive_check_finished(core->archive, name, &file, failure);
     if (status != STATUS_OK)
         return status;
     if (history->file_count > 0 && history->files[history->file_count - 1].last + 1 != file.first)
@@ -155,17 +154,18 @@ static enum status take_finished(struct core *core, struct history *history,
     return add_file(history, &file);
 }
 
-static enum status take_open(struct core *core, struct history *history,
-                             const struct archive_name *name, struct journal_failure *failure)
+static bool is_of(const struct archive_name *name, const struct history *history)
 {
-    struct archive_file file;
-    enum status status = archive_check_open(core->archive, name, history->end_stated,
-                                            history->moved, &file, on_spot, history, failure);
-    if (status != STATUS_OK)
-        return status;
-    if (history->file_count > 0 && history->files[history->file_count - 1].last + 1 != file.first)
-        return corrupt(history, failure, "a file is missing");
-    return add_file(history, &file);
+    return !name->is_entities && name->exchange == history->number &&
+           name->first <= history->file_stated;
+}
+
+/* All of its events have gone, because the next file begins no later than what is kept: it was to
+ * be removed, and need not even be finished. */
+static bool is_retired(const struct listing *listing, size_t i, const struct history *history)
+{
+    return i + 1 < listing->count && is_of(&listing->names[i + 1], history) &&
+           listing->names[i + 1].first <= history->first_stated;
 }
 
 /* They must reach from the oldest event that is kept to the last one that was moved. */
@@ -188,16 +188,10 @@ static enum status take_files(struct core *core, struct history *history, struct
 {
     enum status status = STATUS_OK;
     for (size_t i = 0; i < listing->count && status == STATUS_OK; i++) {
-        const struct archive_name *name = &listing->names[i];
-        if (name->is_entities || name->exchange != history->number ||
-            name->first > history->file_stated)
+        if (!is_of(&listing->names[i], history) || is_retired(listing, i, history))
             continue;
-        bool is_kept = true;
-        if (name->first == history->file_stated)
-            status = take_open(core, history, name, failure);
-        else
-            status = take_finished(core, history, name, &is_kept, failure);
-        listing->is_claimed[i] = is_kept;
+        listing->is_claimed[i] = true;
+        status = take_file(core, history, &listing->names[i], failure);
     }
     return status == STATUS_OK ? check_files(history, failure) : status;
 }
@@ -246,10 +240,12 @@ static enum status load_entities(struct core *core, struct history *history,
                                  struct listing *listing, struct journal_failure *failure)
 {
     struct loading loading = {core, history};
+    struct archive_visitor visitor = {
+        .on_event = on_event, .on_entity = on_entity, .argument = &loading, .failure = failure};
     enum status status = STATUS_OK;
     if (history->entities_stated != 0)
         status = archive_load_entities(core->archive, history->number, history->entities_stated,
-                                       on_entity, &loading, failure);
+                                       &visitor);
     for (size_t i = 0; i < listing->count; i++)
         if (listing->names[i].is_entities && listing->names[i].exchange == history->number &&
             listing->names[i].first == history->entities_stated)
@@ -259,7 +255,7 @@ static enum status load_entities(struct core *core, struct history *history,
         if (file->last <= history->entities_stated)
             continue;
         status = archive_scan(core->archive, history->number, file, history->entities_stated + 1,
-                              on_event, &loading, failure);
+                              &visitor);
         history->moved_bytes += file->end;
     }
     return status;

@@ -108,15 +108,13 @@ static void on_written(void *argument, struct archive_work *work)
 
 static void begin(struct saver *saver)
 {
-    struct history *wanted = saver->wanted;
-    if (wanted->entities_stated == wanted->last) {
-        /* They are saved as they are, and that file must not be written anew: it is all there is.
-         */
-        wanted->moved_bytes = 0;
+    if (saver->wanted->last == saver->wanted->entities_stated) {
+        /* All that was moved since was counted before: that file must not be written anew. */
+        saver->wanted->moved_bytes = 0;
         forget(&saver->wanted);
         return;
     }
-    saver->history = wanted;
+    saver->history = saver->wanted;
     saver->wanted = NULL;
     saver->from = (struct entity_key){{0, 0}};
     saver->sequence = saver->history->last;

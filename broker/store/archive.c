@@ -29,85 +29,100 @@ void archive_free(struct archive *archive)
     free(archive);
 }
 
-static struct archive_name name_of(const struct archive_work *work, uint64_t first)
+static struct archive_handle handle_of(struct archive_work *work, uint64_t first)
 {
-    return (struct archive_name){.exchange = work->exchange, .first = first};
+    struct archive_name name = {.exchange = work->exchange, .first = first};
+    return archive_handle_of(work->archive, &name, &work->failure);
+}
+
+static struct archive_handle entities_handle_of(struct archive_work *work, uint64_t sequence)
+{
+    struct archive_handle handle = handle_of(work, sequence);
+    handle.name.is_entities = true;
+    return handle;
 }
 
 /* --- writing ------------------------------------------------------------------------------------
  */
 
-static enum status fail_write(struct archive_work *work, const struct archive_name *name, int error,
-                              const char *what)
+static enum status fail_write(const struct archive_handle *handle, int error, const char *what)
 {
     if (disk_is_lack(error))
         return STATUS_DISK_FULL;
     char text[ARCHIVE_NAME_BYTES];
-    archive_print_name(text, name);
-    return failure_set(&work->failure, STATUS_IO_ERROR, text, error, "%s", what);
+    archive_print_name(text, &handle->name);
+    return failure_set(handle->failure, STATUS_IO_ERROR, text, error, "%s", what);
 }
 
 /* Writes bytes into a file and has them on disk. */
-static enum status write_and_sync(struct archive_work *work, int file,
-                                  const struct archive_name *name, const unsigned char *at,
+static enum status write_and_sync(const struct archive_handle *handle, const unsigned char *at,
                                   size_t bytes, uint64_t offset)
 {
-    const struct disk *disk = work->archive->disk;
-    int error = disk_write_all(disk, file, at, bytes, offset);
+    const struct disk *disk = handle->archive->disk;
+    int error = disk_write_all(disk, handle->file, at, bytes, offset);
     if (error != 0)
-        return fail_write(work, name, error, "cannot write events");
-    error = disk->sync(disk->context, file);
+        return fail_write(handle, error, "cannot write it");
+    error = disk->sync(disk->context, handle->file);
     if (error == 0)
         return STATUS_OK;
     char text[ARCHIVE_NAME_BYTES];
-    archive_print_name(text, name);
+    archive_print_name(text, &handle->name);
     /* After a failed sync nothing is known of what is on disk: that is never tried again. */
-    return failure_set(&work->failure, STATUS_IO_ERROR, text, error, "cannot sync events");
+    return failure_set(handle->failure, STATUS_IO_ERROR, text, error, "cannot sync it");
 }
 
-static enum status open_to_write(struct archive_work *work, const struct archive_name *name,
-                                 int *file)
+/* Has the name of a new file on disk. */
+static enum status sync_name(const struct archive_handle *handle)
 {
-    enum status status =
-        archive_open_file(work->archive, name, DISK_OPEN_WRITE, file, &work->failure);
-    if (status == STATUS_OK || status == STATUS_IO_ERROR)
-        return status == STATUS_OK || !disk_is_lack(-work->failure.error) ? status
-                                                                          : STATUS_DISK_FULL;
+    const struct disk *disk = handle->archive->disk;
+    int error = disk->sync_directory(disk->context);
+    return error == 0 ? STATUS_OK
+                      : failure_set(handle->failure, STATUS_IO_ERROR, "", error,
+                                    "cannot sync the directory");
+}
+
+/* Opens one that was written to before. */
+static enum status open_to_write(struct archive_handle *handle)
+{
+    enum status status = archive_open_file(handle, DISK_OPEN_WRITE);
+    if (status == STATUS_OK)
+        return STATUS_OK;
+    if (status == STATUS_IO_ERROR)
+        return disk_is_lack(-handle->failure->error) ? STATUS_DISK_FULL : status;
     char text[ARCHIVE_NAME_BYTES];
-    archive_print_name(text, name);
-    return failure_set(&work->failure, STATUS_IO_ERROR, text, 0,
+    archive_print_name(text, &handle->name);
+    return failure_set(handle->failure, STATUS_IO_ERROR, text, 0,
                        "it is not there any more, or not as it was written");
 }
 
 static enum status finish_file(struct archive_write *write)
 {
-    struct archive_name name = name_of(&write->work, write->index.first);
+    struct archive_handle handle = handle_of(&write->work, write->index.first);
     size_t bytes = archive_index_bytes(write->index.count);
     unsigned char *at = malloc(bytes);
     if (at == NULL)
         return STATUS_DISK_FULL;
     archive_index_encode(at, &write->index, write->spots);
-    int file;
-    enum status status = open_to_write(&write->work, &name, &file);
+    enum status status = open_to_write(&handle);
     if (status == STATUS_OK) {
-        status = write_and_sync(&write->work, file, &name, at, bytes, write->index.offset);
-        archive_close_file(write->work.archive, file);
+        status = write_and_sync(&handle, at, bytes, write->index.offset);
+        archive_close_file(&handle);
     }
     free(at);
     return status;
 }
 
 /* Makes a file, whatever a try before has left of it; its name is not durable yet. */
-static enum status make_file(struct archive_work *work, const struct archive_name *name, int *file)
+static enum status make_file(struct archive_handle *handle)
 {
-    const struct disk *disk = work->archive->disk;
+    const struct disk *disk = handle->archive->disk;
     char text[ARCHIVE_NAME_BYTES];
-    archive_print_name(text, name);
+    archive_print_name(text, &handle->name);
     int error = disk->remove(disk->context, text);
     if (error != 0 && error != -ENOENT)
-        return fail_write(work, name, error, "cannot remove what is left of it");
-    *file = disk->open(disk->context, text, DISK_OPEN_CREATE);
-    return *file >= 0 ? STATUS_OK : fail_write(work, name, *file, "cannot make it");
+        return fail_write(handle, error, "cannot remove what is left of it");
+    handle->file = disk->open(disk->context, text, DISK_OPEN_CREATE);
+    return handle->file >= 0 ? STATUS_OK : fail_write(handle, handle->file, "cannot make it");
 }
 
 static void seal_blocks(struct archive_write *write)
@@ -119,32 +134,28 @@ static void seal_blocks(struct archive_write *write)
     }
 }
 
+static enum status write_header(const struct archive_handle *handle)
+{
+    unsigned char header[ARCHIVE_HEADER_BYTES];
+    archive_header_encode(header, handle->name.exchange, handle->name.first);
+    int error = disk_write_all(handle->archive->disk, handle->file, header, sizeof header, 0);
+    return error == 0 ? STATUS_OK : fail_write(handle, error, "cannot write its header");
+}
+
 static enum status write_blocks(struct archive_write *write)
 {
-    struct archive_work *work = &write->work;
-    const struct disk *disk = work->archive->disk;
-    struct archive_name name = name_of(work, write->first);
+    struct archive_handle handle = handle_of(&write->work, write->first);
     bool is_new = write->offset == 0;
     uint32_t offset = is_new ? ARCHIVE_HEADER_BYTES : write->offset;
-    int file;
-    enum status status = is_new ? make_file(work, &name, &file) : open_to_write(work, &name, &file);
+    enum status status = is_new ? make_file(&handle) : open_to_write(&handle);
     if (status != STATUS_OK)
         return status;
-    int error = 0;
-    if (is_new) {
-        unsigned char header[ARCHIVE_HEADER_BYTES];
-        archive_header_encode(header, work->exchange, write->first);
-        error = disk_write_all(disk, file, header, sizeof header, 0);
-    }
-    status = error != 0 ? fail_write(work, &name, error, "cannot write its header")
-                        : write_and_sync(work, file, &name, write->at, write->bytes, offset);
-    archive_close_file(work->archive, file);
-    if (status != STATUS_OK || !is_new)
-        return status;
-    error = disk->sync_directory(disk->context);
-    return error == 0 ? STATUS_OK
-                      : failure_set(&work->failure, STATUS_IO_ERROR, "", error,
-                                    "cannot sync the directory");
+    if (is_new)
+        status = write_header(&handle);
+    if (status == STATUS_OK)
+        status = write_and_sync(&handle, write->at, write->bytes, offset);
+    archive_close_file(&handle);
+    return status == STATUS_OK && is_new ? sync_name(&handle) : status;
 }
 
 static enum status run_write(struct archive_write *write)
@@ -178,36 +189,23 @@ static uint32_t find_spot(const unsigned char *at, const struct archive_index *i
     return archive_index_spot(at, low).offset;
 }
 
-static enum status find_offset(struct archive_read *read, int file, const struct archive_name *name)
+static enum status find_offset(struct archive_read *read, const struct archive_handle *handle)
 {
     unsigned char *at;
-    struct archive_index index;
-    enum status status = archive_read_index(read->work.archive, file, name, read->file.end, &at,
-                                            &index, &read->work.failure);
+    struct archive_index index = {0};
+    enum status status = archive_read_index(handle, read->file.end, &at, &index);
     if (status == STATUS_OK)
         read->offset = find_spot(at, &index, read);
     free(at);
     return status;
 }
 
-static enum status run_read(struct archive_read *read)
+static enum status read_window(struct archive_read *read, const struct archive_handle *handle)
 {
-    struct archive *archive = read->work.archive;
-    struct archive_name name = name_of(&read->work, read->file.first);
-    struct archive_window window = {0};
-    int file;
-    read->at = NULL;
-    read->bytes = 0;
-    enum status status =
-        archive_open_file(archive, &name, DISK_OPEN_READ, &file, &read->work.failure);
-    if (status != STATUS_OK)
-        return status;
-    if (read->offset == 0)
-        status = find_offset(read, file, &name);
+    struct archive_window window = {.bytes_wanted = read->bytes_wanted};
+    enum status status = read->offset == 0 ? find_offset(read, handle) : STATUS_OK;
     if (status == STATUS_OK)
-        status = archive_read_blocks(archive, file, &name, read->offset, read->file.end,
-                                     read->bytes_wanted, &window, &read->work.failure);
-    archive_close_file(archive, file);
+        status = archive_read_blocks(handle, read->offset, read->file.end, &window);
     if (status != STATUS_OK) {
         free(window.at);
         return status;
@@ -218,74 +216,84 @@ static enum status run_read(struct archive_read *read)
     return STATUS_OK;
 }
 
+static enum status run_read(struct archive_read *read)
+{
+    struct archive_handle handle = handle_of(&read->work, read->file.first);
+    read->at = NULL;
+    read->bytes = 0;
+    enum status status = archive_open_file(&handle, DISK_OPEN_READ);
+    if (status != STATUS_OK)
+        return status;
+    status = read_window(read, &handle);
+    archive_close_file(&handle);
+    return status;
+}
+
 /* --- the rest -----------------------------------------------------------------------------------
  */
-
-static enum status remove_one(struct archive_remove *removal, const struct archive_name *name)
-{
-    const struct disk *disk = removal->work.archive->disk;
-    char text[ARCHIVE_NAME_BYTES];
-    archive_print_name(text, name);
-    int error = disk->remove(disk->context, text);
-    if (error == 0 || error == -ENOENT)
-        return STATUS_OK;
-    return failure_set(&removal->work.failure, STATUS_IO_ERROR, text, error, "cannot remove it");
-}
 
 /* Their names need not be gone for sure: what is left of them goes at the next start. */
 static enum status run_remove(struct archive_remove *removal)
 {
     enum status status = STATUS_OK;
     for (uint32_t i = 0; i < removal->file_count && status == STATUS_OK; i++) {
-        struct archive_name name = name_of(&removal->work, removal->files[i]);
-        status = remove_one(removal, &name);
+        struct archive_handle handle = handle_of(&removal->work, removal->files[i]);
+        status = archive_take_away(handle.archive, &handle.name, handle.failure);
     }
-    struct archive_name name = name_of(&removal->work, removal->entities);
-    name.is_entities = true;
-    return status == STATUS_OK && removal->entities != 0 ? remove_one(removal, &name) : status;
+    struct archive_handle handle = entities_handle_of(&removal->work, removal->entities);
+    if (status == STATUS_OK && removal->entities != 0)
+        status = archive_take_away(handle.archive, &handle.name, handle.failure);
+    return status;
+}
+
+/* Opens the file for the next piece, and makes it for the first. */
+static enum status open_entities(const struct archive_entities *entities,
+                                 struct archive_handle *handle)
+{
+    const struct disk *disk = handle->archive->disk;
+    char text[ARCHIVE_NAME_BYTES];
+    if (entities->offset == ARCHIVE_HEADER_BYTES)
+        return make_file(handle);
+    archive_print_name(text, &handle->name);
+    handle->file = disk->open(disk->context, text, DISK_OPEN_WRITE);
+    return handle->file >= 0 ? STATUS_OK : fail_write(handle, handle->file, "cannot open it");
+}
+
+static enum status write_piece(const struct archive_entities *entities,
+                               const struct archive_handle *handle)
+{
+    size_t bytes = ARCHIVE_ENTITIES_HEADER_BYTES + (size_t)entities->count * ARCHIVE_ENTITY_BYTES;
+    if (entities->count == 0)
+        return STATUS_OK;
+    archive_entities_seal(entities->at, entities->count);
+    int error =
+        disk_write_all(handle->archive->disk, handle->file, entities->at, bytes, entities->offset);
+    return error == 0 ? STATUS_OK : fail_write(handle, error, "cannot write entities");
+}
+
+/* Only now the file is one, and all of it on disk. */
+static enum status write_entities_header(const struct archive_entities *entities,
+                                         const struct archive_handle *handle)
+{
+    unsigned char header[ARCHIVE_HEADER_BYTES];
+    struct archive_entities_header fields = {
+        handle->name.exchange, entities->sequence, entities->count_all, {0}};
+    memcpy(fields.secret, entities->secret, sizeof fields.secret);
+    archive_entities_header_encode(header, &fields);
+    return write_and_sync(handle, header, sizeof header, 0);
 }
 
 static enum status run_entities(struct archive_entities *entities)
 {
-    struct archive_work *work = &entities->work;
-    const struct disk *disk = work->archive->disk;
-    struct archive_name name = name_of(work, entities->sequence);
-    name.is_entities = true;
-    char text[ARCHIVE_NAME_BYTES];
-    archive_print_name(text, &name);
-    int file;
-    enum status status = STATUS_OK;
-    if (entities->offset == ARCHIVE_HEADER_BYTES)
-        status = make_file(work, &name, &file);
-    else if ((file = disk->open(disk->context, text, DISK_OPEN_WRITE)) < 0)
-        status = fail_write(work, &name, file, "cannot open it");
+    struct archive_handle handle = entities_handle_of(&entities->work, entities->sequence);
+    enum status status = open_entities(entities, &handle);
     if (status != STATUS_OK)
         return status;
-    int error = 0;
-    if (entities->count > 0) {
-        archive_entities_seal(entities->at, entities->count);
-        error = disk_write_all(disk, file, entities->at,
-                               ARCHIVE_ENTITIES_HEADER_BYTES +
-                                   (size_t)entities->count * ARCHIVE_ENTITY_BYTES,
-                               entities->offset);
-    }
-    if (error != 0) {
-        status = fail_write(work, &name, error, "cannot write entities");
-    } else if (entities->is_last) {
-        unsigned char header[ARCHIVE_HEADER_BYTES];
-        struct archive_entities_header fields = {
-            work->exchange, entities->sequence, entities->count_all, {0}};
-        memcpy(fields.secret, entities->secret, sizeof fields.secret);
-        archive_entities_header_encode(header, &fields);
-        status = write_and_sync(work, file, &name, header, sizeof header, 0);
-    }
-    archive_close_file(work->archive, file);
-    if (status != STATUS_OK || !entities->is_last)
-        return status;
-    error = disk->sync_directory(disk->context);
-    return error == 0 ? STATUS_OK
-                      : failure_set(&work->failure, STATUS_IO_ERROR, "", error,
-                                    "cannot sync the directory");
+    status = write_piece(entities, &handle);
+    if (status == STATUS_OK && entities->is_last)
+        status = write_entities_header(entities, &handle);
+    archive_close_file(&handle);
+    return status == STATUS_OK && entities->is_last ? sync_name(&handle) : status;
 }
 
 static void run(struct errand *errand)

@@ -1,8 +1,7 @@
 /* The archive: the files that histories of exchanges are kept in.
  *
  *   history-<8 hex digits: exchange>-<16: sequence of its first event>    events, oldest first
- *   entities-<8: exchange>-<16: sequence>        versions of entities, all events up to there
- * counted
+ *   entities-<8: exchange>-<16: sequence>    versions of entities, all events up to there counted
  *
  * An event is durable in the journal first. Later it is written here in large pieces, and once the
  * piece is synced a record of the journal says so: only then may the journal forget it. What stands
@@ -161,15 +160,21 @@ enum status archive_list(struct archive *archive, archive_name_fn on_name, void 
 enum status archive_check_finished(struct archive *archive, const struct archive_name *name,
                                    struct archive_file *file, struct journal_failure *failure);
 
-/* Called for each block of a file, in order. */
-typedef enum status (*archive_spot_fn)(void *argument, const struct archive_spot *spot);
+/* Whom a walk over a file tells what; only what a call speaks of must be there. Anything but
+ * STATUS_OK ends the walk with that status. */
+struct archive_visitor {
+    enum status (*on_spot)(void *argument, const struct archive_spot *spot);
+    enum status (*on_event)(void *argument, const struct archive_event *event);
+    enum status (*on_entity)(void *argument, const struct archive_entity *entity);
+    void *argument;
+    struct journal_failure *failure;
+};
 
-/* The same for one that is still written to: its blocks must end exactly at `end`, and what they
- * hold at sequence `last`. Headers are checked, payloads are not. */
+/* The same for one that is still written to: its blocks must end exactly at file->end, and what
+ * they hold at file->last; the rest of *file is filled in. Headers are checked, payloads are not.
+ * on_spot is called for each block, in order. */
 enum status archive_check_open(struct archive *archive, const struct archive_name *name,
-                               uint32_t end, uint64_t last, struct archive_file *file,
-                               archive_spot_fn on_spot, void *argument,
-                               struct journal_failure *failure);
+                               struct archive_file *file, const struct archive_visitor *visitor);
 
 /* Cuts a file to `end` bytes, if it is longer. STATUS_IO_ERROR. */
 enum status archive_cut(struct archive *archive, const struct archive_name *name, uint32_t end,
@@ -183,16 +188,14 @@ enum status archive_take_away(struct archive *archive, const struct archive_name
 bool archive_read_secret(struct archive *archive, const struct archive_name *name,
                          unsigned char secret[ARCHIVE_SECRET_BYTES]);
 
-/* Every event of a file from sequence `from` on, payloads verified. */
-typedef enum status (*archive_event_fn)(void *argument, const struct archive_event *event);
+/* Every event of a file from sequence `from` on, payloads verified. STATUS_CORRUPT also when it is
+ * not there, as for the next. */
 enum status archive_scan(struct archive *archive, uint32_t exchange,
-                         const struct archive_file *file, uint64_t from, archive_event_fn on_event,
-                         void *argument, struct journal_failure *failure);
+                         const struct archive_file *file, uint64_t from,
+                         const struct archive_visitor *visitor);
 
-/* Every entity of a file of entities. STATUS_CORRUPT also when it is not there. */
-typedef enum status (*archive_entity_fn)(void *argument, const struct archive_entity *entity);
+/* Every entity of a file of entities. */
 enum status archive_load_entities(struct archive *archive, uint32_t exchange, uint64_t sequence,
-                                  archive_entity_fn on_entity, void *argument,
-                                  struct journal_failure *failure);
+                                  const struct archive_visitor *visitor);
 
 #endif

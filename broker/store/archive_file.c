@@ -20,115 +20,150 @@ bool archive_parse_name(const char *text, struct archive_name *name)
 {
     *name = (struct archive_name){.is_entities = strncmp(text, "entities-", 9) == 0};
     const char *digits = strchr(text, '-');
-    if (digits == NULL ||
-        sscanf(digits, "-%8" SCNx32 "-%16" SCNx64, &name->exchange, &name->first) != 2)
+    if (digits == NULL)
         return false;
+    /* Whatever is read here: only a name that is printed the same way is one. */
+    char *end;
+    name->exchange = (uint32_t)strtoul(digits + 1, &end, 16);
+    if (*end != '-')
+        return false;
+    name->first = strtoull(end + 1, &end, 16);
     char whole[ARCHIVE_NAME_BYTES];
     archive_print_name(whole, name);
     return strcmp(whole, text) == 0;
 }
 
-void archive_close_file(struct archive *archive, int file)
+struct archive_handle archive_handle_of(struct archive *archive, const struct archive_name *name,
+                                        struct journal_failure *failure)
 {
-    (void)archive->disk->close(archive->disk->context, file);
+    return (struct archive_handle){archive, *name, failure, -1};
 }
 
-enum status archive_open_file(struct archive *archive, const struct archive_name *name,
-                              enum disk_open_mode mode, int *file, struct journal_failure *failure)
+enum status archive_fail_read(const struct archive_handle *handle, int error, uint64_t offset)
 {
-    char text[ARCHIVE_NAME_BYTES];
-    archive_print_name(text, name);
-    *file = archive->disk->open(archive->disk->context, text, mode);
-    if (*file == -ENOENT)
-        return STATUS_NOT_FOUND;
-    if (*file < 0)
-        return failure_set(failure, STATUS_IO_ERROR, text, *file, "cannot open it");
-    unsigned char header[ARCHIVE_HEADER_BYTES];
-    int error = disk_read_all(archive->disk, *file, header, sizeof header, 0);
-    enum status status = STATUS_OK;
     if (error == -ENODATA)
-        status = failure_set(failure, STATUS_CORRUPT, text, 0, "it is shorter than its header");
-    else if (error != 0)
-        status = failure_set(failure, STATUS_IO_ERROR, text, error, "cannot read its header");
-    else if (!name->is_entities)
-        status = archive_header_decode(header, name->exchange, name->first);
-    if (status == STATUS_NEWER_FORMAT)
-        failure_set(failure, status, text, 0, "it is of a newer version of Herald");
-    if (status == STATUS_CORRUPT)
-        failure_set(failure, status, text, 0, "its header does not verify");
-    if (status != STATUS_OK)
-        archive_close_file(archive, *file);
-    return status;
-}
-
-static enum status fail_read(const struct archive_name *name, int error, uint64_t offset,
-                             struct journal_failure *failure)
-{
+        return archive_fail_check(handle, offset, "it ends before what it must hold");
     char text[ARCHIVE_NAME_BYTES];
-    archive_print_name(text, name);
+    archive_print_name(text, &handle->name);
     enum status status =
-        error == -ENODATA
-            ? failure_set(failure, STATUS_CORRUPT, text, 0, "it ends before what it must hold")
-            : failure_set(failure, STATUS_IO_ERROR, text, error, "cannot read events");
-    failure_set_offset(failure, offset);
+        failure_set(handle->failure, STATUS_IO_ERROR, text, error, "cannot read it");
+    failure_set_offset(handle->failure, offset);
     return status;
 }
 
-static enum status fail_check(const struct archive_name *name, uint64_t offset,
-                              struct journal_failure *failure, const char *what)
+enum status archive_fail_check(const struct archive_handle *handle, uint64_t offset,
+                               const char *what)
 {
     char text[ARCHIVE_NAME_BYTES];
-    archive_print_name(text, name);
-    enum status status = failure_set(failure, STATUS_CORRUPT, text, 0, "%s", what);
-    failure_set_offset(failure, offset);
+    archive_print_name(text, &handle->name);
+    enum status status = failure_set(handle->failure, STATUS_CORRUPT, text, 0, "%s", what);
+    failure_set_offset(handle->failure, offset);
     return status;
 }
 
-enum status archive_find_index(struct archive *archive, int file, const struct archive_name *name,
-                               uint32_t *offset, struct journal_failure *failure)
+void archive_close_file(const struct archive_handle *handle)
+{
+    (void)handle->archive->disk->close(handle->archive->disk->context, handle->file);
+}
+
+static enum status check_header(const struct archive_handle *handle)
+{
+    unsigned char header[ARCHIVE_HEADER_BYTES];
+    int error = disk_read_all(handle->archive->disk, handle->file, header, sizeof header, 0);
+    if (error == -ENODATA)
+        return archive_fail_check(handle, 0, "it is shorter than its header");
+    if (error != 0)
+        return archive_fail_read(handle, error, 0);
+    if (handle->name.is_entities)
+        return STATUS_OK;
+    enum status status = archive_header_decode(header, handle->name.exchange, handle->name.first);
+    if (status == STATUS_CORRUPT)
+        return archive_fail_check(handle, 0, "its header does not verify");
+    if (status == STATUS_OK)
+        return STATUS_OK;
+    char text[ARCHIVE_NAME_BYTES];
+    archive_print_name(text, &handle->name);
+    return failure_set(handle->failure, status, text, 0, "it is of a newer version of Herald");
+}
+
+enum status archive_open_file(struct archive_handle *handle, enum disk_open_mode mode)
+{
+    const struct disk *disk = handle->archive->disk;
+    char text[ARCHIVE_NAME_BYTES];
+    archive_print_name(text, &handle->name);
+    handle->file = disk->open(disk->context, text, mode);
+    if (handle->file == -ENOENT)
+        return STATUS_NOT_FOUND;
+    if (handle->file == -EINVAL)
+        return archive_fail_check(handle, 0, "it is not a regular file");
+    if (handle->file < 0)
+        return failure_set(handle->failure, STATUS_IO_ERROR, text, handle->file, "cannot open it");
+    enum status status = check_header(handle);
+    if (status != STATUS_OK)
+        archive_close_file(handle);
+    return status;
+}
+
+enum status archive_find_index(const struct archive_handle *handle, uint32_t *offset)
 {
     unsigned char tail[ARCHIVE_TAIL_BYTES];
-    if (name->bytes < ARCHIVE_HEADER_BYTES + ARCHIVE_ALIGN || name->bytes > UINT32_MAX)
-        return fail_check(name, name->bytes, failure, "it is too short or too long to be finished");
-    int error =
-        disk_read_all(archive->disk, file, tail, sizeof tail, name->bytes - ARCHIVE_TAIL_BYTES);
+    uint64_t bytes = handle->name.bytes;
+    if (bytes < ARCHIVE_HEADER_BYTES + ARCHIVE_ALIGN || bytes > UINT32_MAX)
+        return archive_fail_check(handle, bytes, "it is too short or too long to be finished");
+    int error = disk_read_all(handle->archive->disk, handle->file, tail, sizeof tail,
+                              bytes - ARCHIVE_TAIL_BYTES);
     if (error != 0)
-        return fail_read(name, error, name->bytes, failure);
+        return archive_fail_read(handle, error, bytes - ARCHIVE_TAIL_BYTES);
     if (!archive_tail_decode(tail, offset) || *offset < ARCHIVE_HEADER_BYTES ||
-        *offset > name->bytes - ARCHIVE_ALIGN)
-        return fail_check(name, name->bytes, failure, "it does not end with its index");
+        *offset > bytes - ARCHIVE_ALIGN)
+        return archive_fail_check(handle, bytes - ARCHIVE_TAIL_BYTES,
+                                  "it does not end with its index");
     return STATUS_OK;
 }
 
-enum status archive_read_index(struct archive *archive, int file, const struct archive_name *name,
-                               uint32_t offset, unsigned char **at, struct archive_index *index,
-                               struct journal_failure *failure)
+enum status archive_read_index(const struct archive_handle *handle, uint32_t offset,
+                               unsigned char **at, struct archive_index *index)
 {
+    const struct disk *disk = handle->archive->disk;
     unsigned char header[ARCHIVE_BLOCK_HEADER_BYTES];
     *at = NULL;
-    int error = disk_read_all(archive->disk, file, header, sizeof header, offset);
+    int error = disk_read_all(disk, handle->file, header, sizeof header, offset);
     if (error != 0)
-        return fail_read(name, error, offset, failure);
+        return archive_fail_read(handle, error, offset);
     uint32_t count;
-    if (!archive_index_count(header, name->exchange, offset, &count))
-        return fail_check(name, offset, failure, "its index does not verify");
+    if (!archive_index_count(header, handle->name.exchange, offset, &count))
+        return archive_fail_check(handle, offset, "its index does not verify");
     size_t bytes = ARCHIVE_BLOCK_HEADER_BYTES + (size_t)count * ARCHIVE_SPOT_BYTES;
     *at = malloc(bytes);
     if (*at == NULL)
         return STATUS_NO_MEMORY;
-    error = disk_read_all(archive->disk, file, *at, bytes, offset);
+    error = disk_read_all(disk, handle->file, *at, bytes, offset);
     if (error != 0)
-        return fail_read(name, error, offset, failure);
-    if (!archive_index_decode(*at, bytes, name->exchange, index) || index->first != name->first)
-        return fail_check(name, offset, failure, "its index does not verify");
+        return archive_fail_read(handle, error, offset);
+    if (!archive_index_decode(*at, bytes, handle->name.exchange, index) ||
+        index->first != handle->name.first)
+        return archive_fail_check(handle, offset, "its index does not verify");
     return STATUS_OK;
 }
 
-/* Makes the window `bytes` long from what it has on. */
-static enum status window_fill(struct archive *archive, int file, const struct archive_name *name,
-                               struct archive_window *window, uint32_t *have, uint32_t bytes,
-                               uint32_t offset, struct journal_failure *failure)
+/* --- blocks -------------------------------------------------------------------------------------
+ */
+
+/* A window as it is read: `have` bytes from `offset` on are there, `left` are to `end`. */
+struct filling {
+    const struct archive_handle *handle;
+    struct archive_window *window;
+    uint32_t offset;
+    uint32_t left;
+    uint32_t have;
+};
+
+/* Reads on until `bytes` are there. */
+static enum status fill(struct filling *filling, uint32_t bytes)
 {
+    struct archive_window *window = filling->window;
+    if (bytes > filling->left)
+        bytes = filling->left;
     if (bytes > window->room) {
         unsigned char *grown = realloc(window->at, bytes);
         if (grown == NULL)
@@ -136,58 +171,60 @@ static enum status window_fill(struct archive *archive, int file, const struct a
         window->at = grown;
         window->room = bytes;
     }
-    int error =
-        disk_read_all(archive->disk, file, window->at + *have, bytes - *have, offset + *have);
+    int error = disk_read_all(filling->handle->archive->disk, filling->handle->file,
+                              window->at + filling->have, bytes - filling->have,
+                              filling->offset + filling->have);
     if (error != 0)
-        return fail_read(name, error, offset, failure);
-    *have = bytes;
+        return archive_fail_read(filling->handle, error, filling->offset);
+    filling->have = bytes;
     return STATUS_OK;
 }
 
-/* Bytes of the block at the front of what is there, which must verify; 0: it reaches beyond that,
- * and *need says how far. */
-static enum status block_take(const unsigned char *at, uint32_t have, uint32_t left,
-                              const struct archive_name *name, uint32_t offset, uint32_t *need,
-                              struct journal_failure *failure)
+/* Takes the next block into the window; it must verify. STATUS_MORE: it reaches beyond what is
+ * there, and *need says how far from its beginning. */
+static enum status take_block(struct filling *filling, uint32_t *need)
 {
+    const struct archive_handle *handle = filling->handle;
+    struct archive_window *window = filling->window;
+    uint32_t offset = filling->offset + window->bytes;
+    uint32_t have = filling->have - window->bytes;
     struct archive_block block;
     *need = ARCHIVE_BLOCK_HEADER_BYTES;
+    if (have < ARCHIVE_BLOCK_HEADER_BYTES && have == filling->left - window->bytes)
+        return archive_fail_check(handle, offset, "it ends in the middle of a block");
     if (have < ARCHIVE_BLOCK_HEADER_BYTES)
         return STATUS_MORE;
-    if (!archive_block_decode(at, name->exchange, offset, &block))
-        return fail_check(name, offset, failure, "no block stands where one was written");
+    if (!archive_block_decode(window->at + window->bytes, handle->name.exchange, offset, &block))
+        return archive_fail_check(handle, offset, "no block stands where one was written");
     uint64_t bytes = archive_block_bytes(block.payload_bytes);
-    if (bytes > left)
-        return fail_check(name, offset, failure, "a block reaches beyond the end of its file");
+    if (bytes > filling->left - window->bytes)
+        return archive_fail_check(handle, offset, "a block reaches beyond the end of its file");
     *need = (uint32_t)bytes;
     if (bytes > have)
         return STATUS_MORE;
-    if (!archive_block_check(at, have, &block))
-        return fail_check(name, offset, failure, "a block does not verify any more");
+    if (!archive_block_check(window->at + window->bytes, have, &block))
+        return archive_fail_check(handle, offset, "a block does not verify any more");
+    window->bytes += *need;
     return STATUS_OK;
 }
 
-enum status archive_read_blocks(struct archive *archive, int file, const struct archive_name *name,
-                                uint32_t offset, uint32_t end, uint32_t bytes_wanted,
-                                struct archive_window *window, struct journal_failure *failure)
+enum status archive_read_blocks(const struct archive_handle *handle, uint32_t offset, uint32_t end,
+                                struct archive_window *window)
 {
-    uint32_t left = end - offset;
-    uint32_t have = 0;
+    struct filling filling = {
+        .handle = handle, .window = window, .offset = offset, .left = end - offset};
     window->bytes = 0;
-    enum status status = window_fill(archive, file, name, window, &have,
-                                     bytes_wanted < left ? bytes_wanted : left, offset, failure);
-    while (status == STATUS_OK && window->bytes < left) {
+    window->next_offset = offset;
+    if (offset >= end)
+        return archive_fail_check(handle, offset, "it ends before what is looked for");
+    enum status status = fill(&filling, window->bytes_wanted);
+    while (status == STATUS_OK && window->bytes < filling.left) {
         uint32_t need;
-        uint32_t at = window->bytes;
-        status =
-            block_take(window->at + at, have - at, left - at, name, offset + at, &need, failure);
-        if (status == STATUS_OK)
-            window->bytes += need;
-        else if (status == STATUS_MORE && at > 0)
+        status = take_block(&filling, &need);
+        if (status == STATUS_MORE && window->bytes > 0)
             break; /* the next window begins with it */
-        else if (status == STATUS_MORE)
-            status = window_fill(archive, file, name, window, &have, need < left ? need : left,
-                                 offset, failure);
+        if (status == STATUS_MORE)
+            status = fill(&filling, need);
     }
     window->next_offset = offset + window->bytes;
     return status == STATUS_MORE ? STATUS_OK : status;

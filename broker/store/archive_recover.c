@@ -38,31 +38,27 @@ enum status archive_list(struct archive *archive, archive_name_fn on_name, void 
     return listing.status;
 }
 
-static enum status missing(enum status status, const struct archive_name *name,
-                           struct journal_failure *failure)
+/* Opens a file that must be there. */
+static enum status open_file(struct archive_handle *handle)
 {
-    if (status != STATUS_NOT_FOUND)
-        return status;
-    char text[ARCHIVE_NAME_BYTES];
-    archive_print_name(text, name);
-    return failure_set(failure, STATUS_CORRUPT, text, 0, "it is missing");
+    enum status status = archive_open_file(handle, DISK_OPEN_READ);
+    return status == STATUS_NOT_FOUND ? archive_fail_check(handle, 0, "it is missing") : status;
 }
 
 enum status archive_check_finished(struct archive *archive, const struct archive_name *name,
                                    struct archive_file *file, struct journal_failure *failure)
 {
-    int opened;
+    struct archive_handle handle = archive_handle_of(archive, name, failure);
     unsigned char *at = NULL;
-    struct archive_index index;
-    uint32_t offset;
-    enum status status =
-        missing(archive_open_file(archive, name, DISK_OPEN_READ, &opened, failure), name, failure);
+    struct archive_index index = {0};
+    uint32_t offset = 0;
+    enum status status = open_file(&handle);
     if (status != STATUS_OK)
         return status;
-    status = archive_find_index(archive, opened, name, &offset, failure);
+    status = archive_find_index(&handle, &offset);
     if (status == STATUS_OK)
-        status = archive_read_index(archive, opened, name, offset, &at, &index, failure);
-    archive_close_file(archive, opened);
+        status = archive_read_index(&handle, offset, &at, &index);
+    archive_close_file(&handle);
     free(at);
     if (status == STATUS_OK)
         *file = (struct archive_file){.first = index.first,
@@ -74,76 +70,63 @@ enum status archive_check_finished(struct archive *archive, const struct archive
     return status;
 }
 
-static enum status damaged(const struct archive_name *name, uint32_t offset,
-                           struct journal_failure *failure, const char *what)
-{
-    char text[ARCHIVE_NAME_BYTES];
-    archive_print_name(text, name);
-    enum status status = failure_set(failure, STATUS_CORRUPT, text, 0, "%s", what);
-    failure_set_offset(failure, offset);
-    return status;
-}
-
 /* The header of the block at `offset`, which must end at or before `end`. */
-static enum status read_block_header(struct archive *archive, int file,
-                                     const struct archive_name *name, uint32_t offset, uint32_t end,
-                                     struct archive_block *block, struct journal_failure *failure)
+static enum status read_block_header(const struct archive_handle *handle, uint32_t offset,
+                                     uint32_t end, struct archive_block *block)
 {
+    const struct disk *disk = handle->archive->disk;
     unsigned char header[ARCHIVE_BLOCK_HEADER_BYTES];
-    int error = disk_read_all(archive->disk, file, header, sizeof header, offset);
-    if (error == -ENODATA)
-        return damaged(name, offset, failure, "it ends before what the journal says it holds");
-    if (error != 0) {
-        char text[ARCHIVE_NAME_BYTES];
-        archive_print_name(text, name);
-        return failure_set(failure, STATUS_IO_ERROR, text, error, "cannot read a block");
-    }
-    if (!archive_block_decode(header, name->exchange, offset, block) ||
+    int error = disk_read_all(disk, handle->file, header, sizeof header, offset);
+    if (error != 0)
+        return archive_fail_read(handle, error, offset);
+    if (!archive_block_decode(header, handle->name.exchange, offset, block) ||
         archive_block_bytes(block->payload_bytes) > end - offset)
-        return damaged(name, offset, failure, "no block stands where one was written");
+        return archive_fail_check(handle, offset, "no block stands where one was written");
     return STATUS_OK;
 }
 
-static enum status walk_blocks(struct archive *archive, int opened, const struct archive_name *name,
-                               struct archive_file *file, archive_spot_fn on_spot, void *argument,
-                               struct journal_failure *failure)
+/* Goes over the headers of all blocks, and fills in what they say of the file. */
+static enum status walk_blocks(const struct archive_handle *handle, struct archive_file *file,
+                               const struct archive_visitor *visitor)
 {
-    enum status status = STATUS_OK;
-    for (uint32_t offset = ARCHIVE_HEADER_BYTES; offset < file->end && status == STATUS_OK;) {
-        struct archive_block block;
-        status = read_block_header(archive, opened, name, offset, file->end, &block, failure);
+    uint32_t offset = ARCHIVE_HEADER_BYTES;
+    while (offset < file->end) {
+        struct archive_block block = {0};
+        enum status status = read_block_header(handle, offset, file->end, &block);
         if (status != STATUS_OK)
-            break;
+            return status;
         if (block.first != file->last + 1)
-            return damaged(name, offset, failure, "events are missing before this block");
+            return archive_fail_check(handle, offset, "events are missing before this block");
         if (block.first == file->first)
             file->first_ms = block.first_ms;
         file->last = block.first + block.count - 1;
         file->last_ms = block.last_ms;
-        status = on_spot(argument, &(struct archive_spot){block.first, block.first_ms, offset});
+        struct archive_spot spot = {block.first, block.first_ms, offset};
+        status = visitor->on_spot(visitor->argument, &spot);
+        if (status != STATUS_OK)
+            return status;
         offset += (uint32_t)archive_block_bytes(block.payload_bytes);
     }
-    return status;
+    return STATUS_OK;
 }
 
 enum status archive_check_open(struct archive *archive, const struct archive_name *name,
-                               uint32_t end, uint64_t last, struct archive_file *file,
-                               archive_spot_fn on_spot, void *argument,
-                               struct journal_failure *failure)
+                               struct archive_file *file, const struct archive_visitor *visitor)
 {
-    int opened;
-    enum status status =
-        missing(archive_open_file(archive, name, DISK_OPEN_READ, &opened, failure), name, failure);
+    struct archive_handle handle = archive_handle_of(archive, name, visitor->failure);
+    uint64_t last = file->last;
+    enum status status = open_file(&handle);
     if (status != STATUS_OK)
         return status;
-    *file = (struct archive_file){.first = name->first, .last = name->first - 1, .end = end};
-    if (name->bytes < end)
-        status = damaged(name, end, failure, "it ends before what the journal says it holds");
+    *file = (struct archive_file){.first = name->first, .last = name->first - 1, .end = file->end};
+    if (name->bytes < file->end)
+        status = archive_fail_check(&handle, name->bytes,
+                                    "it ends before what the journal says it holds");
     else
-        status = walk_blocks(archive, opened, name, file, on_spot, argument, failure);
+        status = walk_blocks(&handle, file, visitor);
     if (status == STATUS_OK && file->last != last)
-        status = damaged(name, end, failure, "it does not hold what the journal says");
-    archive_close_file(archive, opened);
+        status = archive_fail_check(&handle, file->end, "it does not hold what the journal says");
+    archive_close_file(&handle);
     return status;
 }
 
@@ -158,7 +141,7 @@ enum status archive_cut(struct archive *archive, const struct archive_name *name
     int file = disk->open(disk->context, text, DISK_OPEN_WRITE);
     int error = file < 0 ? file : disk->truncate(disk->context, file, end);
     if (file >= 0)
-        archive_close_file(archive, file);
+        (void)disk->close(disk->context, file);
     return error == 0 ? STATUS_OK
                       : failure_set(failure, STATUS_IO_ERROR, text, error, "cannot cut it");
 }
@@ -178,7 +161,7 @@ enum status archive_take_away(struct archive *archive, const struct archive_name
  */
 
 static enum status scan_window(const struct archive_window *window, uint64_t from,
-                               archive_event_fn on_event, void *argument)
+                               const struct archive_visitor *visitor)
 {
     struct archive_walk walk = archive_walk_of(window->at, window->bytes);
     struct archive_event event;
@@ -186,7 +169,7 @@ static enum status scan_window(const struct archive_window *window, uint64_t fro
     while ((status = archive_walk_next(&walk, &event)) == STATUS_OK) {
         if (event.sequence < from)
             continue;
-        status = on_event(argument, &event);
+        status = visitor->on_event(visitor->argument, &event);
         if (status != STATUS_OK)
             return status;
     }
@@ -194,24 +177,24 @@ static enum status scan_window(const struct archive_window *window, uint64_t fro
 }
 
 enum status archive_scan(struct archive *archive, uint32_t exchange,
-                         const struct archive_file *file, uint64_t from, archive_event_fn on_event,
-                         void *argument, struct journal_failure *failure)
+                         const struct archive_file *file, uint64_t from,
+                         const struct archive_visitor *visitor)
 {
     struct archive_name name = {.exchange = exchange, .first = file->first};
-    struct archive_window window = {0};
-    int opened;
-    enum status status = missing(
-        archive_open_file(archive, &name, DISK_OPEN_READ, &opened, failure), &name, failure);
+    struct archive_handle handle = archive_handle_of(archive, &name, visitor->failure);
+    struct archive_window window = {.bytes_wanted = SCAN_BYTES};
+    enum status status = open_file(&handle);
     if (status != STATUS_OK)
         return status;
     for (uint32_t offset = ARCHIVE_HEADER_BYTES; offset < file->end && status == STATUS_OK;
          offset = window.next_offset) {
-        status = archive_read_blocks(archive, opened, &name, offset, file->end, SCAN_BYTES, &window,
-                                     failure);
+        status = archive_read_blocks(&handle, offset, file->end, &window);
         if (status == STATUS_OK)
-            status = scan_window(&window, from, on_event, argument);
+            status = scan_window(&window, from, visitor);
+        if (status == STATUS_CORRUPT) /* unless that was said already */
+            status = archive_fail_check(&handle, offset, "an event is not what it should be");
     }
-    archive_close_file(archive, opened);
+    archive_close_file(&handle);
     free(window.at);
     return status;
 }
@@ -219,30 +202,38 @@ enum status archive_scan(struct archive *archive, uint32_t exchange,
 /* --- entities -----------------------------------------------------------------------------------
  */
 
-static enum status load_piece(struct archive *archive, int file, const struct archive_name *name,
-                              uint64_t *offset, unsigned char *at, uint64_t left,
-                              struct journal_failure *failure)
+/* Reads the next piece, of at most `left` entities, and goes behind it. */
+static enum status load_piece(const struct archive_handle *handle, uint64_t *offset,
+                              unsigned char *at, uint64_t left)
 {
-    int error = disk_read_all(archive->disk, file, at, ARCHIVE_ENTITIES_HEADER_BYTES, *offset);
+    const struct disk *disk = handle->archive->disk;
+    int error = disk_read_all(disk, handle->file, at, ARCHIVE_ENTITIES_HEADER_BYTES, *offset);
     uint32_t count = error == 0 ? archive_entities_count(at) : 0;
     size_t bytes = (size_t)count * ARCHIVE_ENTITY_BYTES;
     if (error == 0 && count > 0 && count <= left)
-        error = disk_read_all(archive->disk, file, at + ARCHIVE_ENTITIES_HEADER_BYTES, bytes,
+        error = disk_read_all(disk, handle->file, at + ARCHIVE_ENTITIES_HEADER_BYTES, bytes,
                               *offset + ARCHIVE_ENTITIES_HEADER_BYTES);
-    if (error != 0 && error != -ENODATA) {
-        char text[ARCHIVE_NAME_BYTES];
-        archive_print_name(text, name);
-        return failure_set(failure, STATUS_IO_ERROR, text, error, "cannot read entities");
-    }
-    if (error != 0 || count == 0 || count > left || !archive_entities_check(at, count))
-        return damaged(name, (uint32_t)*offset, failure, "entities do not verify");
+    if (error != 0)
+        return archive_fail_read(handle, error, *offset);
+    if (count == 0 || count > left || !archive_entities_check(at, count))
+        return archive_fail_check(handle, *offset, "entities do not verify");
     *offset += ARCHIVE_ENTITIES_HEADER_BYTES + bytes;
     return STATUS_OK;
 }
 
-static enum status load_pieces(struct archive *archive, int file, const struct archive_name *name,
-                               uint64_t count_all, archive_entity_fn on_entity, void *argument,
-                               struct journal_failure *failure)
+static enum status visit_piece(const unsigned char *at, const struct archive_visitor *visitor)
+{
+    enum status status = STATUS_OK;
+    uint32_t count = archive_entities_count(at);
+    for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
+        struct archive_entity entity = archive_entity_get(at, i);
+        status = visitor->on_entity(visitor->argument, &entity);
+    }
+    return status;
+}
+
+static enum status load_pieces(const struct archive_handle *handle, uint64_t count_all,
+                               const struct archive_visitor *visitor)
 {
     unsigned char *at =
         malloc(ARCHIVE_ENTITIES_HEADER_BYTES + (size_t)ARCHIVE_ENTITIES_MAX * ARCHIVE_ENTITY_BYTES);
@@ -251,64 +242,65 @@ static enum status load_pieces(struct archive *archive, int file, const struct a
     uint64_t offset = ARCHIVE_HEADER_BYTES;
     enum status status = STATUS_OK;
     for (uint64_t left = count_all; left > 0 && status == STATUS_OK;) {
-        status = load_piece(archive, file, name, &offset, at, left, failure);
-        uint32_t count = status == STATUS_OK ? archive_entities_count(at) : 0;
-        for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
-            struct archive_entity entity = archive_entity_get(at, i);
-            status = on_entity(argument, &entity);
-        }
-        left -= count;
+        status = load_piece(handle, &offset, at, left);
+        if (status != STATUS_OK)
+            break;
+        left -= archive_entities_count(at);
+        status = visit_piece(at, visitor);
     }
     free(at);
     return status;
 }
 
 /* Opens a file of entities and reads its header, which must be that of its name. */
-static enum status open_entities(struct archive *archive, const struct archive_name *name,
-                                 struct archive_entities_header *header, int *file,
-                                 struct journal_failure *failure)
+static enum status open_entities(struct archive_handle *handle,
+                                 struct archive_entities_header *header)
 {
+    const struct disk *disk = handle->archive->disk;
     unsigned char at[ARCHIVE_HEADER_BYTES];
-    enum status status =
-        missing(archive_open_file(archive, name, DISK_OPEN_READ, file, failure), name, failure);
+    *header = (struct archive_entities_header){0};
+    enum status status = open_file(handle);
     if (status != STATUS_OK)
         return status;
-    int error = disk_read_all(archive->disk, *file, at, sizeof at, 0);
-    status = error == 0 ? archive_entities_header_decode(at, header) : STATUS_CORRUPT;
-    if (status == STATUS_OK &&
-        (header->exchange != name->exchange || header->sequence != name->first))
-        status = STATUS_CORRUPT;
-    if (status == STATUS_OK)
+    int error = disk_read_all(disk, handle->file, at, sizeof at, 0);
+    if (error != 0)
+        status = archive_fail_read(handle, error, 0);
+    else
+        status = archive_entities_header_decode(at, header);
+    if (status == STATUS_OK && header->exchange == handle->name.exchange &&
+        header->sequence == handle->name.first)
         return STATUS_OK;
-    archive_close_file(archive, *file);
-    return status == STATUS_CORRUPT ? damaged(name, 0, failure, "its header does not verify")
-                                    : status;
+    archive_close_file(handle);
+    if (status == STATUS_OK || status == STATUS_CORRUPT)
+        return archive_fail_check(handle, 0, "its header does not verify");
+    if (status == STATUS_NEWER_FORMAT)
+        (void)archive_fail_check(handle, 0, "it is of a newer version of Herald");
+    return status;
 }
 
 bool archive_read_secret(struct archive *archive, const struct archive_name *name,
                          unsigned char secret[ARCHIVE_SECRET_BYTES])
 {
     struct journal_failure failure = {.text = ""};
+    struct archive_handle handle = archive_handle_of(archive, name, &failure);
     struct archive_entities_header header;
-    int file;
-    if (open_entities(archive, name, &header, &file, &failure) != STATUS_OK)
+    if (open_entities(&handle, &header) != STATUS_OK)
         return false;
-    archive_close_file(archive, file);
+    archive_close_file(&handle);
     memcpy(secret, header.secret, sizeof header.secret);
     return true;
 }
 
 enum status archive_load_entities(struct archive *archive, uint32_t exchange, uint64_t sequence,
-                                  archive_entity_fn on_entity, void *argument,
-                                  struct journal_failure *failure)
+                                  const struct archive_visitor *visitor)
 {
     struct archive_name name = {.is_entities = true, .exchange = exchange, .first = sequence};
+    struct archive_handle handle = archive_handle_of(archive, &name, visitor->failure);
     struct archive_entities_header header;
-    int file;
-    enum status status = open_entities(archive, &name, &header, &file, failure);
+    enum status status = open_entities(&handle, &header);
     if (status != STATUS_OK)
         return status;
-    status = load_pieces(archive, file, &name, header.count, on_entity, argument, failure);
-    archive_close_file(archive, file);
+    status = load_pieces(&handle, header.count, visitor);
+    archive_close_file(&handle);
     return status;
 }
