@@ -132,7 +132,9 @@ static enum status check_terms(struct accept *accept)
         dispatch_explain(accept->core, "an idempotency key needs a tracked command");
         return STATUS_BAD_PROPERTY;
     }
-    if (terms->reply_to.bytes > 0 && queue_find(accept->core, terms->reply_to) == NULL) {
+    const struct queue *answers =
+        terms->reply_to.bytes > 0 ? queue_find(accept->core, terms->reply_to) : NULL;
+    if (terms->reply_to.bytes > 0 && (answers == NULL || answers->cursor != NULL)) {
         dispatch_explain(accept->core, "there is no queue %.*s to reply to",
                          (int)terms->reply_to.bytes, (const char *)terms->reply_to.at);
         return STATUS_NO_QUEUE;

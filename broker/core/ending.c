@@ -71,7 +71,8 @@ static void answer_make(struct core *core, struct answer *answer, const struct r
     if (reply == NULL)
         return;
     answer->queue = queue_find(core, reply_queue(reply));
-    if (answer->queue == NULL) {
+    if (answer->queue == NULL || answer->queue->cursor != NULL) {
+        answer->queue = NULL;
         core->counters.replies_lost++;
         return;
     }

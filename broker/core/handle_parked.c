@@ -149,6 +149,10 @@ static enum status move(struct peer *peer, struct queue *queue, struct queue *to
         dispatch_explain(core, "queue %s does not survive the broker", to->name);
         return STATUS_MISMATCH;
     }
+    if (to->cursor != NULL) {
+        dispatch_explain(core, "%s is a cursor, which takes no commands", to->name);
+        return STATUS_MISMATCH;
+    }
     size_t bytes = RECORD_BYTES + accept.message.properties.bytes + replace->headers.bytes +
                    (size_t)replace->body.bytes;
     enum status status = recorder_hold(core, peer, bytes, JOURNAL_FRESH);

@@ -232,13 +232,14 @@ static enum pump_result find_head(struct core *core, struct queue *queue, struct
 {
     struct index_at head = index_first_ready(&queue->index);
     enum pump_result nothing = PUMP_EMPTY;
+    *where = (struct standing){.aside = NULL};
     if (queue->cursor != NULL && head.found == NULL && !head.is_away) {
         nothing = fill(core, queue);
         head = index_first_ready(&queue->index);
+        if (TAILQ_EMPTY(&queue->willing))
+            return nothing; /* the history cannot be read: all have gone */
     }
     struct standing first = {.aside = aside_first(core, queue, head)};
-    *where = first;
-    where->aside = NULL;
     if (first.aside == NULL && head.is_away)
         return queue_ask_page(core, queue, head) ? PUMP_FETCHING : PUMP_MORE;
     if (first.aside == NULL)

@@ -75,6 +75,9 @@ bool scene_start(struct scene *scene)
     scene->has_failed = false;
     scene->core = core_new(&scene->limits, on_note, NULL);
     assert(scene->core != NULL);
+    unsigned char secret[16];
+    memset(secret, (int)++scene->start_count, sizeof secret);
+    core_set_secret(scene->core, secret);
     core_count_homes(scene->core, &scene->journal);
     enum status status =
         core_open_files(scene->core, disk_sim_disk(scene->sim), &scene->options, &scene->failure);
@@ -91,8 +94,9 @@ bool scene_start(struct scene *scene)
         status = core_start(scene->core, scene->journal, scene->now_ms);
     }
     if (status != STATUS_OK) {
-        if (core_failure(scene->core) != NULL)
-            scene->failure = *core_failure(scene->core);
+        const struct journal_failure *found = core_failure(scene->core);
+        if (found != NULL)
+            scene->failure = *found;
         core_free(scene->core);
         journal_free(scene->journal);
         scene->core = NULL;

@@ -69,6 +69,7 @@ struct scene {
     struct journal_failure failure; /* of the last failed start */
     struct chance chance;
     uint64_t now_ms;
+    uint64_t start_count; /* each has a secret of its own */
     bool are_syncs_held;
     bool has_failed; /* the disk failed: the process would have ended */
     struct actor *actors[SCENE_ACTORS_MAX];
