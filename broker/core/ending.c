@@ -250,7 +250,12 @@ enum status ending_carry_out(struct core *core, struct peer *peer, struct queue 
                              ? leave(core, peer, queue, number, ending->park)
                              : tell_and_leave(core, peer, aside, ending, true);
     if (status == STATUS_OK && ending->park != NULL)
-        sys_tell_parked(core, queue, number, ending);
+        sys_tell(core, &(struct sys_event){SYS_COMMAND_PARKED,
+                                           .as.command_parked = {.queue = queue_name(queue),
+                                                                 .number = number,
+                                                                 .attempts = ending->park->attempts,
+                                                                 .code = ending->park->code,
+                                                                 .text = ending->park->text}});
     return status;
 }
 

@@ -69,7 +69,7 @@ static struct frame_command_state state_of(const struct core *core, const struct
         .id = tracked->id, .number = tracked->number, .accepted_ms = tracked->accepted_ms};
     const struct queue *queue = queue_find_number(core, tracked->queue);
     if (queue != NULL)
-        state.queue = wire_bytes_of(queue->name, queue->name_bytes);
+        state.queue = queue_name(queue);
     if (tracked->kin != NULL) {
         state.repairs = tracked->kin->repairs;
         state.repaired_by = tracked->kin->repaired_by;
