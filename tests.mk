@@ -131,7 +131,8 @@ endif
 PLANT_PROGRAMS := crash/crash_journal crash/crash_broker crash/crash_flip crash/model_queue unit/test_disk_real \
     unit/test_connection unit/test_net \
     scenario/02-consume-order-and-return scenario/08-limits-and-pieces \
-    scenario/14-tracked scenario/15-outcomes scenario/16-leases
+    scenario/13-retries scenario/14-tracked scenario/15-outcomes scenario/16-leases scenario/18-repair \
+    scenario/19-ways-out scenario/20-life-cycle
 
 .PHONY: plants-build
 plants-build: $(PLANT_PROGRAMS:%=$(OBJ)/tests/%)

@@ -36,7 +36,8 @@ struct ending ending_of(enum status status, enum frame_outcome_ran ran)
 
 struct ending ending_of_aside(enum status status, const struct aside *aside)
 {
-    return ending_of(status, queue_ran(aside_queue(aside), aside->number, aside->word));
+    enum frame_outcome_ran ran = queue_ran(aside_queue(aside), aside->number, aside->word);
+    return ending_of(status, planted(PLANT_RAN_GUESSED) ? OUTCOME_NOT_RUN : ran);
 }
 
 bool ending_is_wanted(struct aside *aside)

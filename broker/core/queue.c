@@ -111,7 +111,6 @@ void queue_unref(struct core *core, struct queue *queue)
         return;
     assert(queue->is_gone && queue_count(queue) == 0);
     index_deinit(&queue->index);
-    asides_unreserve(queue);
     asides_deinit(&queue->asides);
     free(queue->name);
     free(queue);
@@ -534,6 +533,7 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     wheel_disarm(&core->wheel, &queue->ttl_timer);
     leave_lists(core, queue);
     kept_end_all(core, queue);
+    asides_unreserve(queue); /* a read that is out may hold the queue for longer than its core */
     home_end(core, &queue->home);
     home_end(core, &queue->mark_home);
     if (queue->name != NULL)

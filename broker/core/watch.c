@@ -10,6 +10,7 @@
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/plant.h"
 
 /* --- how it is ----------------------------------------------------------------------------------
  */
@@ -200,7 +201,7 @@ void watch_tell(struct core *core, struct tracked *tracked)
         struct watcher *next = LIST_NEXT(watcher, tracked_link);
         if (tracked->outcome != NULL)
             conclude(watcher);
-        else if (watcher->kind == WATCH_CHANGES)
+        else if (watcher->kind == WATCH_CHANGES && !planted(PLANT_STATES_NOT_TOLD))
             answer_state(watcher->peer, watcher->tag, tracked, false);
         watcher = next;
     }

@@ -11,6 +11,7 @@
 #include "client-lib/cli/input.h"
 #include "client-lib/cli/message.h"
 #include "client-lib/cli/query.h"
+#include "client-lib/cli/table.h"
 #include "client-lib/cli/value.h"
 
 static struct query_print parked_of(const char *queue)
@@ -26,15 +27,26 @@ static struct query_print parked_of(const char *queue)
 /* --- list ------------------------------------------------------------------------------
  */
 
-static void print_group(struct output *output, const char *code, json_int_t count)
+static void print_groups(struct output *output, json_t *groups)
 {
-    char line[320];
-    if (output->format != OUTPUT_TABLE) {
-        output_json_take(output, json_pack("{s:s,s:I}", "code", code, "count", count));
-        return;
+    struct table table;
+    const char *code;
+    json_t *count;
+    table_init(&table);
+    table_add_column(&table, "COUNT", TABLE_RIGHT);
+    table_add_column(&table, "CODE", TABLE_LEFT);
+    json_object_foreach(groups, code, count)
+    {
+        char number[24];
+        (void)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(count));
+        if (output->format != OUTPUT_TABLE)
+            output_json_take(output, json_pack("{s:s,s:O}", "code", code, "count", count));
+        table_add_cell(&table, number);
+        table_add_cell(&table, code);
     }
-    int bytes = snprintf(line, sizeof line, "%10" JSON_INTEGER_FORMAT "  %.255s\n", count, code);
-    output_write(output, line, (size_t)bytes);
+    if (output->format == OUTPUT_TABLE)
+        table_print(&table, "", output);
+    table_deinit(&table);
 }
 
 /* How many failed with which code. */
@@ -57,12 +69,7 @@ static int list_groups(const struct arguments *arguments)
         json_int_t count = json_integer_value(json_object_get(groups, name));
         json_object_set_new(groups, name, json_integer(count + 1));
     }
-    const char *name;
-    json_t *count;
-    json_object_foreach(groups, name, count)
-    {
-        print_group(&output, name, json_integer_value(count));
-    }
+    print_groups(&output, groups);
     output_end_array(&output);
     json_decref(groups);
     json_decref(rows);

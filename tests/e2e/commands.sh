@@ -144,6 +144,7 @@ repairs() {
     h work shop --count 2 -- sh -c 'echo no >&2; exit 1' >/dev/null 2>&1
     h work shop --count 1 -- sh -c 'echo no >&2; exit 2' >/dev/null 2>&1
     code 0 "parked list --group" parked list shop --group
+    says "heads" out '^COUNT  CODE$'
     says "two of one kind" out '^ +2  EXIT_1$'
     says "one of the other" out '^ +1  EXIT_2$'
     code 0 "group json" parked list shop --group -o jsonl
