@@ -1,8 +1,13 @@
 /* Counting what a core knows, without changing it. */
 #include "broker/core/census.h"
 
+#include <string.h>
+
 #include "broker/core/client.h"
+#include "broker/core/cursor.h"
 #include "broker/core/exchange.h"
+#include "broker/core/history.h"
+#include "broker/core/history_recover.h"
 #include "broker/core/queue.h"
 #include "broker/core/state.h"
 
@@ -36,7 +41,9 @@ void core_census(const struct core *core, struct core_census *census)
     for (exchange = core->exchanges_by_number; exchange != NULL;
          exchange = exchange->by_number.next) {
         census->exchange_count++;
-        census->nameless_count += exchange->name == NULL;
+        census->history_count += exchange->history != NULL;
+        census->nameless_count +=
+            exchange->name == NULL || (exchange->history != NULL) != exchange->is_kept;
     }
     const struct client *client;
     for (client = core->clients_by_number; client != NULL; client = client->by_number.next) {
@@ -78,6 +85,83 @@ void core_census_each(const struct core *core, enum census_kind kind, core_censu
     const struct client *client = kind == CENSUS_CLIENT ? core->clients_by_number : NULL;
     for (; client != NULL; client = client->by_number.next)
         on_object(argument, client->number, name_of(client->name));
+}
+
+void core_census_histories(const struct core *core, core_census_history_fn on_history,
+                           void *argument)
+{
+    const struct exchange *exchange = core->exchanges_by_number;
+    for (; exchange != NULL; exchange = exchange->by_number.next) {
+        const struct history *history = exchange->history;
+        if (history == NULL)
+            continue;
+        struct core_history told = {.exchange = exchange->number,
+                                    .name = name_of(exchange->name),
+                                    .moved = history->moved,
+                                    .first = history->first_stated,
+                                    .file = history->file_stated,
+                                    .end = history->end_stated,
+                                    .entities = history->entities_stated,
+                                    .last = history->last,
+                                    .entity_count = history->entities.count};
+        const struct cursor *cursor;
+        LIST_FOREACH (cursor, &history->cursors, link)
+            told.cursor_count++;
+        on_history(argument, &told);
+    }
+}
+
+static struct history *find_history(const struct core *core, uint32_t number)
+{
+    const struct exchange *exchange = exchange_find_number(core, number);
+    return exchange != NULL ? exchange->history : NULL;
+}
+
+void core_census_tail(const struct core *core, uint32_t exchange, core_census_run_fn on_run,
+                      void *argument)
+{
+    const struct history *history = find_history(core, exchange);
+    uint64_t first = 0;
+    uint64_t last = 0;
+    for (uint32_t i = 0; history != NULL && i < history->tail_count; i++) {
+        uint64_t sequence = history_tail_at(history, i)->sequence;
+        if (first != 0 && sequence == last + 1) {
+            last = sequence;
+            continue;
+        }
+        if (first != 0)
+            on_run(argument, first, last);
+        first = last = sequence;
+    }
+    if (first != 0)
+        on_run(argument, first, last);
+}
+
+bool core_census_has_secret(const struct core *core, uint32_t exchange,
+                            const unsigned char secret[ARCHIVE_SECRET_BYTES])
+{
+    const struct history *history = find_history(core, exchange);
+    return history != NULL && memcmp(history->entities.secret, secret, ARCHIVE_SECRET_BYTES) == 0;
+}
+
+enum status core_census_see_entity(struct core *core, uint32_t exchange,
+                                   const struct archive_entity *entity)
+{
+    struct history *history = find_history(core, exchange);
+    return history != NULL ? history_see_entity(history, entity) : STATUS_OK;
+}
+
+enum status core_census_see_block(struct core *core, const struct archive_block *block,
+                                  const unsigned char *at)
+{
+    struct history *history = find_history(core, block->exchange);
+    struct archive_walk walk =
+        archive_walk_of(at, (size_t)archive_block_bytes(block->payload_bytes));
+    struct archive_event event;
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && history != NULL && archive_walk_next(&walk, &event) == STATUS_OK)
+        status = history_see_event(history, &event);
+    return status;
 }
 
 void core_census_bodiless(const struct core *core, core_census_bodiless_fn on_parked,

@@ -5,18 +5,20 @@
 #include <stdint.h>
 
 #include "broker/core/core.h"
+#include "broker/store/archive.h"
 #include "protocol/wire.h"
 
 struct core_census {
     uint64_t queue_count;
     uint64_t exchange_count;
+    uint64_t history_count;
     uint64_t binding_count;
     uint64_t client_count;
     uint64_t waiting_count; /* places in queues: a message in two queues counts twice */
     uint64_t waiting_bytes; /* bodies and headers */
     uint64_t parked_count;
     uint64_t attempted_count; /* waiting messages with failed attempts */
-    uint64_t nameless_count;  /* objects that are named but nowhere defined */
+    uint64_t nameless_count;  /* objects that are named but nowhere defined, or not as what */
     uint64_t bodiless_count;  /* parked commands whose message is nowhere */
     uint64_t next_message;
     uint32_t next_queue;
@@ -41,6 +43,42 @@ uint32_t core_census_find(const struct core *core, enum census_kind kind, struct
 typedef void (*core_census_fn)(void *argument, uint32_t number, struct wire_bytes name);
 void core_census_each(const struct core *core, enum census_kind kind, core_census_fn on_object,
                       void *argument);
+
+/* The history of an exchange, as the journal states it. */
+struct core_history {
+    uint32_t exchange;      /* its number */
+    struct wire_bytes name; /* its name, until the call returns; empty: nowhere defined */
+    uint64_t moved;         /* as the HISTORY operation says, as the next four */
+    uint64_t first;
+    uint64_t file;
+    uint32_t end;
+    uint64_t entities;
+    uint64_t last;         /* sequence of the last event */
+    uint64_t entity_count; /* that the core has seen */
+    uint64_t cursor_count;
+};
+
+/* Called for each history, in no special order. */
+typedef void (*core_census_history_fn)(void *argument, const struct core_history *history);
+void core_census_histories(const struct core *core, core_census_history_fn on_history,
+                           void *argument);
+
+/* Called for each run of events of a history that are in the journal and not known to be in a file,
+ * in order. */
+typedef void (*core_census_run_fn)(void *argument, uint64_t first, uint64_t last);
+void core_census_tail(const struct core *core, uint32_t exchange, core_census_run_fn on_run,
+                      void *argument);
+
+/* Whether the names of an exchange's entities are hashed with this. */
+bool core_census_has_secret(const struct core *core, uint32_t exchange,
+                            const unsigned char secret[ARCHIVE_SECRET_BYTES]);
+
+/* What a file says of an entity of an exchange that has a history, or a whole block of its events:
+ * the core has seen it from now on. STATUS_NO_MEMORY. */
+enum status core_census_see_entity(struct core *core, uint32_t exchange,
+                                   const struct archive_entity *entity);
+enum status core_census_see_block(struct core *core, const struct archive_block *block,
+                                  const unsigned char *at);
 
 /* Called for each parked command without a message. */
 typedef void (*core_census_bodiless_fn)(void *argument, uint32_t queue, uint64_t number);

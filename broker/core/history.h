@@ -107,6 +107,9 @@ void history_add(struct core *core, struct history *history, const struct histor
 /* The event in the tail; NULL: it is not there. */
 struct history_event *history_find(const struct history *history, uint64_t sequence);
 
+/* The event of that place in the tail. */
+const struct history_event *history_tail_at(const struct history *history, uint32_t index);
+
 /* The event of a MESSAGE operation that is applied: it is added, or moves to the position where it
  * is stated again. STATUS_NO_MEMORY only while recovering. */
 enum status history_meet(struct core *core, struct history *history,

@@ -227,41 +227,46 @@ static enum status check_tail(const struct history *history, struct journal_fail
 /* --- entities -----------------------------------------------------------------------------------
  */
 
-struct loading {
-    struct core *core;
-    struct history *history;
-};
-
-static enum status on_entity(void *argument, const struct archive_entity *entity)
+enum status history_see_entity(struct history *history, const struct archive_entity *entity)
 {
-    struct loading *loading = argument;
-    struct entities *entities = &loading->history->entities;
+    struct entities *entities = &history->entities;
     struct entity_key key = {{entity->hash[0], entity->hash[1]}};
     if (entities_reserve(entities, key) != STATUS_OK)
         return STATUS_NO_MEMORY;
     uint64_t count = entities->count;
     entities_set(entities, key, entity->version, entity->sequence);
-    loading->core->entity_count += entities->count - count;
+    history->core->entity_count += entities->count - count;
     return STATUS_OK;
 }
 
-static enum status on_event(void *argument, const struct archive_event *event)
+enum status history_see_event(struct history *history, const struct archive_event *event)
 {
-    struct loading *loading = argument;
     struct wire_reader r = wire_reader_of(event->at, event->bytes);
     struct operation operation;
     if (record_next(&r, &operation) != STATUS_OK || operation.type != OPERATION_MESSAGE)
         return STATUS_CORRUPT;
-    return event_apply_entity(loading->core, loading->history, operation.as.message.properties);
+    return event_apply_entity(history->core, history, operation.as.message.properties);
+}
+
+static enum status on_entity(void *argument, const struct archive_entity *entity)
+{
+    return history_see_entity(argument, entity);
+}
+
+static enum status on_event(void *argument, const struct archive_event *event)
+{
+    return history_see_event(argument, event);
 }
 
 /* Those that were saved, and those of the events that were moved to files since. */
 static enum status load_entities(struct core *core, struct history *history,
                                  struct journal_failure *failure)
 {
-    struct loading loading = {core, history};
-    struct archive_visitor visitor = {
-        .on_event = on_event, .on_entity = on_entity, .argument = &loading, .failure = failure};
+    struct archive_visitor visitor = {.on_event = on_event,
+                                      .on_entity = on_entity,
+                                      .argument = history,
+                                      .failure = failure,
+                                      .secret = history->entities.secret};
     enum status status = STATUS_OK;
     if (history->entities_stated != 0)
         status = archive_load_entities(core->archive, history->number, history->entities_stated,

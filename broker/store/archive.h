@@ -192,6 +192,7 @@ struct archive_visitor {
     enum status (*on_entity)(void *argument, const struct archive_entity *entity);
     void *argument;
     struct journal_failure *failure;
+    const unsigned char *secret; /* that names of entities must be hashed with */
 };
 
 /* The same for one that is still written to: its blocks must end exactly at file->end, and what

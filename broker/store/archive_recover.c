@@ -301,7 +301,10 @@ enum status archive_load_entities(struct archive *archive, uint32_t exchange, ui
     enum status status = open_entities(&handle, &header);
     if (status != STATUS_OK)
         return status;
-    status = load_pieces(&handle, header.count, visitor);
+    if (memcmp(header.secret, visitor->secret, sizeof header.secret) != 0)
+        status = archive_fail_check(&handle, 0, "its names are hashed with another secret");
+    else
+        status = load_pieces(&handle, header.count, visitor);
     archive_close_file(&handle);
     return status;
 }
