@@ -110,7 +110,7 @@ static struct consumer *consumer_new(struct peer *peer, struct queue *queue, uin
     return consumer;
 }
 
-static enum status consumer_may_open(const struct peer *peer, uint32_t number)
+enum status consumer_may_open(const struct peer *peer, uint32_t number)
 {
     struct consumer *consumer;
     HASH_FIND(hh, peer->consumers, &number, sizeof number, consumer);
@@ -373,6 +373,21 @@ void consumer_end_all(struct core *core, struct queue *queue, enum status status
                 tell_gone(consumer, status);
                 consumer_cancel(consumer);
             }
+    }
+}
+
+void consumer_drop_stale(struct core *core, struct queue *queue)
+{
+    struct peer *peer;
+    TAILQ_FOREACH (peer, &core->peers, link) {
+        struct delivery *delivery = delivery_find_from(peer, 0);
+        while (delivery != NULL) {
+            struct delivery *next = delivery_next(peer, delivery);
+            if (delivery->consumer->queue == queue &&
+                !standing_is_found(queue_locate(queue, delivery->number)))
+                consumer_on_settled(peer, delivery);
+            delivery = next;
+        }
     }
 }
 

@@ -6,6 +6,9 @@
 
 struct exchange;
 
+/* Whether the peer may open a consumer of this number. STATUS_CONSUMER_EXISTS, STATUS_LIMIT. */
+enum status consumer_may_open(const struct peer *peer, uint32_t number);
+
 /* Begins to hand out. STATUS_CONSUMER_EXISTS, STATUS_LIMIT, STATUS_EXCLUSIVE, STATUS_NO_MEMORY. */
 enum status consumer_open(struct peer *peer, struct queue *queue,
                           const struct frame_consume *consume);
@@ -32,6 +35,9 @@ void consumer_end_live(struct core *core, const struct exchange *exchange);
 
 /* Ends a queue's consumers; their peers are told why. Their deliveries become stale. */
 void consumer_end_all(struct core *core, struct queue *queue, enum status status);
+
+/* Deliveries of places that are not there any more become stale. */
+void consumer_drop_stale(struct core *core, struct queue *queue);
 
 /* Of a queue with a single active consumer: there is one, if there is any. Settings may have
  * changed.

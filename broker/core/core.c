@@ -38,6 +38,8 @@ enum {
      * so that none is given twice. */
     NUMBERS_LEFT_OUT = 1 << 24,
     RATE_INTERVAL_MS = 1000,
+    /* Each may take a microsecond or two: what comes due together must not hold up the loop. */
+    TIMERS_A_ROUND = 4096,
 };
 
 struct core *core_new(const struct core_limits *limits, core_note_fn note, void *note_context)
@@ -396,6 +398,7 @@ static void measure_rate(struct core *core)
 void core_end_of_round(struct core *core)
 {
     core->has_more = false;
+    budget_next_round(&core->budget);
     measure_rate(core);
     restate_run(core);
     pump_prepare(core);
@@ -406,7 +409,7 @@ void core_end_of_round(struct core *core)
         core->durable_position = durable_position;
         pump_on_durable(core);
     }
-    wheel_run(&core->wheel, core->now_ms, on_timer, core);
+    core->has_more |= wheel_run(&core->wheel, core->now_ms, TIMERS_A_ROUND, on_timer, core);
     lane_work_off(core);
     line_release_all(core);
     if (!core->is_draining)
@@ -439,6 +442,11 @@ uint64_t core_next_due(const struct core *core)
 bool core_has_more(const struct core *core)
 {
     return core->has_more;
+}
+
+bool core_has_dirty(const struct core *core)
+{
+    return !TAILQ_EMPTY(&core->dirty);
 }
 
 struct peer *core_next_dirty(struct core *core)

@@ -154,6 +154,9 @@ bool core_has_more(const struct core *core);
 /* The next peer whose output or state changed since it was last returned, or NULL. */
 struct peer *core_next_dirty(struct core *core);
 
+/* True when core_next_dirty would return one. */
+bool core_has_dirty(const struct core *core);
+
 /* SIGHUP: takes over the limits that may change while running. */
 void core_set_limits(struct core *core, const struct core_limits *limits);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/consumer.h"
 #include "broker/core/exchange.h"
 #include "broker/core/history.h"
 #include "broker/core/kept.h"
@@ -17,9 +18,10 @@ enum {
     /* Filled at once: as many events, or bytes of them. */
     FILL_COUNT = 256,
     FILL_BYTES = 256 << 10,
-    /* Events that are out or done behind one that is not: beyond that the cursor waits. */
-    WINDOW_COUNT = 65536,
-    RANGES_MAX = 512, /* so many fit every record */
+    /* Events in the queue: beyond that the cursor waits. Between two ranges that are done there is
+     * at least one of them, so that the ranges fit a record. */
+    WINDOW_COUNT_MAX = 4096,
+    WINDOW_RECORD_BYTES = 32, /* of what a record holds, for each of them */
     /* Events that do not match are recorded as done by so many, so that a start need not look at
      * them again. */
     PASSED_COUNT = 65536,
@@ -243,8 +245,11 @@ static bool is_kept(const struct queue *queue, uint64_t sequence)
 
 static bool is_full(const struct cursor *cursor)
 {
-    const struct index *index = &cursor->queue->index;
-    return index->live_count >= WINDOW_COUNT || cursor->done_count >= RANGES_MAX;
+    const struct queue *queue = cursor->queue;
+    size_t count_max = journal_record_bytes_max(queue->core->journal) / WINDOW_RECORD_BYTES;
+    if (count_max > WINDOW_COUNT_MAX)
+        count_max = WINDOW_COUNT_MAX;
+    return queue->index.live_count >= count_max;
 }
 
 /* The next event that is neither done nor kept otherwise. */
@@ -332,12 +337,23 @@ static void remove_places(struct core *core, struct queue *queue, uint64_t first
     }
 }
 
-/* Nothing before it is left: all up to here is done, whatever did not match. */
-static uint64_t widened(const struct cursor *cursor, uint64_t first)
+/* With a run of places all is done on both sides of it that did not match, up to the next event
+ * that is in the queue or not looked at yet. So ranges that are done have one of these between
+ * them. */
+static struct cursor_range widened(const struct cursor *cursor, uint64_t first, uint64_t last)
 {
     const struct index *index = &cursor->queue->index;
-    struct index_at at = index_find_from(index, 0);
-    return at.found != NULL && index_number(index, at) == first ? cursor_low(cursor) + 1 : first;
+    struct cursor_range range = {first, last};
+    uint32_t before = find_range(cursor, first);
+    uint64_t done = before > 0 ? cursor->done[before - 1].last : 0;
+    struct index_at at = index_find_from(index, done + 1);
+    if (at.found != NULL && index_number(index, at) == first)
+        range.first = done + 1;
+    at = index_find_from(index, last + 1);
+    uint64_t next = at.found != NULL ? index_number(index, at) : feed_sequence(cursor->feed);
+    if (!at.is_away && next > last)
+        range.last = next - 1;
+    return range;
 }
 
 bool cursor_has_fed(const struct queue *queue, uint64_t first, uint64_t last)
@@ -356,7 +372,8 @@ enum status cursor_settle(struct core *core, struct peer *peer, struct queue *qu
 {
     struct cursor *cursor = queue->cursor;
     bool was_full = is_full(cursor);
-    enum status status = record_done(core, peer, cursor, widened(cursor, first), last);
+    struct cursor_range range = widened(cursor, first, last);
+    enum status status = record_done(core, peer, cursor, range.first, range.last);
     if (status == STATUS_OK)
         status = settle_copies(core, peer, queue, first, last);
     if (status != STATUS_OK)
@@ -407,6 +424,8 @@ enum status cursor_seek(struct core *core, struct peer *peer, struct cursor *cur
     unsigned char range[16];
     unsigned char *done;
     uint64_t position;
+    if (cursor_reserve(cursor) != STATUS_OK)
+        return STATUS_NO_MEMORY;
     operation = cursor_operation(cursor, &done);
     free(done);
     operation.from_ms = from_ms;
@@ -422,6 +441,7 @@ enum status cursor_seek(struct core *core, struct peer *peer, struct cursor *cur
         return status;
     status = cursor_apply(core, queue, &operation, position);
     remove_places(core, queue, 0, UINT64_MAX);
+    consumer_drop_stale(core, queue);
     index_deinit(&queue->index); /* numbers begin anew */
     cursor->is_seated = false;
     queue_wake(core, queue);

@@ -187,9 +187,12 @@ static bool step(struct entity_read *read)
     bool is_giving = read->state == READ_GIVING;
     uint64_t sequence = is_giving ? read->sequences[read->count - 1] : read->at;
     if (sequence < history_first(feed_history(read->feed))) {
-        /* Retention has taken it meanwhile, or all of them. */
-        if (!is_giving || --read->count == 0)
+        /* Retention has taken it meanwhile: there is only what comes behind it. */
+        read->count -= is_giving;
+        if (read->count == 0)
             give_nothing(read);
+        else
+            read->state = READ_GIVING;
         return true;
     }
     if (feed_sequence(read->feed) != sequence)

@@ -101,14 +101,28 @@ static void unlist(struct feed *feed)
     feed->is_listed = false;
 }
 
+static void stop_hungering(struct feed *feed)
+{
+    if (feed->is_hungry)
+        TAILQ_REMOVE(&feed->core->hungry, feed, hungry_link);
+    feed->is_hungry = false;
+}
+
+static void stop_waiting(struct feed *feed)
+{
+    if (feed->is_waiting)
+        TAILQ_REMOVE(&feed->history->waiting, feed, waiting_link);
+    feed->is_waiting = false;
+    stop_hungering(feed);
+}
+
 /* Whoever waits for room looks again. */
 static void feed_next_hungry(struct core *core)
 {
     struct feed *feed = TAILQ_FIRST(&core->hungry);
     if (feed == NULL)
         return;
-    TAILQ_REMOVE(&core->hungry, feed, hungry_link);
-    feed->is_hungry = false;
+    stop_hungering(feed);
     feed->wake(feed->argument);
 }
 
@@ -131,15 +145,6 @@ static void feed_touch(struct feed *feed)
     TAILQ_INSERT_TAIL(&feed->core->feeds, feed, window_link);
 }
 
-static void stop_waiting(struct feed *feed)
-{
-    if (feed->is_waiting)
-        TAILQ_REMOVE(&feed->history->waiting, feed, waiting_link);
-    if (feed->is_hungry)
-        TAILQ_REMOVE(&feed->core->hungry, feed, hungry_link);
-    feed->is_waiting = feed->is_hungry = false;
-}
-
 void feed_free(struct feed *feed)
 {
     if (feed == NULL)
@@ -160,6 +165,7 @@ static bool make_room(struct feed *feed)
 {
     struct core *core = feed->core;
     struct feed *other;
+    stop_hungering(feed);
     while (core->feed_bytes + WINDOW_BYTES > core->limits.history_read_bytes_max &&
            (other = TAILQ_FIRST(&core->feeds)) != NULL && other != feed)
         windows_drop(other);
@@ -219,6 +225,7 @@ static void on_read(void *argument, struct archive_work *work)
     }
     /* Otherwise retention was faster, or there is no memory now: it looks again. */
     feed->wake(feed->argument);
+    feed_next_hungry(core); /* what was on its way is one that may be given up now */
 }
 
 /* Where in the file that is written to the block of a sequence begins. */
@@ -248,10 +255,9 @@ static void start_read(struct feed *feed, uint64_t sequence)
         return;
     }
     if (!make_room(feed)) {
-        if (!feed->is_hungry && feed->now.at == NULL) {
-            feed->is_hungry = true;
+        feed->is_hungry = feed->now.at == NULL;
+        if (feed->is_hungry)
             TAILQ_INSERT_TAIL(&feed->core->hungry, feed, hungry_link);
-        }
         return;
     }
     bool is_by_time = feed->terms.from_ms != 0 && file->is_finished && feed->behind_file == 0 &&
@@ -387,6 +393,7 @@ static enum feed_result peek_file(struct feed *feed, struct operation_message *m
     if (!walk_to(feed, feed->next)) {
         window_drop(feed, &feed->now);
         window_drop(feed, &feed->ahead);
+        unlist(feed);
         feed->event = (struct archive_event){0};
         start_read(feed, feed->next);
         return feed->is_broken ? FEED_BROKEN : FEED_READING;
@@ -434,7 +441,11 @@ static bool pick(struct feed *feed)
 {
     if (feed->survey == NULL || survey_is_collecting(feed->survey, feed->next))
         return feed->survey == NULL;
-    if (!survey_pick(feed->survey, feed->next, &feed->next)) {
+    uint64_t first = history_first(feed->history);
+    bool is_picked = survey_pick(feed->survey, feed->next, &feed->next);
+    if (is_picked && feed->next < first) /* retention has taken it meanwhile */
+        is_picked = survey_pick(feed->survey, first, &feed->next);
+    if (!is_picked) {
         survey_free(feed->survey);
         feed->survey = NULL;
     }
@@ -457,7 +468,9 @@ enum feed_result feed_peek(struct feed *feed, struct operation_message *message)
             feed->is_broken = true;
         feed->next++;
     }
-    return feed->is_broken ? FEED_BROKEN : FEED_AGAIN;
+    bool was_broken = feed->is_broken;
+    feed->is_broken = false; /* it is told once: whoever asks again has it tried again */
+    return was_broken ? FEED_BROKEN : FEED_AGAIN;
 }
 
 uint64_t feed_sequence(const struct feed *feed)

@@ -24,7 +24,7 @@ enum feed_result {
     FEED_HELD,    /* the next one is not on disk yet */
     FEED_READING, /* it is read, and wakes then */
     FEED_AGAIN,   /* so many did not match that others should have their turn */
-    FEED_BROKEN,  /* it cannot be read; so the feed ends */
+    FEED_BROKEN,  /* it cannot be read now */
 };
 
 /* What a reader wants to see. */

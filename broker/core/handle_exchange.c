@@ -1,5 +1,6 @@
 /* EXCHANGE_CREATE, EXCHANGE_DELETE, BIND, UNBIND. */
 #include "broker/core/apply.h"
+#include "broker/core/cursor.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/exchange.h"
 #include "broker/core/history.h"
@@ -101,6 +102,32 @@ enum status handle_exchange_create(struct peer *peer, const struct frame *frame)
     return STATUS_OK;
 }
 
+/* The cursors of its history go with it. The record names each of them: whoever replays only the
+ * end of the journal may find what else is said of one, and nothing of the history that it was of.
+ */
+static enum status record_gone(struct peer *peer, const struct exchange *exchange)
+{
+    struct core *core = peer->core;
+    struct operation_exchange_gone operation = {exchange->number};
+    struct operation_queue_gone cursor_gone = {0};
+    size_t bytes = record_size_exchange_gone(&operation);
+    const struct cursor *cursor;
+    if (exchange->history != NULL)
+        LIST_FOREACH (cursor, &exchange->history->cursors, link)
+            bytes += record_size_queue_gone(&cursor_gone);
+    enum status status = recorder_hold(core, peer, bytes, JOURNAL_URGENT);
+    if (status != STATUS_OK)
+        return status;
+    if (exchange->history != NULL)
+        LIST_FOREACH (cursor, &exchange->history->cursors, link) {
+            cursor_gone.queue = cursor->queue->number;
+            (void)recorder_append_queue_gone(core, peer, &cursor_gone, NULL);
+        }
+    (void)recorder_append_exchange_gone(core, peer, &operation, NULL);
+    recorder_let_go(core);
+    return STATUS_OK;
+}
+
 enum status handle_exchange_delete(struct peer *peer, const struct frame *frame)
 {
     const struct frame_exchange_delete *delete = &frame->as.exchange_delete;
@@ -118,7 +145,7 @@ enum status handle_exchange_delete(struct peer *peer, const struct frame *frame)
         return STATUS_OK;
     }
     struct operation_exchange_gone operation = {exchange->number};
-    enum status status = recorder_append_exchange_gone(core, peer, &operation, NULL);
+    enum status status = record_gone(peer, exchange);
     if (status != STATUS_OK)
         return status;
     apply_exchange_gone(core, &operation);

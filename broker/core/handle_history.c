@@ -183,7 +183,9 @@ enum status handle_follow(struct peer *peer, const struct frame *frame)
         return status;
     }
     struct queue *queue;
-    status = open_cursor(peer, follow, history, &queue);
+    status = consumer_may_open(peer, follow->consumer);
+    if (status == STATUS_OK)
+        status = open_cursor(peer, follow, history, &queue);
     if (status != STATUS_OK)
         return status;
     struct frame_consume consume = {follow->consumer, follow->cursor, follow->prefetch_messages,

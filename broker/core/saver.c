@@ -16,7 +16,7 @@ enum {
     ENTITIES_SHARE = 4,
 };
 
-enum saver_state { SAVER_IDLE, SAVER_GATHERING, SAVER_WRITING, SAVER_STATING };
+enum saver_state { SAVER_IDLE, SAVER_GATHERING, SAVER_WRITING, SAVER_STATING, SAVER_REMOVING };
 
 struct saver {
     struct core *core;
@@ -24,6 +24,7 @@ struct saver {
     struct history *wanted;  /* who is next, if anybody */
     struct history *history; /* not while idle */
     struct archive_entities work;
+    struct archive_remove removal;
     struct entity_key from;
     uint64_t sequence;
     uint64_t count;
@@ -74,16 +75,34 @@ void saver_consider(struct core *core, struct history *history)
         saver_want(core, history);
 }
 
+static void on_removed(void *argument, struct archive_work *work)
+{
+    struct saver *saver = argument;
+    (void)work; /* a failure ends the process */
+    saver->retry_ms = saver->core->now_ms + RETRY_MS;
+    saver->state = SAVER_IDLE;
+    forget(&saver->history);
+}
+
+/* From the beginning, later. What is there of the file goes at once: it must not be what keeps a
+ * disk full. */
+static void give_up(struct saver *saver)
+{
+    saver->state = SAVER_REMOVING;
+    saver->removal = (struct archive_remove){.work = {.kind = ARCHIVE_REMOVE,
+                                                      .exchange = saver->history->number,
+                                                      .on_done = on_removed,
+                                                      .argument = saver},
+                                             .entities = saver->sequence};
+    archive_post(saver->core->archive, &saver->removal.work);
+}
+
 static void on_written(void *argument, struct archive_work *work)
 {
     struct saver *saver = argument;
     saver->state = saver->work.is_last ? SAVER_STATING : SAVER_GATHERING;
-    if (work->status != STATUS_OK) {
-        /* No room: from the beginning, later. What is there of the file goes then. */
-        saver->retry_ms = saver->core->now_ms + RETRY_MS;
-        saver->state = SAVER_IDLE;
-        forget(&saver->history);
-    }
+    if (work->status != STATUS_OK)
+        give_up(saver);
     saver->core->has_more = true;
 }
 
@@ -158,11 +177,9 @@ void saver_run(struct core *core)
     struct saver *saver = core->saver;
     if (core->archive == NULL)
         return;
-    if (saver->state != SAVER_WRITING && saver->history != NULL &&
-        saver->history->exchange == NULL) {
-        saver->state = SAVER_IDLE; /* what it has written goes at the next start */
-        forget(&saver->history);
-    }
+    bool is_at_work = saver->state == SAVER_GATHERING || saver->state == SAVER_STATING;
+    if (is_at_work && saver->history->exchange == NULL)
+        give_up(saver);
     if (saver->wanted != NULL && saver->wanted->exchange == NULL)
         forget(&saver->wanted);
     if (saver->state == SAVER_STATING)

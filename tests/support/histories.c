@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/core/exchange.h"
 #include "protocol/append.h"
 #include "protocol/property.h"
 
@@ -80,6 +81,20 @@ void publish_events(unsigned from, unsigned to)
     }
     if (to % 100 != 0)
         hear_confirm(alice, tag);
+}
+
+void publish_sized(unsigned count, uint32_t bytes)
+{
+    static const unsigned char body[SCENE_FRAME_BYTES_MAX];
+    ck_assert_uint_lt(bytes, sizeof body);
+    for (unsigned i = 0; i < count; i++) {
+        struct frame frame = {.header.type = FRAME_PUBLISH};
+        frame.as.publish = (struct frame_publish){.exchange = wire_bytes_of_text("book"),
+                                                  .key = wire_bytes_of_text("sized"),
+                                                  .body_bytes = bytes,
+                                                  .body = wire_bytes_of(body, bytes)};
+        hear_confirm(alice, actor_say(alice, &frame));
+    }
 }
 
 void hear_events(uint32_t consumer, unsigned from, unsigned to)
@@ -192,10 +207,13 @@ void hear_event(struct actor *actor, uint64_t tag, uint64_t version, const char 
     ck_assert_int_eq((frame.header.flags & FLAG_LAST) != 0, is_last);
 }
 
-struct asked {
-    const char *field;
-    uint64_t number;
-};
+struct history *history_of(const char *exchange)
+{
+    struct exchange *found = exchange_find(scene->core, wire_bytes_of_text(exchange));
+    ck_assert_ptr_nonnull(found);
+    ck_assert_ptr_nonnull(found->history);
+    return found->history;
+}
 
 uint64_t ask_exchange(const char *exchange, const char *field)
 {

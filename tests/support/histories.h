@@ -19,6 +19,8 @@ void let_move(void);
 
 /* Events `from` to `to`, with the bodies "event N" and the keys "even.N" and "odd.N". */
 void publish_events(unsigned from, unsigned to);
+/* So many events of this size, with the key "sized". */
+void publish_sized(unsigned count, uint32_t bytes);
 /* Bob hears them from consumer `consumer`, each with its number as its sequence. */
 void hear_events(uint32_t consumer, unsigned from, unsigned to);
 
@@ -39,6 +41,9 @@ uint64_t say_read(struct actor *actor, const char *entity, uint8_t flags, uint64
 /* The next event of an answer. */
 void hear_event(struct actor *actor, uint64_t tag, uint64_t version, const char *body,
                 bool is_last);
+
+/* What the core knows of the history of an exchange. */
+struct history *history_of(const char *exchange);
 
 uint64_t ask_exchange(const char *exchange, const char *field);
 

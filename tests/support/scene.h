@@ -51,6 +51,7 @@ struct actor {
     unsigned char *out;             /* said and not yet taken by the broker */
     size_t out_bytes;
     size_t out_room;
+    bool is_behind;    /* there are frames in `out` for the next round */
     unsigned char *in; /* come and not yet taken by the test */
     size_t in_start;
     size_t in_bytes;
@@ -68,6 +69,7 @@ struct scene {
     struct journal_failure failure; /* of the last failed start */
     struct chance chance;
     uint64_t now_ms;
+    uint64_t start_count; /* each has a secret of its own */
     bool are_syncs_held;
     bool has_failed; /* the disk failed: the process would have ended */
     struct actor *actors[SCENE_ACTORS_MAX];
