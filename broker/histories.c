@@ -14,7 +14,6 @@ struct survey {
     enum histories_scope scope;
     struct journal_failure *failure;
     enum status status; /* of what a census told */
-    size_t file_room;
     size_t view_room;
     struct history_view *view; /* whose tail is told */
 };
@@ -113,29 +112,20 @@ const struct history_view *histories_find(const struct histories *histories, uin
 /* --- what there is ------------------------------------------------------------------------------
  */
 
-static enum status on_name(void *argument, const struct archive_name *name)
+static enum status list_files(struct survey *survey)
 {
-    struct survey *survey = argument;
     struct histories *histories = survey->histories;
-    struct history_file *files = grown(histories->files, histories->file_count, &survey->file_room,
-                                       sizeof *histories->files);
-    if (files == NULL)
-        return STATUS_NO_MEMORY;
-    histories->files = files;
-    files[histories->file_count++] =
-        (struct history_file){.name = *name, .role = HISTORY_LEFT_OVER};
-    return STATUS_OK;
-}
-
-static int compare_files(const void *left, const void *right)
-{
-    const struct archive_name *a = &((const struct history_file *)left)->name;
-    const struct archive_name *b = &((const struct history_file *)right)->name;
-    if (a->exchange != b->exchange)
-        return a->exchange < b->exchange ? -1 : 1;
-    if (a->is_entities != b->is_entities)
-        return a->is_entities ? 1 : -1;
-    return a->first < b->first ? -1 : a->first > b->first;
+    struct archive_list list;
+    enum status status = archive_list(survey->archive, &list, survey->failure);
+    if (status == STATUS_OK)
+        histories->files = calloc(list.count + 1, sizeof *histories->files);
+    if (status == STATUS_OK && histories->files == NULL)
+        status = STATUS_NO_MEMORY;
+    for (size_t i = 0; status == STATUS_OK && i < list.count; i++)
+        histories->files[histories->file_count++] =
+            (struct history_file){.name = list.names[i], .role = HISTORY_LEFT_OVER};
+    free(list.names);
+    return status;
 }
 
 static int compare_views(const void *left, const void *right)
@@ -393,9 +383,7 @@ static void on_seen(void *argument, const struct core_history *stated)
 static enum status run(struct survey *survey)
 {
     struct histories *histories = survey->histories;
-    enum status status = archive_list(survey->archive, on_name, survey, survey->failure);
-    if (histories->file_count > 0)
-        qsort(histories->files, histories->file_count, sizeof *histories->files, compare_files);
+    enum status status = list_files(survey);
     if (status != STATUS_OK)
         return status;
     core_census_histories(survey->core, on_history, survey);

@@ -17,10 +17,6 @@
 #include "broker/core/state.h"
 #include "broker/store/record.h"
 
-/* In the list of queues of a MESSAGE operation, what stands for the history of an exchange: its
- * number with this bit. */
-#define HISTORY_BIT NUMBERS_END
-
 /* An event that is in the journal and in no file yet. */
 struct history_event {
     uint64_t sequence;
