@@ -342,13 +342,25 @@ static void run(struct errand *errand)
     }
 }
 
-void archive_post(struct archive *archive, struct archive_work *work)
+static void prepare(struct archive *archive, struct archive_work *work)
 {
     work->errand = (struct errand){.worker = ERRAND_BACKGROUND, .run = run};
     work->archive = archive;
     work->status = STATUS_OK;
     work->failure = (struct journal_failure){.text = ""};
+}
+
+void archive_post(struct archive *archive, struct archive_work *work)
+{
+    prepare(archive, work);
     archive->post(archive->post_context, &work->errand);
+}
+
+enum status archive_run(struct archive *archive, struct archive_work *work)
+{
+    prepare(archive, work);
+    run(&work->errand);
+    return work->status;
 }
 
 bool archive_owns(const struct errand *errand)

@@ -177,6 +177,9 @@ const struct journal_failure *archive_failure(const struct archive *archive);
 /* --- for recovery and tools, on the caller's thread ---------------------------------------------
  */
 
+/* Does the work at once, and returns its status; nobody is called. */
+enum status archive_run(struct archive *archive, struct archive_work *work);
+
 /* Lists the files of the archive; the names are to be freed, on failure, too. STATUS_IO_ERROR,
  * STATUS_NO_MEMORY. */
 enum status archive_list(struct archive *archive, struct archive_list *list,
