@@ -217,14 +217,20 @@ static enum status on_block(void *argument, const struct archive_block *block,
     return status;
 }
 
+/* The names of the file's entities are hashed as those of the core are. */
+static bool has_secret(const struct look *look)
+{
+    const unsigned char *secret =
+        core_census_secret(look->survey->core, look->view->stated.exchange);
+    return memcmp(look->file->found.secret, secret, ARCHIVE_SECRET_BYTES) == 0;
+}
+
 static enum status on_entity(void *argument, const struct archive_entity *entity)
 {
     const struct look *look = argument;
     struct core *core = look->survey->core;
     uint32_t exchange = look->view->stated.exchange;
-    return core_census_has_secret(core, exchange, look->file->found.secret)
-               ? core_census_see_entity(core, exchange, entity)
-               : STATUS_OK;
+    return has_secret(look) ? core_census_see_entity(core, exchange, entity) : STATUS_OK;
 }
 
 static enum status on_damage(void *argument, const struct archive_damage *damage)
@@ -255,8 +261,7 @@ static enum status judge_file(struct look *look)
     if (file->role != HISTORY_ENTITIES)
         return STATUS_OK;
     view->lost_entities = found->count_stated - found->count;
-    return !found->has_header ||
-                   core_census_has_secret(look->survey->core, view->stated.exchange, found->secret)
+    return !found->has_header || has_secret(look)
                ? STATUS_OK
                : note_damage(view, &file->name, 0, "its names are hashed with another secret");
 }

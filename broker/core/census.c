@@ -137,11 +137,17 @@ void core_census_tail(const struct core *core, uint32_t exchange, core_census_ru
         on_run(argument, first, last);
 }
 
-bool core_census_has_secret(const struct core *core, uint32_t exchange,
-                            const unsigned char secret[ARCHIVE_SECRET_BYTES])
+const unsigned char *core_census_secret(const struct core *core, uint32_t exchange)
 {
     const struct history *history = find_history(core, exchange);
-    return history != NULL && memcmp(history->entities.secret, secret, ARCHIVE_SECRET_BYTES) == 0;
+    return history != NULL ? history->entities.secret : NULL;
+}
+
+uint32_t core_census_entities(const struct core *core, uint32_t exchange, struct entity_key *from,
+                              struct archive_entity *out, uint32_t count_max)
+{
+    const struct history *history = find_history(core, exchange);
+    return history != NULL ? entities_slice(&history->entities, from, out, count_max) : 0;
 }
 
 enum status core_census_see_entity(struct core *core, uint32_t exchange,
@@ -164,8 +170,76 @@ enum status core_census_see_block(struct core *core, const struct archive_block 
     return status;
 }
 
-void core_census_bodiless(const struct core *core, core_census_bodiless_fn on_parked,
-                          void *argument)
+/* --- cursors ------------------------------------------------------------------------------------
+ */
+
+/* The messages that a queue keeps by themselves: in the plain order, aside, parked. */
+void core_census_above(const struct core *core, uint32_t number, uint64_t above,
+                       core_census_message_fn on_message, void *argument)
+{
+    const struct queue *queue = queue_find_number(core, number);
+    if (queue == NULL || above == UINT64_MAX)
+        return;
+    struct index_at at = index_find_from(&queue->index, above + 1);
+    for (; at.found != NULL; at = index_next(&queue->index, at))
+        on_message(argument, number, index_number(&queue->index, at));
+    const struct aside *aside = NULL;
+    while ((aside = asides_next(&queue->asides, aside)) != NULL)
+        if (aside->number > above)
+            on_message(argument, number, aside->number);
+    for (const struct parked *parked = queue->parked; parked != NULL; parked = parked->hh.next)
+        if (parked->number > above)
+            on_message(argument, number, parked->number);
+}
+
+static void find_highest(void *argument, uint32_t queue, uint64_t number)
+{
+    struct core_cursor *told = argument;
+    (void)queue;
+    told->done = number > told->done ? number : told->done;
+}
+
+static void tell_cursor(const struct core *core, const struct cursor *cursor,
+                        core_census_cursor_fn on_cursor, void *argument)
+{
+    struct core_cursor told = {.queue = cursor->queue->number,
+                               .exchange = feed_history(cursor->feed)->number};
+    if (cursor->done_count > 0)
+        told.done = cursor->done[cursor->done_count - 1].last;
+    core_census_above(core, told.queue, told.done, find_highest, &told);
+    on_cursor(argument, &told);
+}
+
+void core_census_cursors(const struct core *core, core_census_cursor_fn on_cursor, void *argument)
+{
+    const struct queue *queue = core->queues_by_number;
+    for (; queue != NULL; queue = queue->by_number.next)
+        if (queue->cursor != NULL)
+            tell_cursor(core, queue->cursor, on_cursor, argument);
+}
+
+enum status core_census_cursor(const struct core *core, uint32_t number, uint64_t last,
+                               struct operation_cursor *operation, unsigned char **done)
+{
+    const struct queue *queue = queue_find_number(core, number);
+    *operation = cursor_operation(queue->cursor, done);
+    if (*done == NULL)
+        return STATUS_NO_MEMORY;
+    uint32_t kept = 0;
+    for (; kept < operation->done.bytes; kept += 16) {
+        if (wire_load_u64(*done + kept) > last)
+            break;
+        if (wire_load_u64(*done + kept + 8) > last)
+            wire_store_u64(*done + kept + 8, last);
+    }
+    operation->done.bytes = kept;
+    return STATUS_OK;
+}
+
+/* --- what lacks something -----------------------------------------------------------------------
+ */
+
+void core_census_bodiless(const struct core *core, core_census_message_fn on_parked, void *argument)
 {
     const struct queue *queue;
     const struct parked *parked;

@@ -5,7 +5,9 @@
 #include <stdint.h>
 
 #include "broker/core/core.h"
+#include "broker/core/entities.h"
 #include "broker/store/archive.h"
+#include "broker/store/record.h"
 #include "protocol/wire.h"
 
 struct core_census {
@@ -69,10 +71,6 @@ typedef void (*core_census_run_fn)(void *argument, uint64_t first, uint64_t last
 void core_census_tail(const struct core *core, uint32_t exchange, core_census_run_fn on_run,
                       void *argument);
 
-/* Whether the names of an exchange's entities are hashed with this. */
-bool core_census_has_secret(const struct core *core, uint32_t exchange,
-                            const unsigned char secret[ARCHIVE_SECRET_BYTES]);
-
 /* What a file says of an entity of an exchange that has a history, or a whole block of its events:
  * the core has seen it from now on. STATUS_NO_MEMORY. */
 enum status core_census_see_entity(struct core *core, uint32_t exchange,
@@ -80,9 +78,36 @@ enum status core_census_see_entity(struct core *core, uint32_t exchange,
 enum status core_census_see_block(struct core *core, const struct archive_block *block,
                                   const unsigned char *at);
 
+/* A queue that is the cursor of a history. */
+struct core_cursor {
+    uint32_t queue;
+    uint32_t exchange;
+    uint64_t done; /* sequence of the last event that it is done with, or of one that it keeps */
+};
+
+/* Called for each cursor, in no special order. */
+typedef void (*core_census_cursor_fn)(void *argument, const struct core_cursor *cursor);
+void core_census_cursors(const struct core *core, core_census_cursor_fn on_cursor, void *argument);
+
+/* The operation that states a cursor, done with nothing behind `last`; what `*done` points to is to
+ * be freed. STATUS_NO_MEMORY. */
+enum status core_census_cursor(const struct core *core, uint32_t queue, uint64_t last,
+                               struct operation_cursor *operation, unsigned char **done);
+
+/* Called for each message of a queue with a number above this one. */
+typedef void (*core_census_message_fn)(void *argument, uint32_t queue, uint64_t number);
+void core_census_above(const struct core *core, uint32_t queue, uint64_t number,
+                       core_census_message_fn on_message, void *argument);
+
+/* The entities of an exchange: the first time *from is all zero. As entities_slice. */
+uint32_t core_census_entities(const struct core *core, uint32_t exchange, struct entity_key *from,
+                              struct archive_entity *out, uint32_t count_max);
+
+/* The secret that their names are hashed with; NULL: it has no history. */
+const unsigned char *core_census_secret(const struct core *core, uint32_t exchange);
+
 /* Called for each parked command without a message. */
-typedef void (*core_census_bodiless_fn)(void *argument, uint32_t queue, uint64_t number);
-void core_census_bodiless(const struct core *core, core_census_bodiless_fn on_parked,
+void core_census_bodiless(const struct core *core, core_census_message_fn on_parked,
                           void *argument);
 
 #endif
