@@ -7,26 +7,23 @@
 #include "broker/log.h"
 #include "broker/tool_report.h"
 
-enum {
-    NAME_TEXT_BYTES = 1024,
-    /* Of one history; the rest is counted. */
-    LINES_MAX = 50,
-};
+/* Of one history; the rest is counted. */
+enum { LINES_MAX = 50 };
 
-static void print_name(const struct history_view *view, char text[NAME_TEXT_BYTES])
+void tool_name_history(const struct history_view *view, char text[TOOL_NAME_BYTES])
 {
     if (view->stated.name.bytes == 0)
-        (void)snprintf(text, NAME_TEXT_BYTES, "exchange %" PRIu32, view->stated.exchange);
+        (void)snprintf(text, TOOL_NAME_BYTES, "exchange %" PRIu32, view->stated.exchange);
     else
-        (void)log_escape(view->name, strlen(view->name), text, NAME_TEXT_BYTES);
+        (void)log_escape(view->name, strlen(view->name), text, TOOL_NAME_BYTES);
 }
 
 void tool_print_events(FILE *out, uint64_t first, uint64_t last)
 {
     if (first == last)
-        fprintf(out, "event %" PRIu64 " is", first);
+        fprintf(out, "event %" PRIu64, first);
     else
-        fprintf(out, "events %" PRIu64 " to %" PRIu64 " are", first, last);
+        fprintf(out, "events %" PRIu64 " to %" PRIu64, first, last);
 }
 
 /* --- what there is ------------------------------------------------------------------------------
@@ -35,9 +32,9 @@ void tool_print_events(FILE *out, uint64_t first, uint64_t last)
 static void print_view(FILE *out, const struct history_view *view)
 {
     const struct core_history *stated = &view->stated;
-    char text[NAME_TEXT_BYTES];
+    char text[TOOL_NAME_BYTES];
     char size[TOOL_TEXT_BYTES];
-    print_name(view, text);
+    tool_name_history(view, text);
     fprintf(out, "  history     %s\n", text);
     if (stated->first > stated->last)
         fprintf(out, "              events      none, the next is %" PRIu64 "\n", stated->last + 1);
@@ -109,14 +106,14 @@ static void on_gap(void *argument, uint64_t first, uint64_t last)
         return;
     fprintf(gaps->out, "      ");
     tool_print_events(gaps->out, first, last);
-    fprintf(gaps->out, " lost\n");
+    fprintf(gaps->out, " cannot be read\n");
 }
 
 static void print_damage(FILE *out, const struct history_view *view)
 {
-    char name[NAME_TEXT_BYTES];
+    char name[TOOL_NAME_BYTES];
     struct gaps gaps = {out, 0};
-    print_name(view, name);
+    tool_name_history(view, name);
     fprintf(out, "  the history of %s\n", name);
     for (uint64_t i = 0; i < view->damage_count && i < LINES_MAX; i++) {
         const struct histories_damage *damage = &view->damage[i];
@@ -132,7 +129,7 @@ static void print_damage(FILE *out, const struct history_view *view)
     if (gaps.count > LINES_MAX)
         fprintf(out, "      and %" PRIu64 " runs of events more\n", gaps.count - LINES_MAX);
     if (view->lost_entities > 0)
-        fprintf(out, "      %" PRIu64 " saved versions of entities are lost\n",
+        fprintf(out, "      %" PRIu64 " saved versions of entities cannot be read\n",
                 view->lost_entities);
 }
 
