@@ -75,6 +75,7 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
     TAILQ_INIT(&core->creditors);
     TAILQ_INIT(&core->absent);
     tracked_init(&core->tracked);
+    aside_blocks_init(&core->aside_blocks);
     TAILQ_INIT(&core->parking);
     TAILQ_INIT(&core->peeks);
     TAILQ_INIT(&core->histories_waiting);
@@ -118,6 +119,7 @@ void core_free(struct core *core)
         client_free(core, client);
     for (unsigned i = 0; i < core->spare_count; i++)
         buffer_deinit(&core->spares[i]);
+    aside_blocks_deinit(&core->aside_blocks);
     free(core->routed);
     free(core->numbers);
     spill_free(core->spill);

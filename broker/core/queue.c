@@ -57,6 +57,7 @@ struct queue *queue_new(struct core *core, enum queue_kind kind, uint32_t number
     queue->ref_count = 1;
     queue_set_default(queue, &core->limits);
     index_init(&queue->index, core->spill);
+    asides_init(&queue->asides);
     TAILQ_INIT(&queue->willing);
     TAILQ_INIT(&queue->all);
     LIST_INIT(&queue->bindings);
@@ -289,7 +290,7 @@ enum status queue_read(struct core *core, uint64_t word, struct operation_messag
 /* One that its sender took back while it ran is not handed out again. */
 static void return_aside(struct core *core, struct aside *aside)
 {
-    struct queue *queue = aside->queue;
+    struct queue *queue = aside_queue(aside);
     const struct attempted *attempted = kept_find_attempted(queue, aside->number);
     struct ending ending = ending_of(STATUS_CANCELLED, OUTCOME_MAYBE_RUN);
     if (attempted == NULL || !attempted->is_cancelled ||

@@ -427,6 +427,7 @@ struct core {
     uint32_t peer_count;
     uint32_t unauthenticated_count;
     struct wheel wheel;
+    struct aside_blocks aside_blocks;
     struct backup backup;
     struct tracked_table tracked;
 

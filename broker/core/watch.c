@@ -33,7 +33,7 @@ static void state_of_open(const struct core *core, const struct tracked *tracked
     }
     if (aside == NULL)
         return;
-    const struct attempted *attempted = kept_find_attempted(aside->queue, aside->number);
+    const struct attempted *attempted = kept_find_attempted(aside_queue(aside), aside->number);
     if (attempted != NULL) {
         state->attempts = attempted->failed;
         state->cancel = attempted->is_cancelled;
