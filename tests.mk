@@ -101,7 +101,8 @@ crash: $(CRASHES)
 	while [ $(SECONDS) -eq 0 ] || [ $$(date +%s) -lt $$end ]; do \
 	    for program in $(filter %/crash_journal %/crash_broker %/model_queue,$(CRASHES)); do \
 	        $$program --seed $$seed --seconds $$turn || exit 1; done; \
-	    $(OBJ)/tests/crash/crash_flip --seed $$seed || exit 1; seed=$$((seed + 1)); done
+	    $(OBJ)/tests/crash/crash_flip --seed $$seed || exit 1; \
+	    $(OBJ)/tests/crash/crash_flip_history --seed $$seed || exit 1; seed=$$((seed + 1)); done
 
 # The broker's objects with an allocator that runs out of memory when it is told to.
 $(OBJ)/libscarce.a: $(OBJ)/libbroker.a $(OBJ)/libprotocol.a

@@ -145,6 +145,13 @@ enum status core_open_files(struct core *core, const struct disk *disk,
     return history_recover_secrets(core, failure);
 }
 
+enum status core_open_archive(struct core *core, const struct disk *disk,
+                              struct journal_failure *failure)
+{
+    core->archive = archive_new(disk, NULL, NULL);
+    return core->archive != NULL ? history_recover_secrets(core, failure) : STATUS_NO_MEMORY;
+}
+
 void core_set_secret(struct core *core, const unsigned char secret[16])
 {
     memcpy(core->secret, secret, sizeof core->secret);

@@ -55,7 +55,7 @@ enum queue_kind {
     QUEUE_LIVE, /* behind a live subscription: no name, nothing is settled */
 };
 
-/* Numbers of queues and exchanges are below this; a record tells them apart by the bit above. */
+/* Numbers of queues and exchanges are below this: a record tells them apart by HISTORY_BIT. */
 #define NUMBERS_END (UINT32_C(1) << 31)
 
 enum queue_overflow {
