@@ -169,9 +169,10 @@ static void broker_end_of_round(struct broker *broker)
 {
     uint64_t now_ms = broker_begin(broker);
     net_run_timers(broker->net, now_ms);
+    net_take_behind(broker->net);
     core_end_of_round(broker->core);
-    bool have_gone = net_end_of_round(broker->net);
-    broker->has_more = have_gone || core_has_more(broker->core);
+    bool has_more = net_end_of_round(broker->net);
+    broker->has_more = has_more || core_has_more(broker->core);
     broker_upkeep(broker);
     broker->is_in_round = false;
 }

@@ -11,12 +11,13 @@
 /* The names of the kinds of one scope. */
 struct kind_name {
     const char *name;
+    const char *type;
     enum property_scope scope;
     uint8_t kind;
 };
 
 static const struct kind_name kind_names[] = {
-#define PROPERTY(NAME, name, scope, kind, type, text) {#name, PROPERTY_SCOPE_##scope, kind},
+#define PROPERTY(NAME, name, scope, kind, type, text) {#name, #type, PROPERTY_SCOPE_##scope, kind},
 #include "protocol/properties.def"
 };
 
@@ -79,13 +80,14 @@ static json_t *queues_json(struct wire_bytes list)
     return array;
 }
 
-static const char *kind_name(enum property_scope scope, uint8_t kind, char other[16])
+/* Of a kind that is not known the name is its number, in `other`. */
+static struct kind_name kind_name(enum property_scope scope, uint8_t kind, char other[16])
 {
     for (size_t i = 0; i < sizeof kind_names / sizeof kind_names[0]; i++)
         if (kind_names[i].scope == scope && kind_names[i].kind == kind)
-            return kind_names[i].name;
+            return kind_names[i];
     (void)snprintf(other, 16, "kind_%u", kind);
-    return other;
+    return (struct kind_name){other, "TEXT", scope, kind};
 }
 
 static json_t *id_json(struct wire_bytes id)
@@ -105,14 +107,13 @@ static json_t *properties_json(struct wire_bytes list, enum property_scope scope
     struct property property;
     while (property_next(&r, &property)) {
         char other[16];
-        const char *name = kind_name(scope, property.kind, other);
-        if (scope == PROPERTY_SCOPE_MESSAGE && property.kind == PROPERTY_MESSAGE_ID &&
-            property.value.bytes == 16)
-            json_object_set_new(object, name, id_json(property.value));
-        else if (scope != PROPERTY_SCOPE_MESSAGE && property.value.bytes == 8)
-            json_object_set_new(object, name, number_json(wire_load_u64(property.value.at)));
+        struct kind_name kind = kind_name(scope, property.kind, other);
+        if (strcmp(kind.type, "ID") == 0 && property.value.bytes == 16)
+            json_object_set_new(object, kind.name, id_json(property.value));
+        else if (strcmp(kind.type, "NUMBER") == 0 && property.value.bytes == 8)
+            json_object_set_new(object, kind.name, number_json(wire_load_u64(property.value.at)));
         else
-            set_bytes(object, name, property.value);
+            set_bytes(object, kind.name, property.value);
     }
     return object;
 }
@@ -140,7 +141,7 @@ static void set_list(json_t *object, const char *operation, const char *name,
         json_object_set_new(object, name, queues_json(bytes));
     else if (strcmp(name, "headers") == 0)
         json_object_set_new(object, name, headers_json(bytes));
-    else if (strcmp(name, "properties") == 0)
+    else if (strcmp(name, "properties") == 0 || strcmp(name, "kin") == 0)
         json_object_set_new(object, name, properties_json(bytes, PROPERTY_SCOPE_MESSAGE));
     else if (strcmp(name, "settings") == 0)
         json_object_set_new(object, name,

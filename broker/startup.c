@@ -46,6 +46,12 @@ static enum status on_record(void *argument, uint64_t position, const unsigned c
     return core_on_record(progress->core, position, at, bytes, now_ms);
 }
 
+static enum status on_read(void *argument)
+{
+    struct progress *progress = argument;
+    return core_on_read(progress->core);
+}
+
 static void log_recovered(const struct progress *progress, const char *directory,
                           const struct journal *journal)
 {
@@ -88,7 +94,8 @@ enum status startup_recover(const struct startup *startup, struct disk **disk,
         status = journal_open(journal, opened, &startup->journal_options,
                               &(struct journal_reader){.on_record = on_record,
                                                        .argument = &progress,
-                                                       .on_progress = on_progress},
+                                                       .on_progress = on_progress,
+                                                       .on_read = on_read},
                               &failure);
     if (status != STATUS_OK) {
         const struct journal_failure *of_core = core_failure(startup->core);

@@ -1,35 +1,51 @@
-/* A copy of the broker's journal, piece by piece, into the program's hands. */
+/* A copy of the broker's data directory, piece by piece, into the program's hands. */
 #include "client-lib/client.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "client-lib/request.h"
+
+enum { FILE_NAME_BYTES_MAX = 64 };
 
 /* Where a copy is. */
 struct backup {
     const struct herald_backup *wanted;
-    struct herald_backup_piece piece; /* the last one; all is 0 before the begin */
-    uint64_t next;                    /* position of the next piece */
+    struct frame_backup_begin begun;    /* all is 0 before */
+    uint64_t next;                      /* position of the next piece of the journal */
+    uint64_t files_bytes;               /* that have come */
+    char name[FILE_NAME_BYTES_MAX + 1]; /* of the file that has begun */
+    uint64_t file_bytes;
+    uint64_t file_done;
     bool is_stopped;
 };
 
-/* Lets the program have a piece, empty at the begin. */
-static void tell(struct herald_client *client, struct request *request, struct wire_bytes bytes)
+/* Lets the program have a piece. */
+static void tell(struct herald_client *client, struct request *request,
+                 const struct herald_backup_piece *piece)
 {
     struct backup *backup = request->backup;
-    backup->piece.position = backup->next;
-    backup->piece.bytes = bytes.at;
-    backup->piece.byte_count = bytes.bytes;
-    backup->next += bytes.bytes;
     request->busy = true;
     client_enter_callback(client);
-    int stop = backup->wanted->on_piece(&backup->piece, backup->wanted->context);
+    int stop = backup->wanted->on_piece(piece, backup->wanted->context);
     client_leave_callback(client);
     request->busy = false;
     backup->is_stopped |= stop != 0;
 }
 
+static struct herald_backup_piece piece_of(const struct backup *backup)
+{
+    uint64_t journal_bytes = backup->begun.end - backup->begun.first;
+    return (struct herald_backup_piece){.size = sizeof(struct herald_backup_piece),
+                                        .done_bytes = backup->next - backup->begun.first +
+                                                      backup->files_bytes,
+                                        .all_bytes = journal_bytes + backup->begun.files_bytes};
+}
+
 static bool has_begun(const struct backup *backup)
 {
-    return backup->piece.segment_bytes > 0;
+    return backup->begun.segment_bytes > 0;
 }
 
 static bool begin(struct herald_client *client, struct request *request,
@@ -37,14 +53,13 @@ static bool begin(struct herald_client *client, struct request *request,
 {
     struct backup *backup = request->backup;
     if (has_begun(backup) || frame->segment_bytes == 0 || frame->first >= frame->end ||
-        frame->first % frame->segment_bytes != 0)
+        frame->first % frame->segment_bytes != 0 ||
+        frame->files_bytes > UINT64_MAX - (frame->end - frame->first))
         return false;
-    backup->piece.size = sizeof backup->piece;
-    backup->piece.segment_bytes = frame->segment_bytes;
-    backup->piece.first = frame->first;
-    backup->piece.end = frame->end;
+    backup->begun = *frame;
     backup->next = frame->first;
-    tell(client, request, (struct wire_bytes){0});
+    struct herald_backup_piece piece = piece_of(backup);
+    tell(client, request, &piece);
     return true;
 }
 
@@ -52,27 +67,93 @@ static bool take_piece(struct herald_client *client, struct request *request,
                        const struct frame_backup_piece *frame)
 {
     struct backup *backup = request->backup;
+    const struct frame_backup_begin *begun = &backup->begun;
     if (!has_begun(backup) || frame->position != backup->next || frame->bytes.bytes == 0)
         return false;
-    uint64_t segment_bytes = backup->piece.segment_bytes;
-    if (frame->bytes.bytes > segment_bytes - frame->position % segment_bytes ||
-        frame->bytes.bytes > backup->piece.end - frame->position)
+    uint64_t offset = frame->position % begun->segment_bytes;
+    if (frame->bytes.bytes > begun->segment_bytes - offset ||
+        frame->bytes.bytes > begun->end - frame->position)
         return false;
-    tell(client, request, frame->bytes);
+    struct herald_backup_piece piece = piece_of(backup);
+    snprintf(backup->name, sizeof backup->name, "segment-%016" PRIx64,
+             frame->position / begun->segment_bytes);
+    piece.file = backup->name;
+    piece.file_bytes = begun->segment_bytes;
+    piece.offset = offset;
+    piece.bytes = frame->bytes.at;
+    piece.byte_count = frame->bytes.bytes;
+    backup->next += frame->bytes.bytes;
+    tell(client, request, &piece);
     return true;
+}
+
+/* Programs make files of these names: nothing that leads out of a directory, or stands for a
+ * segment. */
+static bool is_good_name(struct wire_bytes name)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    if (name.bytes == 0 || name.bytes > FILE_NAME_BYTES_MAX ||
+        (name.bytes >= 8 && memcmp(name.at, "segment-", 8) == 0))
+        return false;
+    for (uint32_t i = 0; i < name.bytes; i++)
+        if (name.at[i] == '\0' || strchr(letters, name.at[i]) == NULL)
+            return false;
+    return true;
+}
+
+/* The next file, or more of the one that has begun. */
+static bool enter_file(struct backup *backup, const struct frame_backup_file *frame)
+{
+    if (backup->file_done < backup->file_bytes)
+        return frame->file_bytes == backup->file_bytes && frame->offset == backup->file_done &&
+               wire_bytes_equal(frame->name, wire_bytes_of_text(backup->name));
+    if (!is_good_name(frame->name) || frame->offset != 0)
+        return false;
+    memcpy(backup->name, frame->name.at, frame->name.bytes);
+    backup->name[frame->name.bytes] = '\0';
+    backup->file_bytes = frame->file_bytes;
+    backup->file_done = 0;
+    return true;
+}
+
+static bool take_file(struct herald_client *client, struct request *request,
+                      const struct frame_backup_file *frame)
+{
+    struct backup *backup = request->backup;
+    uint64_t bytes = frame->bytes.bytes;
+    if (!has_begun(backup) || backup->next != backup->begun.end || bytes == 0 ||
+        !enter_file(backup, frame) || bytes > backup->file_bytes - backup->file_done ||
+        bytes > backup->begun.files_bytes - backup->files_bytes)
+        return false;
+    struct herald_backup_piece piece = piece_of(backup);
+    piece.file = backup->name;
+    piece.file_bytes = backup->file_bytes;
+    piece.offset = frame->offset;
+    piece.bytes = frame->bytes.at;
+    piece.byte_count = frame->bytes.bytes;
+    backup->file_done += bytes;
+    backup->files_bytes += bytes;
+    tell(client, request, &piece);
+    return true;
+}
+
+static bool is_whole(const struct backup *backup)
+{
+    return has_begun(backup) && backup->next == backup->begun.end &&
+           backup->files_bytes == backup->begun.files_bytes &&
+           backup->file_done == backup->file_bytes;
 }
 
 /* False: the frame is against the rules. */
 static bool take(struct herald_client *client, struct request *request, const struct frame *frame)
 {
-    struct backup *backup = request->backup;
     if (frame->header.type == FRAME_BACKUP_BEGIN)
         return begin(client, request, &frame->as.backup_begin);
     if (frame->header.type == FRAME_BACKUP_PIECE)
         return take_piece(client, request, &frame->as.backup_piece);
-    if (!has_begun(backup) || backup->next != backup->piece.end)
-        return false;
-    return true;
+    if (frame->header.type == FRAME_BACKUP_FILE)
+        return take_file(client, request, &frame->as.backup_file);
+    return is_whole(request->backup);
 }
 
 void backup_handle(struct herald_client *client, const struct frame *frame)
@@ -95,7 +176,7 @@ static enum herald_status run(struct herald_client *client, const struct herald_
                               int timeout_ms)
 {
     struct backup backup = {.wanted = wanted};
-    struct frame frame = {.header.type = FRAME_BACKUP, .as.backup.content = BACKUP_JOURNAL};
+    struct frame frame = {.header.type = FRAME_BACKUP, .as.backup.content = BACKUP_ALL};
     struct request *request = request_new(&frame);
     if (request == NULL)
         return error_set(client, HERALD_ENOMEMORY, "no memory for a backup");

@@ -393,20 +393,33 @@ void follow_on_gap(struct herald_consumer *consumer, uint64_t missed);
 void message_handle_deliver(struct herald_client *client, const struct frame *frame,
                             struct wire_bytes body);
 
+/* A message that was only looked at, as a copy; NULL without memory. The lock is held. */
+struct herald_message *message_of_peeked(struct herald_client *client,
+                                         const struct frame_peeked *peeked, struct wire_bytes body);
+
+/* Gives back everything unsettled on this connection. */
+void message_release_all(struct herald_client *client);
+
+/* HERALD_OK when it may be settled; else why not, noted. The lock is held. */
+enum herald_status message_check_settle(struct herald_client *client,
+                                        const struct herald_message *message);
+
+/* Has a settlement, or what goes the same way, written with the next batch. The lock is held. */
+enum herald_status message_add_frame(struct herald_client *client, struct frame *frame);
+
+/* Copies bytes to *at, which moves on behind them; what was copied. */
+struct wire_bytes message_keep(unsigned char **at, struct wire_bytes bytes);
+
+/* --- progress.c ---------------------------------------------------------------------------------
+ */
+
 /* What earlier attempts have left for the next delivery. */
 void message_handle_earlier(struct herald_client *client, const struct frame_earlier *earlier);
 
 /* Renews the leases of all unsettled messages, where the program wants that and it is time. */
 void message_renew(struct herald_client *client);
 
-/* A message that was only looked at, as a copy; NULL without memory. The lock is held. */
-struct herald_message *message_of_peeked(struct herald_client *client,
-                                         const struct frame_peeked *peeked, struct wire_bytes body);
-
 /* Nobody waits for the outcome of this delivery any more. */
 void message_handle_unwanted(struct herald_client *client, uint64_t delivery);
-
-/* Gives back everything unsettled on this connection. */
-void message_release_all(struct herald_client *client);
 
 #endif

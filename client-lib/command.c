@@ -35,12 +35,22 @@ static const char *put_text(char **at, struct wire_bytes text)
     return start;
 }
 
+static const unsigned char *put_id(char **at, const struct wire_id *id)
+{
+    if (wire_id_is_zero(id))
+        return NULL;
+    char *start = *at;
+    memcpy(start, id->byte, sizeof id->byte);
+    *at += sizeof id->byte;
+    return (const unsigned char *)start;
+}
+
 /* One piece of memory, so that one free suffices. */
 static struct herald_command *copy_state(const struct frame_command_state *frame,
                                          struct wire_bytes body)
 {
     size_t bytes = (size_t)frame->queue.bytes + frame->note.bytes + frame->code.bytes +
-                   frame->text.bytes + body.bytes;
+                   frame->text.bytes + body.bytes + 2 * sizeof frame->id.byte;
     struct herald_command *command = malloc(sizeof *command + bytes + 5);
     if (command == NULL)
         return NULL;
@@ -58,6 +68,8 @@ static struct herald_command *copy_state(const struct frame_command_state *frame
         .body_bytes = body.bytes,
     };
     memcpy(command->id, frame->id.byte, sizeof command->id);
+    command->repairs = put_id(&at, &frame->repairs);
+    command->repaired_by = put_id(&at, &frame->repaired_by);
     command->queue = put_text(&at, frame->queue);
     command->note = put_text(&at, frame->note);
     command->code = put_text(&at, frame->code);

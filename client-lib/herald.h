@@ -130,7 +130,8 @@ struct herald_options {
     int send_timeout_ms;               /* how long a send waits for room; default 30 s, < 0: not */
     uint32_t reconnect_ms_min;         /* default 250 */
     uint32_t reconnect_ms_max;         /* default 30,000 */
-    uint32_t renew_ms;                 /* renews the leases of unsettled messages every so long;
+    uint32_t renew_ms;                 /* renews the leases of unsettled messages every so long
+                                          while the handle is driven, so not within a callback;
                                           default 0: the program does, with herald_progress */
     void *user;                        /* given to the hooks */
     herald_state_fn *on_state;         /* NULL: not told */
@@ -237,9 +238,11 @@ struct herald_content {
     int64_t backoff_max_ms;
     int64_t retry_for_ms;
     const struct herald_message *like;   /* NULL, or: headers, if none are given, and what this
-                                            message says of its type, order and retries */
+                                            message says of its type, order and retries, and
+                                            that it is tracked, if there is another id */
     const struct herald_message *within; /* NULL, or the command that is being handled: its deadline
                                             holds for this one too, and so does its cancelling */
+    const unsigned char *parent;         /* its id, where it is not at hand; NULL: none */
     const char *entity;                  /* of an event in an exchange with history: the entity
                                             whose next version it is; NULL: none */
     enum herald_expect expect;           /* of an entity: the event is taken only if ... */
@@ -358,19 +361,21 @@ enum herald_command_state {
 struct herald_command {
     unsigned char id[16];
     enum herald_command_state state;
-    enum herald_ran ran;  /* of one that failed */
-    int is_cancelled;     /* asked to be cancelled while it ran */
-    unsigned attempts;    /* failed so far */
-    uint64_t done;        /* as the worker said last, see herald_progress: so much is done */
-    uint64_t total;       /* of so much; 0: not known */
-    const char *note;     /* "" when it said nothing */
-    const char *queue;    /* "" when that is gone */
-    uint64_t number;      /* the broker's */
-    uint64_t accepted_ms; /* milliseconds since 1970, like time_ms: */
-    uint64_t time_ms;     /* when it is due, or when its outcome was decided; else 0 */
-    const char *code;     /* why it failed; "" else */
-    const char *text;     /* for people */
-    const void *body;     /* the result, or details of the failure; a NUL follows */
+    enum herald_ran ran; /* of one that failed */
+    int is_cancelled;    /* asked to be cancelled while it ran */
+    unsigned attempts;   /* failed so far */
+    uint64_t done;       /* as the worker said last, see herald_progress: so much is done */
+    uint64_t total;      /* of so much; 0: not known */
+    const char *note;    /* "" when it said nothing */
+    const unsigned char *repairs;     /* id of the parked command that it repairs, ... */
+    const unsigned char *repaired_by; /* ... and of the one that repairs it; NULL: none */
+    const char *queue;                /* "" when that is gone */
+    uint64_t number;                  /* the broker's */
+    uint64_t accepted_ms;             /* milliseconds since 1970, like time_ms: */
+    uint64_t time_ms;                 /* when it is due, or when its outcome was decided; else 0 */
+    const char *code;                 /* why it failed; "" else */
+    const char *text;                 /* for people */
+    const void *body;                 /* the result, or details of the failure; a NUL follows */
     size_t body_bytes;
 };
 
@@ -631,6 +636,10 @@ HERALD_API int herald_message_is_unwanted(const struct herald_message *message);
 HERALD_API uint64_t herald_message_time_ms(const struct herald_message *message);
 /* 16 bytes, or NULL if the sender gave none. */
 HERALD_API const unsigned char *herald_message_id(const struct herald_message *message);
+/* Of one that repairs a parked command: the id of that one, if it had any; else NULL. */
+HERALD_API const unsigned char *herald_message_repairs(const struct herald_message *message);
+/* When its outcome stops being of use, milliseconds since 1970 by the broker's clock; 0: never. */
+HERALD_API uint64_t herald_message_deadline_ms(const struct herald_message *message);
 /* Of a message in a reply queue: the id of the command whose outcome it is; else NULL. */
 HERALD_API const unsigned char *herald_message_outcome_of(const struct herald_message *message);
 HERALD_API const char *herald_message_content_type(const struct herald_message *message,
@@ -807,8 +816,8 @@ struct herald_parked {
     uint64_t count; /* out: how many it were */
 };
 
-/* Has them tried again at their old places with all attempts anew; or throws them away.
- * HERALD_ENOTFOUND: none of them is parked there. */
+/* Has them tried again at their old places, as new commands with all attempts anew; or throws them
+ * away. HERALD_ENOTFOUND: none of them is parked there. */
 HERALD_API enum herald_status herald_parked_retry(struct herald_client *client,
                                                   struct herald_parked *parked, int timeout_ms);
 HERALD_API enum herald_status herald_parked_drop(struct herald_client *client,
@@ -913,17 +922,17 @@ HERALD_API enum herald_status herald_query(struct herald_client *client,
 
 /* --- backup ----------------------------------------------------------------------------------- */
 
-/* Bytes of the broker's journal, of one segment. The copy of segment N is a file of segment_bytes
- * bytes named `segment-` and N as 16 hexadecimal digits; a position is N * segment_bytes + offset
- * in the file. What stands behind `end` in the last file is zeros. */
+/* Bytes of a file of the broker's data directory. Pieces of a file follow each other without a gap,
+ * and a file comes whole before the next; what no piece brings at its end is zeros. */
 struct herald_backup_piece {
     size_t size;
-    uint64_t segment_bytes; /* size of each file */
-    uint64_t first;         /* position where the copy begins: the start of a segment */
-    uint64_t end;           /* position behind its last byte */
-    uint64_t position;      /* of these bytes; they follow those of the call before */
-    const void *bytes;      /* they live until the function returns */
-    size_t byte_count;      /* 0 in the first call */
+    const char *file;    /* its name; NULL in the first call, which brings nothing */
+    uint64_t file_bytes; /* its size */
+    uint64_t offset;     /* of these bytes in it */
+    const void *bytes;   /* they and the name live until the function returns */
+    size_t byte_count;
+    uint64_t done_bytes; /* of all pieces before this one */
+    uint64_t all_bytes;  /* of all pieces together */
 };
 
 /* Called for every piece. A return value other than 0 stops the backup. */
@@ -935,11 +944,12 @@ struct herald_backup {
     void *context;
 };
 
-/* Fetches a copy of all that is on the broker's disk now, everything confirmed so far included.
- * Files made of it are a data directory to start from; it is good only when HERALD_OK is returned.
- * HERALD_EDENIED: not an administrator. HERALD_EREFUSED: another backup is under way, or the broker
- * could not read. HERALD_ESTOPPED: on_piece said so. HERALD_ETIMEOUT: not all came in time. The
- * last two drop the connection, which is made again. HERALD_ELOST: the connection was lost. */
+/* Fetches a copy of all that is on the broker's disk now, everything confirmed so far and all
+ * events that are kept included. Files made of it are a data directory to start from; it is good
+ * only when HERALD_OK is returned. HERALD_EDENIED: not an administrator. HERALD_EREFUSED: another
+ * backup is under way, or the broker could not read. HERALD_ESTOPPED: on_piece said so.
+ * HERALD_ETIMEOUT: not all came in time. The last two drop the connection, which is made again.
+ * HERALD_ELOST: the connection was lost. */
 HERALD_API enum herald_status herald_backup(struct herald_client *client,
                                             const struct herald_backup *backup, int timeout_ms);
 

@@ -175,6 +175,7 @@ static void handle_news(struct herald_client *client, const struct frame *frame)
         break;
     case FRAME_BACKUP_BEGIN:
     case FRAME_BACKUP_PIECE:
+    case FRAME_BACKUP_FILE:
     case FRAME_BACKUP_END:
         backup_handle(client, frame);
         break;

@@ -27,8 +27,8 @@ static const char *find_obstacle(const struct herald_client *client,
     return NULL;
 }
 
-static enum herald_status check_settle(struct herald_client *client,
-                                       const struct herald_message *message)
+enum herald_status message_check_settle(struct herald_client *client,
+                                        const struct herald_message *message)
 {
     const char *obstacle = find_obstacle(client, message);
     if (obstacle == NULL)
@@ -52,7 +52,7 @@ static enum herald_status settle_done(struct herald_client *client, struct heral
     return HERALD_OK;
 }
 
-static enum herald_status add_frame(struct herald_client *client, struct frame *frame)
+enum herald_status message_add_frame(struct herald_client *client, struct frame *frame)
 {
     size_t bytes = frame_encoded_bytes(frame);
     unsigned char *room = outbox_reserve_settlement(&client->outbox, bytes);
@@ -68,7 +68,7 @@ static enum herald_status add_frame(struct herald_client *client, struct frame *
 static enum herald_status settle_frame(struct herald_client *client, struct herald_message *message,
                                        struct frame *frame)
 {
-    enum herald_status status = add_frame(client, frame);
+    enum herald_status status = message_add_frame(client, frame);
     if (status == HERALD_OK)
         mark_settled(client, message);
     return status;
@@ -78,7 +78,7 @@ enum herald_status herald_done(struct herald_message *message)
 {
     struct herald_client *client = message->client;
     pthread_mutex_lock(&client->lock);
-    enum herald_status status = check_settle(client, message);
+    enum herald_status status = message_check_settle(client, message);
     if (status == HERALD_OK)
         status = settle_done(client, message);
     pthread_mutex_unlock(&client->lock);
@@ -90,7 +90,7 @@ enum herald_status herald_result(struct herald_message *message, const void *bod
 {
     struct herald_client *client = message->client;
     pthread_mutex_lock(&client->lock);
-    enum herald_status status = check_settle(client, message);
+    enum herald_status status = message_check_settle(client, message);
     if (status == HERALD_OK && body_bytes > client->session.message_bytes_max)
         status = error_set(client, HERALD_ETOOLARGE, "the result is larger than the broker takes");
     if (status == HERALD_OK) {
@@ -139,7 +139,7 @@ enum herald_status herald_fail_with(struct herald_message *message,
 {
     struct herald_client *client = message->client;
     pthread_mutex_lock(&client->lock);
-    enum herald_status status = check_settle(client, message);
+    enum herald_status status = message_check_settle(client, message);
     if (status == HERALD_OK && failure->size < sizeof *failure)
         status = error_set(client, HERALD_EINVAL, "a failure needs its size");
     if (status == HERALD_OK)
@@ -172,7 +172,7 @@ enum herald_status herald_release(struct herald_message *message)
 {
     struct herald_client *client = message->client;
     pthread_mutex_lock(&client->lock);
-    enum herald_status status = check_settle(client, message);
+    enum herald_status status = message_check_settle(client, message);
     if (status == HERALD_OK)
         status = settle_release(client, message);
     pthread_mutex_unlock(&client->lock);
@@ -268,7 +268,7 @@ void message_handle_deliver(struct herald_client *client, const struct frame *fr
 /* --- keeping ------------------------------------------------------------------------------------
  */
 
-static struct wire_bytes keep(unsigned char **at, struct wire_bytes bytes)
+struct wire_bytes message_keep(unsigned char **at, struct wire_bytes bytes)
 {
     struct wire_bytes kept = wire_bytes_of(*at, bytes.bytes);
     if (bytes.bytes > 0)
@@ -290,14 +290,14 @@ static struct herald_message *copy_message(const struct herald_message *message)
     memcpy(copy, message, sizeof *copy);
     unsigned char *at = copy->bytes;
     copy->is_copy = true;
-    copy->fields.exchange = keep(&at, fields->exchange);
-    copy->fields.key = keep(&at, fields->key);
-    copy->fields.properties = keep(&at, fields->properties);
-    copy->fields.headers = keep(&at, fields->headers);
-    copy->fields.body = keep(&at, fields->body);
-    copy->earlier.checkpoint = keep(&at, message->earlier.checkpoint);
-    copy->earlier.code = keep(&at, message->earlier.code);
-    copy->earlier.text = keep(&at, message->earlier.text);
+    copy->fields.exchange = message_keep(&at, fields->exchange);
+    copy->fields.key = message_keep(&at, fields->key);
+    copy->fields.properties = message_keep(&at, fields->properties);
+    copy->fields.headers = message_keep(&at, fields->headers);
+    copy->fields.body = message_keep(&at, fields->body);
+    copy->earlier.checkpoint = message_keep(&at, message->earlier.checkpoint);
+    copy->earlier.code = message_keep(&at, message->earlier.code);
+    copy->earlier.text = message_keep(&at, message->earlier.text);
     return copy;
 }
 
@@ -410,6 +410,23 @@ const unsigned char *herald_message_id(const struct herald_message *message)
     return id.bytes == 16 ? id.at : NULL;
 }
 
+const unsigned char *herald_message_repairs(const struct herald_message *message)
+{
+    struct wire_bytes id = property_find(message->fields.properties, PROPERTY_MESSAGE_REPAIRS);
+    return id.bytes == 16 ? id.at : NULL;
+}
+
+uint64_t herald_message_deadline_ms(const struct herald_message *message)
+{
+    struct wire_bytes properties = message->fields.properties;
+    uint64_t deadline_ms = property_find_number(properties, PROPERTY_MESSAGE_DEADLINE, UINT64_MAX);
+    uint64_t timeout_ms = property_find_number(properties, PROPERTY_MESSAGE_TIMEOUT, UINT64_MAX);
+    if (timeout_ms < UINT64_MAX - message->fields.time_ms &&
+        message->fields.time_ms + timeout_ms < deadline_ms)
+        deadline_ms = message->fields.time_ms + timeout_ms;
+    return deadline_ms != UINT64_MAX ? deadline_ms : 0;
+}
+
 const unsigned char *herald_message_outcome_of(const struct herald_message *message)
 {
     struct wire_bytes id = property_find(message->fields.properties, PROPERTY_MESSAGE_OUTCOME_OF);
@@ -474,123 +491,4 @@ struct herald_client *herald_message_client(const struct herald_message *message
     bool closed = client->closed;
     pthread_mutex_unlock(&client->lock);
     return closed ? NULL : client;
-}
-
-/* --- earlier attempts ---------------------------------------------------------------------------
- */
-
-void message_handle_earlier(struct herald_client *client, const struct frame_earlier *earlier)
-{
-    size_t bytes = (size_t)earlier->checkpoint.bytes + earlier->code.bytes + earlier->text.bytes;
-    free(client->earlier_bytes);
-    client->earlier_bytes = malloc(bytes + 1);
-    if (client->earlier_bytes == NULL)
-        return; /* the attempt begins without it */
-    unsigned char *at = client->earlier_bytes;
-    client->earlier = *earlier;
-    client->earlier.checkpoint = keep(&at, earlier->checkpoint);
-    client->earlier.code = keep(&at, earlier->code);
-    client->earlier.text = keep(&at, earlier->text);
-}
-
-const void *herald_message_checkpoint(const struct herald_message *message, size_t *bytes)
-{
-    *bytes = message->earlier.checkpoint.bytes;
-    return *bytes > 0 ? message->earlier.checkpoint.at : NULL;
-}
-
-const char *herald_message_last_code(const struct herald_message *message, size_t *bytes)
-{
-    *bytes = message->earlier.code.bytes;
-    return *bytes > 0 ? (const char *)message->earlier.code.at : NULL;
-}
-
-const char *herald_message_last_text(const struct herald_message *message, size_t *bytes)
-{
-    *bytes = message->earlier.text.bytes;
-    return *bytes > 0 ? (const char *)message->earlier.text.at : NULL;
-}
-
-uint64_t herald_message_fence(const struct herald_message *message)
-{
-    return message->fence;
-}
-
-/* --- progress -----------------------------------------------------------------------------------
- */
-
-static enum herald_status say_progress(struct herald_client *client,
-                                       const struct herald_message *message,
-                                       const struct herald_progress *progress)
-{
-    size_t note_bytes = progress->note != NULL ? strlen(progress->note) : 0;
-    if (note_bytes > 255 || progress->checkpoint_bytes > UINT16_MAX)
-        return error_set(client, HERALD_EINVAL, "a note has at most 255 bytes");
-    struct frame frame = {
-        .header.type = FRAME_PROGRESS,
-        .as.progress = {.start = client->outbox.start,
-                        .delivery = message->fields.delivery,
-                        .done = progress->done,
-                        .total = progress->total,
-                        .note = wire_bytes_of(progress->note, (uint32_t)note_bytes),
-                        .checkpoint = wire_bytes_of(progress->checkpoint,
-                                                    (uint32_t)progress->checkpoint_bytes)},
-    };
-    return add_frame(client, &frame);
-}
-
-enum herald_status herald_progress(struct herald_message *message,
-                                   const struct herald_progress *progress)
-{
-    struct herald_client *client = message->client;
-    pthread_mutex_lock(&client->lock);
-    enum herald_status status = check_settle(client, message);
-    if (status == HERALD_OK && progress->size < sizeof *progress)
-        status = error_set(client, HERALD_EINVAL, "progress needs its size");
-    if (status == HERALD_OK)
-        status = say_progress(client, message, progress);
-    if (status == HERALD_OK)
-        session_flush(client);
-    pthread_mutex_unlock(&client->lock);
-    return status;
-}
-
-void message_renew(struct herald_client *client)
-{
-    if (client->options.renew_ms == 0 || client->now_ms < client->renew_at_ms)
-        return;
-    client->renew_at_ms = client->now_ms + client->options.renew_ms;
-    if (client->unsettled == 0)
-        return;
-    const struct frame_renew fields = {0, UINT64_MAX};
-    unsigned char frame[SETTLE_FIELDS_BYTES];
-    struct wire_writer w = wire_writer_of(frame, sizeof frame);
-    bool ok = frame_put_renew(&w, 0, 0, &fields);
-    assert(ok);
-    /* While a region is being written, the next round comes soon. */
-    if (!outbox_stage_plain(&client->outbox, frame, wire_written(&w)))
-        client->renew_at_ms = client->now_ms;
-}
-
-/* --- what nobody waits for ----------------------------------------------------------------------
- */
-
-void message_handle_unwanted(struct herald_client *client, uint64_t delivery)
-{
-    client->unwanted[client->unwanted_count++ % UNWANTED_ROOM] = delivery;
-}
-
-int herald_message_is_unwanted(const struct herald_message *message)
-{
-    struct herald_client *client = message->client;
-    if (client == NULL)
-        return 1;
-    pthread_mutex_lock(&client->lock);
-    int is_unwanted = 0;
-    uint32_t count =
-        client->unwanted_count < UNWANTED_ROOM ? client->unwanted_count : UNWANTED_ROOM;
-    for (uint32_t i = 0; i < count; i++)
-        is_unwanted |= client->unwanted[i] == message->fields.delivery;
-    pthread_mutex_unlock(&client->lock);
-    return is_unwanted;
 }

@@ -70,32 +70,23 @@ static void put_time_property(struct wire_writer *w, uint8_t kind, uint64_t ms)
         property_put_number(w, kind, ms);
 }
 
-/* All times are the broker's, so that the clocks of workers do not matter; 0: none. */
-static uint64_t deadline_of_message(const struct herald_message *message)
-{
-    struct wire_bytes properties = message->fields.properties;
-    uint64_t deadline_ms = property_find_number(properties, PROPERTY_MESSAGE_DEADLINE, UINT64_MAX);
-    uint64_t timeout_ms = property_find_number(properties, PROPERTY_MESSAGE_TIMEOUT, UINT64_MAX);
-    if (timeout_ms < UINT64_MAX - message->fields.time_ms &&
-        message->fields.time_ms + timeout_ms < deadline_ms)
-        deadline_ms = message->fields.time_ms + timeout_ms;
-    return deadline_ms != UINT64_MAX ? deadline_ms : 0;
-}
-
-/* What is sent for a command is of no use after its deadline. */
+/* What is sent for a command is of no use after its deadline. All times are the broker's, so that
+ * the clocks of workers do not matter; 0: none. */
 static uint64_t deadline_of(const struct herald_content *content)
 {
-    uint64_t within_ms = content->within != NULL ? deadline_of_message(content->within) : 0;
+    uint64_t within_ms = content->within != NULL ? herald_message_deadline_ms(content->within) : 0;
     if (within_ms == 0 || (content->deadline_ms != 0 && content->deadline_ms < within_ms))
         return content->deadline_ms;
     return within_ms;
 }
 
-static void put_parent(struct wire_writer *w, const struct herald_message *within)
+static void put_parent(struct wire_writer *w, const struct herald_content *content)
 {
-    struct wire_bytes id = property_find(within->fields.properties, PROPERTY_MESSAGE_ID);
-    if (id.bytes == 16)
-        property_put(w, PROPERTY_MESSAGE_PARENT, id);
+    const unsigned char *id = content->parent;
+    if (id == NULL && content->within != NULL)
+        id = herald_message_id(content->within);
+    if (id != NULL)
+        property_put(w, PROPERTY_MESSAGE_PARENT, wire_bytes_of(id, 16));
 }
 
 /* What a command asks for besides its way into the queue. */
@@ -106,8 +97,7 @@ static void put_terms(struct wire_writer *w, const struct herald_content *conten
     put_text_property(w, PROPERTY_MESSAGE_KEY, content->key);
     put_text_property(w, PROPERTY_MESSAGE_LANE, content->lane);
     put_text_property(w, PROPERTY_MESSAGE_REPLY_TO, content->reply_to);
-    if (content->within != NULL)
-        put_parent(w, content->within);
+    put_parent(w, content);
     put_time_property(w, PROPERTY_MESSAGE_DEADLINE, deadline_of(content));
     put_time_property(w, PROPERTY_MESSAGE_TIMEOUT, content->timeout_ms);
     put_time_property(w, PROPERTY_MESSAGE_TTL, content->ttl_ms);
@@ -117,23 +107,27 @@ static void put_terms(struct wire_writer *w, const struct herald_content *conten
     put_limit_property(w, PROPERTY_MESSAGE_RETRY_FOR, content->retry_for_ms);
 }
 
-/* What stays when a message is sent again: not who it is, and no times. */
-static bool is_inherited(uint8_t kind)
+/* What stays when a message is sent again: not who it is, and no times. One that gets another id is
+ * tracked if that one was. */
+static bool is_inherited(const struct herald_content *content, uint8_t kind)
 {
+    if (kind == PROPERTY_MESSAGE_TRACK)
+        return content->id != NULL;
     return kind == PROPERTY_MESSAGE_PRIORITY || kind == PROPERTY_MESSAGE_LANE ||
            kind == PROPERTY_MESSAGE_REPLY_TO || kind == PROPERTY_MESSAGE_TTL ||
            (kind >= PROPERTY_MESSAGE_ATTEMPTS && kind <= PROPERTY_MESSAGE_RETRY_FOR) ||
            kind == PROPERTY_MESSAGE_CONTENT_TYPE || kind == PROPERTY_MESSAGE_CORRELATION;
 }
 
-static void put_inherited(struct wire_writer *w, const struct herald_message *like)
+static void put_inherited(struct wire_writer *w, const struct herald_content *content)
 {
+    const struct herald_message *like = content->like;
     struct wire_bytes own = wire_bytes_of(w->start, (uint32_t)wire_written(w));
     struct wire_reader r =
         wire_reader_of(like->fields.properties.at, like->fields.properties.bytes);
     struct property property;
     while (property_next(&r, &property))
-        if (is_inherited(property.kind) && property_find(own, property.kind).at == NULL)
+        if (is_inherited(content, property.kind) && property_find(own, property.kind).at == NULL)
             property_put(w, property.kind, property.value);
 }
 
@@ -177,7 +171,7 @@ static bool encode_properties(struct parcel *parcel, const struct herald_content
     put_text_property(&w, PROPERTY_MESSAGE_CONTENT_TYPE, content->content_type);
     put_text_property(&w, PROPERTY_MESSAGE_CORRELATION, content->correlation);
     if (content->like != NULL)
-        put_inherited(&w, content->like);
+        put_inherited(&w, content);
     parcel->properties = wire_bytes_of(w.start, (uint32_t)wire_written(&w));
     return !w.failed;
 }

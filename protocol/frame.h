@@ -130,7 +130,7 @@ enum frame_follow_from {
 
 /* What a backup may hold. */
 enum frame_backup_content {
-    BACKUP_JOURNAL = 1,
+    BACKUP_ALL = 1,
 };
 
 /* Subjects of a query, and what `name` and `key` mean to them. */

@@ -29,6 +29,8 @@ enum status accept_check(const struct core *core, struct wire_bytes properties,
         enum status status = property_check(properties, PROPERTY_SCOPE_MESSAGE);
         if (status != STATUS_OK)
             return status;
+        if (property_find(properties, PROPERTY_MESSAGE_REPAIRS).at != NULL)
+            return STATUS_BAD_PROPERTY; /* only the broker says that */
         if (property_find_number(properties, PROPERTY_MESSAGE_PRIORITY, 0) > ASIDE_PRIORITY_MAX)
             return STATUS_BAD_VALUE;
     }
@@ -275,6 +277,8 @@ static enum status take_in(struct accept *accept)
         status = make_room(accept, bytes);
     if (status != STATUS_OK)
         return status;
+    if (accept->is_event)
+        budget_take_in(&accept->core->budget, bytes, accept->queue_count);
     size_t durable_count = count_durable(accept);
     return durable_count > 0 ? accept_durable(accept, durable_count) : accept_transient(accept);
 }

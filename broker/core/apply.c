@@ -60,25 +60,6 @@ void apply_message_to(struct core *core, struct queue *queue, const struct new_p
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
 }
 
-static enum status parked_meet(struct core *core, struct queue *queue, struct parked *parked,
-                               const struct new_place *place)
-{
-    home_add_place(core, place_position(place->word), place->size, place->message_bytes);
-    if (parked->word != 0)
-        home_remove_place(core, place_position(parked->word), parked->size);
-    parked->word = place->word;
-    parked->size = place->size;
-    parked->priority = place->terms.priority;
-    parked->retry = place->terms.retry;
-    if (parked->lane != NULL || place->terms.lane.bytes == 0)
-        return STATUS_OK;
-    struct lane *lane = lane_get(queue, place->terms.lane);
-    if (lane == NULL)
-        return STATUS_NO_MEMORY;
-    lane_add_parked(core, lane, parked);
-    return STATUS_OK;
-}
-
 /* What the place's flags say stays, but for the position. */
 static uint64_t word_moved(uint64_t old, uint64_t word)
 {
@@ -109,7 +90,7 @@ static enum status message_into(struct core *core, struct queue *queue,
 {
     struct parked *parked = kept_find_parked(queue, place->number);
     if (parked != NULL)
-        return parked_meet(core, queue, parked, place);
+        return apply_to_parked(core, queue, parked, place);
     struct standing where = queue_locate(queue, place->number);
     if (where.at.is_away)
         return STATUS_MORE;
@@ -126,6 +107,8 @@ static enum status message_into(struct core *core, struct queue *queue,
     if (attempted != NULL) {
         added.word |= PLACE_ATTEMPTED;
         added.terms.is_plain = false;
+        if (attempted->repair != NULL)
+            message_terms_repair(&added.terms, attempted->repair);
         if (attempted->due_ms > added.terms.due_ms)
             added.terms.due_ms = attempted->due_ms;
     }
@@ -409,13 +392,29 @@ static void recover_start(struct core *core, const struct operation_start *opera
         core->next_client = operation->next_client;
 }
 
-/* Stated again, so that only its home has changed: it may have come due, or be out again. */
-static void attempt_restated(struct core *core, struct queue *queue,
-                             const struct operation_attempt *operation, uint64_t position)
+/* Stated again, so that only its home has changed: it may have come due, or be out again. What it
+ * says was on disk before, so that no hand-out waits for it. */
+static void place_restated(struct core *core, struct queue *queue,
+                           const struct operation *operation, uint64_t position)
 {
-    struct attempted *attempted = kept_find_attempted(queue, operation->number);
-    assert(attempted != NULL);
-    home_move(core, &attempted->home, position, (uint32_t)record_size_attempt(operation));
+    uint64_t number = operation->as.attempt.number;
+    struct parked *parked = kept_find_parked(queue, number);
+    struct attempted *attempted = kept_find_attempted(queue, number);
+    assert(operation->type == OPERATION_PARK ? parked != NULL : attempted != NULL);
+    if (operation->type == OPERATION_PARK)
+        home_move(core, &parked->home, position, (uint32_t)record_size_park(&operation->as.park));
+    if (operation->type == OPERATION_ATTEMPT)
+        home_move(core, &attempted->home, position,
+                  (uint32_t)record_size_attempt(&operation->as.attempt));
+    if (operation->type == OPERATION_CANCEL)
+        home_move(core, &attempted->cancel_home, position,
+                  (uint32_t)record_size_cancel(&operation->as.cancel));
+    if (operation->type == OPERATION_CHECKPOINT)
+        home_move(core, &attempted->checkpoint_home, position,
+                  (uint32_t)record_size_checkpoint(&operation->as.checkpoint));
+    if (operation->type == OPERATION_REPAIR)
+        home_move(core, &attempted->repair->home, position,
+                  (uint32_t)record_size_repair(&operation->as.repair));
 }
 
 /* Operations on one place. A settlement of what is gone needs no queue; the others speak of
@@ -423,29 +422,35 @@ static void attempt_restated(struct core *core, struct queue *queue,
 static enum status recover_place(struct core *core, const struct operation *operation,
                                  uint64_t position)
 {
-    /* All of them begin with the queue's number. */
+    /* All of them begin with the queue's number, and most go on with the message's. */
     uint32_t number = operation->as.settle.queue;
     bool is_settle = operation->type == OPERATION_SETTLE;
     struct queue *queue = is_settle ? queue_find_number(core, number) : queue_named(core, number);
     if (queue == NULL)
         return is_settle ? STATUS_OK : STATUS_NO_MEMORY;
+    if (is_settle) {
+        apply_settle(core, queue, &operation->as.settle);
+        return STATUS_OK;
+    }
+    if (operation->type == OPERATION_MARK) {
+        apply_mark(core, queue, &operation->as.mark, position);
+        return STATUS_OK;
+    }
+    if (operation->type == OPERATION_SET_ASIDE)
+        return apply_set_aside(core, queue, &operation->as.set_aside);
+    if (core->is_running) {
+        place_restated(core, queue, operation, position);
+        return STATUS_OK;
+    }
     if (operation->type == OPERATION_PARK)
         return apply_park(core, queue, &operation->as.park, position);
     if (operation->type == OPERATION_CHECKPOINT)
         return apply_checkpoint(core, queue, &operation->as.checkpoint, position);
-    if (operation->type == OPERATION_SET_ASIDE)
-        return apply_set_aside(core, queue, &operation->as.set_aside);
     if (operation->type == OPERATION_CANCEL)
         return apply_cancel(core, queue, &operation->as.cancel, position);
-    if (operation->type == OPERATION_ATTEMPT && core->is_running)
-        attempt_restated(core, queue, &operation->as.attempt, position);
-    else if (operation->type == OPERATION_ATTEMPT)
-        return apply_attempt(core, queue, &operation->as.attempt, position);
-    else if (is_settle)
-        apply_settle(core, queue, &operation->as.settle);
-    else
-        apply_mark(core, queue, &operation->as.mark, position);
-    return STATUS_OK;
+    if (operation->type == OPERATION_REPAIR)
+        return apply_repair(core, queue, &operation->as.repair, position);
+    return apply_attempt(core, queue, &operation->as.attempt, position);
 }
 
 enum status apply_operation(struct core *core, const struct operation *operation, uint64_t position,
@@ -463,6 +468,7 @@ enum status apply_operation(struct core *core, const struct operation *operation
     case OPERATION_CANCEL:
     case OPERATION_CHECKPOINT:
     case OPERATION_SET_ASIDE:
+    case OPERATION_REPAIR:
     case OPERATION_MARK:
         return recover_place(core, operation, position);
     case OPERATION_QUEUE:

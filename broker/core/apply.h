@@ -15,6 +15,7 @@
 struct client;
 struct core;
 struct exchange;
+struct parked;
 struct queue;
 
 /* Recovery and restating: applies whatever the operation is. `back` is its distance from the
@@ -39,16 +40,20 @@ struct new_place {
 };
 void apply_message_to(struct core *core, struct queue *queue, const struct new_place *place);
 
+/* One that is parked: it has other content, or stands elsewhere in the journal. STATUS_NO_MEMORY
+ * only while recovering, and for a lane that it had not before. */
+enum status apply_to_parked(struct core *core, struct queue *queue, struct parked *parked,
+                            const struct new_place *place);
+
 /* The queue must be the one the operation names. */
 void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation);
 enum status apply_park(struct core *core, struct queue *queue,
                        const struct operation_park *operation, uint64_t position);
-/* What the message of an ATTEMPT operation stands aside with; its bytes live as long as what is
- * parked.
- */
-struct message_terms apply_attempt_terms(const struct queue *queue, uint64_t number);
 enum status apply_attempt(struct core *core, struct queue *queue,
                           const struct operation_attempt *operation, uint64_t position);
+/* Live, asides_reserve with kept_repair_terms went before, and kept_add_repair. */
+enum status apply_repair(struct core *core, struct queue *queue,
+                         const struct operation_repair *operation, uint64_t position);
 enum status apply_cancel(struct core *core, struct queue *queue,
                          const struct operation_cancel *operation, uint64_t position);
 enum status apply_checkpoint(struct core *core, struct queue *queue,

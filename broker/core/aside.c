@@ -308,7 +308,7 @@ void asides_start(struct core *core, struct asides *asides)
     for (struct aside *aside = asides_next(asides, NULL); aside != NULL;
          aside = asides_next(asides, aside)) {
         aside_schedule(core, aside, aside->as.due_ms);
-        ward_take_place(core, aside, 0);
+        ward_start(core, aside);
     }
 }
 

@@ -1,4 +1,5 @@
-/* A copy of the journal for a peer that asked for it (handle_backup), while everything goes on. */
+/* A copy of all that is on disk for a peer that asked for it (handle_backup), while everything goes
+ * on. */
 #ifndef HERALD_BACKUP_H
 #define HERALD_BACKUP_H
 
@@ -13,5 +14,8 @@ void backup_on_sent(struct peer *peer);
 
 /* The peer goes away, and its copy, if it has one, ends. */
 void backup_end_peer(struct peer *peer);
+
+/* The core ends; a read that is out never comes back. */
+void backup_deinit(struct core *core);
 
 #endif

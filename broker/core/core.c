@@ -38,6 +38,8 @@ enum {
      * so that none is given twice. */
     NUMBERS_LEFT_OUT = 1 << 24,
     RATE_INTERVAL_MS = 1000,
+    /* Each may take a microsecond or two: what comes due together must not hold up the loop. */
+    TIMERS_A_ROUND = 4096,
 };
 
 struct core *core_new(const struct core_limits *limits, core_note_fn note, void *note_context)
@@ -95,6 +97,7 @@ void core_free(struct core *core)
     core->is_ending = true;
     peek_end_all(core);
     spill_stop(core->spill);
+    backup_deinit(core);
     mover_free(core->mover);
     saver_free(core->saver);
     retention_deinit(core);
@@ -232,6 +235,16 @@ static enum status check_recovered(struct core *core)
     return STATUS_OK;
 }
 
+enum status core_on_read(void *context)
+{
+    struct core *core = context;
+    enum status status = check_recovered(core);
+    if (status == STATUS_OK && core->archive != NULL)
+        status = history_recover(core, &core->failure);
+    core->is_checked = status == STATUS_OK;
+    return status;
+}
+
 static int compare_queues(const struct queue *a, const struct queue *b)
 {
     return a->number < b->number ? -1 : 1;
@@ -275,9 +288,9 @@ enum status core_start(struct core *core, struct journal *journal, uint64_t now_
     core->rate_at_ms = now_ms;
     core->durable_position = journal_durable_position(journal);
     wheel_init(&core->wheel, now_ms);
-    enum status status = check_recovered(core);
+    enum status status = core->is_checked ? STATUS_OK : core_on_read(core);
     if (status == STATUS_OK && core->archive != NULL)
-        status = history_recover(core, &core->failure);
+        status = history_recover_tidy(core, &core->failure);
     if (status != STATUS_OK)
         return status;
     /* Lists are told in the order of numbers; from now on new ones come at the end. */
@@ -378,6 +391,7 @@ static void measure_rate(struct core *core)
 void core_end_of_round(struct core *core)
 {
     core->has_more = false;
+    budget_next_round(&core->budget);
     measure_rate(core);
     restate_run(core);
     pump_prepare(core);
@@ -388,7 +402,7 @@ void core_end_of_round(struct core *core)
         core->durable_position = durable_position;
         pump_on_durable(core);
     }
-    wheel_run(&core->wheel, core->now_ms, on_timer, core);
+    core->has_more |= wheel_run(&core->wheel, core->now_ms, TIMERS_A_ROUND, on_timer, core);
     lane_work_off(core);
     line_release_all(core);
     if (!core->is_draining)
@@ -421,6 +435,11 @@ uint64_t core_next_due(const struct core *core)
 bool core_has_more(const struct core *core)
 {
     return core->has_more;
+}
+
+bool core_has_dirty(const struct core *core)
+{
+    return !TAILQ_EMPTY(&core->dirty);
 }
 
 struct peer *core_next_dirty(struct core *core)

@@ -4,7 +4,8 @@
  * what goes out stands in the output buffers of the peers. The daemon, the scenario tests and the
  * crash harness drive it in the same way:
  *
- *   core_new -> core_count_homes -> journal_open(..., core_on_record and core, ...) -> core_start
+ *   core_new -> core_count_homes -> journal_open(..., core_on_record and core_on_read, ...)
+ *   -> core_start
  *   a round:  peer_receive ..., core_on_errand ..., core_end_of_round, write out the dirty peers
  *   core_drain -> rounds until core_is_drained -> core_stop -> core_free
  *
@@ -106,9 +107,16 @@ void core_close_files(struct core *core);
 enum status core_on_record(void *core, uint64_t position, const unsigned char *at, uint32_t bytes,
                            uint64_t now_ms);
 
+/* Once all records were applied, and before anything on disk is changed: whether what was recovered
+ * can be gone on with. Pass it to journal_open, too; without that core_start looks, and refuses
+ * when the journal has cut its torn tail already. STATUS_CORRUPT when something is named in the
+ * journal that is nowhere defined, or a file of a history is not as the journal says;
+ * STATUS_NEWER_FORMAT, STATUS_IO_ERROR: core_failure says what; STATUS_NO_MEMORY. */
+enum status core_on_read(void *core);
+
 /* Begins a new start on a journal that was just opened; the journal stays the caller's and must
- * outlive the core. `now_ms` is broker time. STATUS_NO_MEMORY, STATUS_DISK_FULL; STATUS_CORRUPT
- * when something is named in the journal that is nowhere defined. */
+ * outlive the core. `now_ms` is broker time. STATUS_NO_MEMORY, STATUS_DISK_FULL, STATUS_IO_ERROR;
+ * as core_on_read, if that was not called. */
 enum status core_start(struct core *core, struct journal *journal, uint64_t now_ms);
 
 /* The number of this start, from 1. */
@@ -140,6 +148,9 @@ bool core_has_more(const struct core *core);
 
 /* The next peer whose output or state changed since it was last returned, or NULL. */
 struct peer *core_next_dirty(struct core *core);
+
+/* True when core_next_dirty would return one. */
+bool core_has_dirty(const struct core *core);
 
 /* SIGHUP: takes over the limits that may change while running. */
 void core_set_limits(struct core *core, const struct core_limits *limits);

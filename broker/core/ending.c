@@ -7,6 +7,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/call.h"
 #include "broker/core/kept.h"
+#include "broker/core/kin.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/sys.h"
@@ -69,7 +70,7 @@ static void answer_make(struct core *core, struct answer *answer, const struct r
     answer->queue = NULL;
     if (reply == NULL)
         return;
-    answer->queue = queue_find(core, wire_bytes_of(reply->bytes, reply->queue_bytes));
+    answer->queue = queue_find(core, reply_queue(reply));
     if (answer->queue == NULL || answer->queue->cursor != NULL) {
         answer->queue = NULL;
         core->counters.replies_lost++;
@@ -80,8 +81,7 @@ static void answer_make(struct core *core, struct answer *answer, const struct r
         property_put(&w, PROPERTY_MESSAGE_OUTCOME_OF,
                      wire_bytes_of(reply->id.byte, sizeof reply->id.byte));
     if (reply->correlation_bytes > 0)
-        property_put(&w, PROPERTY_MESSAGE_CORRELATION,
-                     wire_bytes_of(reply->bytes + reply->queue_bytes, reply->correlation_bytes));
+        property_put(&w, PROPERTY_MESSAGE_CORRELATION, reply_correlation(reply));
     struct wire_writer h = wire_writer_of(answer->headers, sizeof answer->headers);
     put_header(&h, "outcome",
                wire_bytes_of_text(ending->state == OUTCOME_DONE ? "done" : "failed"));
@@ -129,21 +129,6 @@ static enum status leave(struct core *core, struct peer *peer, struct queue *que
     return apply_park(core, queue, park, position);
 }
 
-static struct operation_outcome outcome_of(const struct core *core, const struct aside *aside,
-                                           const struct tracked *tracked,
-                                           const struct ending *ending)
-{
-    struct operation_outcome operation = tracked_operation(core, tracked);
-    operation.state = ending->state;
-    operation.ran = ending->ran;
-    operation.attempts = ending->park != NULL ? ending->park->attempts
-                                              : kept_failed_attempts(aside->queue, aside->number);
-    operation.code = ending->code;
-    operation.text = ending->text;
-    operation.body = ending->body;
-    return operation;
-}
-
 /* All that one ending needs, made before anything is recorded. */
 struct turn {
     struct operation_outcome operation;
@@ -151,7 +136,24 @@ struct turn {
     struct parked *parked;     /* NULL: it is not parked */
     struct answer answer;
     size_t bytes;
+    unsigned char kin[KIN_LIST_BYTES_MAX];
 };
+
+static void outcome_make(struct core *core, struct turn *turn, struct aside *aside,
+                         const struct ending *ending)
+{
+    const struct tracked *tracked = aside_ward(aside)->tracked;
+    struct operation_outcome *operation = &turn->operation;
+    *operation = tracked_operation(core, tracked);
+    operation->state = ending->state;
+    operation->ran = ending->ran;
+    operation->attempts = ending->park != NULL ? ending->park->attempts
+                                               : kept_failed_attempts(aside->queue, aside->number);
+    operation->kin = kin_list(tracked, turn->kin);
+    operation->code = ending->code;
+    operation->text = ending->text;
+    operation->body = ending->body;
+}
 
 static enum status turn_make(struct core *core, struct turn *turn, struct aside *aside,
                              const struct ending *ending, bool is_leaving)
@@ -172,7 +174,7 @@ static enum status turn_make(struct core *core, struct turn *turn, struct aside 
     }
     if (ward->tracked == NULL)
         return STATUS_OK;
-    turn->operation = outcome_of(core, aside, ward->tracked, ending);
+    outcome_make(core, turn, aside, ending);
     turn->bytes += record_size_outcome(&turn->operation);
     turn->kept = tracked_keep(&turn->operation);
     return turn->kept != NULL ? STATUS_OK : STATUS_NO_MEMORY;

@@ -1,15 +1,13 @@
 /* COMMAND_STATUS, COMMAND_CANCEL: senders ask for their tracked commands, and take them back. */
+#include "broker/core/apply.h"
 #include "broker/core/consumer.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/ending.h"
 #include "broker/core/kept.h"
+#include "broker/core/kin.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
-#include "broker/core/apply.h"
 #include "broker/core/watch.h"
-
-/* Of a command with more descendants than this the rest goes on. */
-enum { FAMILY_MAX = 1000 };
 
 enum status handle_command_status(struct peer *peer, const struct frame *frame)
 {
@@ -69,39 +67,14 @@ static enum status cancel_one(struct peer *peer, const struct tracked *tracked)
     return ending_carry_out(core, peer, queue, aside->number, &ending);
 }
 
-/* One that was sent on behalf of the command and is still open; NULL: none is left. Those that run
- * and were asked already are passed over. */
-static struct tracked *find_child(struct core *core, const struct wire_id *parent)
+/* The command and all that was sent on its behalf, of which some may be finished. */
+static enum status cancel_family(struct peer *peer, struct tracked *root)
 {
-    struct tracked *tracked;
-    TAILQ_FOREACH (tracked, &core->tracked.open, link) {
-        if (memcmp(tracked->parent.byte, parent->byte, sizeof parent->byte) != 0)
-            continue;
-        const struct queue *queue = queue_find_number(core, tracked->queue);
-        const struct attempted *attempted =
-            queue != NULL ? kept_find_attempted(queue, tracked->number) : NULL;
-        if (queue != NULL && (attempted == NULL || !attempted->is_cancelled))
-            return tracked;
-    }
-    return NULL;
-}
-
-/* The command and all that was sent on its behalf. Rare, so that the open ones are looked through.
- */
-static enum status cancel_family(struct peer *peer, struct tracked *tracked)
-{
-    struct core *core = peer->core;
-    struct wire_id generation[FAMILY_MAX] = {tracked->id};
-    unsigned count = 1;
-    enum status status = cancel_one(peer, tracked);
-    for (unsigned i = 0; i < count && status == STATUS_OK; i++) {
-        struct tracked *child;
-        while (status == STATUS_OK && count < FAMILY_MAX &&
-               (child = find_child(core, &generation[i])) != NULL) {
-            generation[count++] = child->id;
-            status = cancel_one(peer, child);
-        }
-    }
+    enum status status = STATUS_OK;
+    for (struct tracked *tracked = root; tracked != NULL && status == STATUS_OK;
+         tracked = kin_next(root, tracked))
+        if (tracked->outcome == NULL)
+            status = cancel_one(peer, tracked);
     return status;
 }
 

@@ -3,6 +3,7 @@
  * Lists come a page at a time, in the order of numbers, so that no answer holds the loop or memory
  * for long; the page after is asked for with the last row's number.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "broker/core/cursor.h"
@@ -66,6 +67,18 @@ static bool page_is_full(const struct page *page)
 static void put_text(struct wire_writer *w, const char *name, const char *text)
 {
     row_put_text(w, name, wire_bytes_of_text(text));
+}
+
+/* Empty when there is none. */
+static void put_id(struct wire_writer *w, const char *name, const struct wire_id *id)
+{
+    char text[37];
+    const unsigned char *at = id->byte;
+    (void)snprintf(text, sizeof text,
+                   "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", at[0],
+                   at[1], at[2], at[3], at[4], at[5], at[6], at[7], at[8], at[9], at[10], at[11],
+                   at[12], at[13], at[14], at[15]);
+    put_text(w, name, wire_id_is_zero(id) ? "" : text);
 }
 
 static const char *const lane_parked_names[] = {"block", "park", "go-on"};
@@ -316,6 +329,9 @@ static enum status query_parked(struct page *page, const struct frame_query *que
         row_put_number(w, "attempts", ROW_NUMBER, parked->attempts);
         row_put_text(w, "code", last.code);
         row_put_text(w, "text", last.text);
+        row_put_text(w, "lane",
+                     parked->lane != NULL ? lane_key(parked->lane) : wire_bytes_of(NULL, 0));
+        put_id(w, "id", &parked->id);
         row_end(page);
     }
     return STATUS_OK;

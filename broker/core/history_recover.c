@@ -7,7 +7,6 @@
  */
 #include "broker/core/history_recover.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +23,6 @@ struct history_secret {
 /* What the directory holds. */
 struct listing {
     struct archive_name *names;
-    bool *is_claimed;
     size_t count;
     size_t room;
 };
@@ -55,24 +53,36 @@ static int compare(const void *left, const void *right)
     return a->first < b->first ? -1 : a->first > b->first;
 }
 
+/* Its names are to be freed, on failure, too. */
 static enum status list(struct core *core, struct listing *listing, struct journal_failure *failure)
 {
     *listing = (struct listing){0};
     enum status status = archive_list(core->archive, on_name, listing, failure);
     if (listing->count > 0)
         qsort(listing->names, listing->count, sizeof *listing->names, compare);
-    listing->is_claimed = calloc(listing->count + 1, sizeof *listing->is_claimed);
-    return listing->is_claimed == NULL && status == STATUS_OK ? STATUS_NO_MEMORY : status;
-}
-
-static void listing_deinit(struct listing *listing)
-{
-    free(listing->names);
-    free(listing->is_claimed);
+    return status;
 }
 
 /* --- secrets ------------------------------------------------------------------------------------
  */
+
+/* What is not whole has no secret: when the journal speaks of it the start is refused later. */
+static enum status note_secret(struct core *core, const struct archive_name *name,
+                               struct journal_failure *failure)
+{
+    struct history_secret *secret = &core->secrets[core->secret_count];
+    struct journal_failure found = {.text = ""};
+    enum status status = archive_read_secret(core->archive, name, secret->secret, &found);
+    if (status == STATUS_CORRUPT || status == STATUS_NEWER_FORMAT)
+        return STATUS_OK;
+    if (status != STATUS_OK) {
+        *failure = found;
+        return status;
+    }
+    secret->exchange = name->exchange;
+    core->secret_count++;
+    return STATUS_OK;
+}
 
 enum status history_recover_secrets(struct core *core, struct journal_failure *failure)
 {
@@ -82,15 +92,10 @@ enum status history_recover_secrets(struct core *core, struct journal_failure *f
         core->secrets = calloc(listing.count + 1, sizeof *core->secrets);
     if (status == STATUS_OK && core->secrets == NULL)
         status = STATUS_NO_MEMORY;
-    for (size_t i = 0; status == STATUS_OK && i < listing.count; i++) {
-        struct history_secret *secret = &core->secrets[core->secret_count];
-        if (!listing.names[i].is_entities ||
-            !archive_read_secret(core->archive, &listing.names[i], secret->secret))
-            continue;
-        secret->exchange = listing.names[i].exchange;
-        core->secret_count++;
-    }
-    listing_deinit(&listing);
+    for (size_t i = 0; status == STATUS_OK && i < listing.count; i++)
+        if (listing.names[i].is_entities)
+            status = note_secret(core, &listing.names[i], failure);
+    free(listing.names);
     return status;
 }
 
@@ -118,6 +123,16 @@ static enum status corrupt(const struct history *history, struct journal_failure
     *failure = (struct journal_failure){.text = ""};
     (void)snprintf(failure->text, sizeof failure->text, "the history of exchange %s: %s",
                    history->exchange->name, what);
+    return STATUS_CORRUPT;
+}
+
+/* The same of a file, by the sequence of its first event. */
+static enum status corrupt_file(const struct history *history, struct journal_failure *failure,
+                                uint64_t first, const char *what)
+{
+    struct archive_name name = {.exchange = history->number, .first = first};
+    (void)corrupt(history, failure, what);
+    archive_print_name(failure->file, &name);
     return STATUS_CORRUPT;
 }
 
@@ -149,8 +164,10 @@ static enum status take_file(struct core *core, struct history *history,
                              : archive_check_finished(core->archive, name, &file, failure);
     if (status != STATUS_OK)
         return status;
-    if (history->file_count > 0 && history->files[history->file_count - 1].last + 1 != file.first)
-        return corrupt(history, failure, "a file is missing");
+    const struct archive_file *before =
+        history->file_count > 0 ? &history->files[history->file_count - 1] : NULL;
+    if (before != NULL && before->last + 1 != file.first)
+        return corrupt_file(history, failure, before->last + 1, "this file is missing");
     return add_file(history, &file);
 }
 
@@ -171,26 +188,29 @@ static bool is_retired(const struct listing *listing, size_t i, const struct his
 /* They must reach from the oldest event that is kept to the last one that was moved. */
 static enum status check_files(const struct history *history, struct journal_failure *failure)
 {
-    if (history->file_count == 0)
-        return history->file_stated != 0 || history->first_stated <= history->moved
+    const struct archive_file *last =
+        history->file_count > 0 ? &history->files[history->file_count - 1] : NULL;
+    if (history->file_stated != 0 && (last == NULL || last->first != history->file_stated))
+        return corrupt_file(history, failure, history->file_stated,
+                            "this file, which is written to, is missing");
+    if (last == NULL)
+        return history->first_stated <= history->moved
                    ? corrupt(history, failure, "its files are missing")
                    : STATUS_OK;
-    if (history->files[history->file_count - 1].first != history->file_stated)
-        return corrupt(history, failure, "the file that is written to is missing");
     if (history->files[0].first > history->first_stated)
-        return corrupt(history, failure, "its oldest file is missing");
+        return corrupt_file(history, failure, history->files[0].first,
+                            "the file before this one is missing");
     return STATUS_OK;
 }
 
 /* The files of one history, in their order. */
-static enum status take_files(struct core *core, struct history *history, struct listing *listing,
-                              struct journal_failure *failure)
+static enum status take_files(struct core *core, struct history *history,
+                              const struct listing *listing, struct journal_failure *failure)
 {
     enum status status = STATUS_OK;
     for (size_t i = 0; i < listing->count && status == STATUS_OK; i++) {
         if (!is_of(&listing->names[i], history) || is_retired(listing, i, history))
             continue;
-        listing->is_claimed[i] = true;
         status = take_file(core, history, &listing->names[i], failure);
     }
     return status == STATUS_OK ? check_files(history, failure) : status;
@@ -237,7 +257,7 @@ static enum status on_event(void *argument, const struct archive_event *event)
 
 /* Those that were saved, and those of the events that were moved to files since. */
 static enum status load_entities(struct core *core, struct history *history,
-                                 struct listing *listing, struct journal_failure *failure)
+                                 struct journal_failure *failure)
 {
     struct loading loading = {core, history};
     struct archive_visitor visitor = {
@@ -246,10 +266,6 @@ static enum status load_entities(struct core *core, struct history *history,
     if (history->entities_stated != 0)
         status = archive_load_entities(core->archive, history->number, history->entities_stated,
                                        &visitor);
-    for (size_t i = 0; i < listing->count; i++)
-        if (listing->names[i].is_entities && listing->names[i].exchange == history->number &&
-            listing->names[i].first == history->entities_stated)
-            listing->is_claimed[i] = true;
     for (uint32_t i = 0; i < history->file_count && status == STATUS_OK; i++) {
         const struct archive_file *file = &history->files[i];
         if (file->last <= history->entities_stated)
@@ -264,44 +280,66 @@ static enum status load_entities(struct core *core, struct history *history,
 /* --- all of them --------------------------------------------------------------------------------
  */
 
-static enum status recover_one(struct core *core, struct history *history, struct listing *listing,
-                               struct journal_failure *failure)
+static enum status recover_one(struct core *core, struct history *history,
+                               const struct listing *listing, struct journal_failure *failure)
 {
     enum status status = check_tail(history, failure);
     if (status == STATUS_OK)
         status = take_files(core, history, listing, failure);
     if (status == STATUS_OK)
-        status = load_entities(core, history, listing, failure);
+        status = load_entities(core, history, failure);
     return status;
 }
 
-/* Only now, when all is well, what is left over goes. */
-static enum status tidy_up(struct core *core, const struct listing *listing,
-                           struct journal_failure *failure)
+/* A journal without a start has no history: what files there are were of one that is lost, and must
+ * not be taken for left over. */
+static enum status check_journal(const struct core *core, const struct listing *listing,
+                                 struct journal_failure *failure)
 {
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < listing->count && status == STATUS_OK; i++) {
-        const struct archive_name *name = &listing->names[i];
-        const struct exchange *exchange = exchange_find_number(core, name->exchange);
-        if (!listing->is_claimed[i])
-            status = archive_take_away(core->archive, name, failure);
-        else if (!name->is_entities && name->first == exchange->history->file_stated)
-            status = archive_cut(core->archive, name, exchange->history->end_stated, failure);
-    }
-    return status;
+    if (core->start_number > 0 || listing->count == 0)
+        return STATUS_OK;
+    *failure = (struct journal_failure){
+        .text = "files of histories are here, and the journal that they belong to is missing"};
+    archive_print_name(failure->file, &listing->names[0]);
+    return STATUS_CORRUPT;
 }
 
 enum status history_recover(struct core *core, struct journal_failure *failure)
 {
     struct listing listing;
     enum status status = list(core, &listing, failure);
+    if (status == STATUS_OK)
+        status = check_journal(core, &listing, failure);
     struct exchange *exchange;
     struct exchange *next;
     HASH_ITER (by_number, core->exchanges_by_number, exchange, next)
         if (status == STATUS_OK && exchange->history != NULL)
             status = recover_one(core, exchange->history, &listing, failure);
-    if (status == STATUS_OK)
-        status = tidy_up(core, &listing, failure);
-    listing_deinit(&listing);
+    free(listing.names);
+    return status;
+}
+
+static enum status tidy_one(struct core *core, const struct archive_name *name,
+                            struct journal_failure *failure)
+{
+    const struct exchange *exchange = exchange_find_number(core, name->exchange);
+    const struct history *history = exchange != NULL ? exchange->history : NULL;
+    if (history != NULL && name->is_entities && name->first == history->entities_stated)
+        return STATUS_OK;
+    const struct archive_file *file = NULL;
+    if (history != NULL && !name->is_entities)
+        file = history_find_file(history, name->first);
+    if (file == NULL || file->first != name->first)
+        return archive_take_away(core->archive, name, failure);
+    return file->is_finished ? STATUS_OK : archive_cut(core->archive, name, file->end, failure);
+}
+
+enum status history_recover_tidy(struct core *core, struct journal_failure *failure)
+{
+    struct listing listing;
+    enum status status = list(core, &listing, failure);
+    for (size_t i = 0; i < listing.count && status == STATUS_OK; i++)
+        status = tidy_one(core, &listing.names[i], failure);
+    free(listing.names);
     return status;
 }

@@ -11,10 +11,14 @@ enum status history_recover_secrets(struct core *core, struct journal_failure *f
 /* The secret for the entities of an exchange; holds as long as the core. */
 const unsigned char *history_secret(const struct core *core, uint32_t exchange);
 
-/* After it: checks the files of every history, reads the entities, cuts and removes what the
- * journal does not know. Nothing is changed when something is wrong. STATUS_CORRUPT,
- * STATUS_NEWER_FORMAT, STATUS_IO_ERROR: `failure` says what and where; STATUS_NO_MEMORY. */
+/* After it, once: checks the files of every history against what the journal says, and reads the
+ * entities. Nothing is changed. STATUS_CORRUPT, STATUS_NEWER_FORMAT, STATUS_IO_ERROR: `failure`
+ * says what and where; STATUS_NO_MEMORY. */
 enum status history_recover(struct core *core, struct journal_failure *failure);
+
+/* Once all is known to be well: cuts and removes what the journal does not know. STATUS_IO_ERROR,
+ * STATUS_NO_MEMORY. */
+enum status history_recover_tidy(struct core *core, struct journal_failure *failure);
 
 void history_recover_deinit(struct core *core);
 

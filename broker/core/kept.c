@@ -57,6 +57,47 @@ struct parked *kept_add_parked(struct queue *queue, uint64_t number)
     return NULL;
 }
 
+struct repair *kept_add_repair(struct attempted *attempted)
+{
+    if (attempted->repair == NULL)
+        attempted->repair = calloc(1, sizeof *attempted->repair);
+    return attempted->repair;
+}
+
+static bool has_own_retry(const struct retry_terms *retry)
+{
+    return retry->attempts_max != UINT64_MAX || retry->backoff_ms != UINT64_MAX ||
+           retry->backoff_max_ms != UINT64_MAX || retry->retry_for_ms != UINT64_MAX;
+}
+
+struct message_terms kept_repair_terms(const struct parked *parked, const struct repair *repair)
+{
+    struct message_terms terms = message_terms_plain();
+    terms.id = parked->id;
+    message_terms_repair(&terms, repair);
+    terms.is_plain = false;
+    terms.priority = parked->priority;
+    terms.retry = parked->retry;
+    terms.is_tracked = parked->is_tracked;
+    terms.digest = parked->digest;
+    if (parked->lane != NULL)
+        terms.lane = lane_key(parked->lane);
+    if (parked->reply != NULL) {
+        terms.reply_to = reply_queue(parked->reply);
+        terms.correlation = reply_correlation(parked->reply);
+    }
+    terms.needs_ward = parked->is_tracked || parked->lane != NULL || parked->reply != NULL ||
+                       has_own_retry(&parked->retry);
+    return terms;
+}
+
+struct wire_id kept_repair_id(const struct queue *queue, uint64_t number)
+{
+    const struct attempted *attempted = kept_find_attempted(queue, number);
+    return attempted != NULL && attempted->repair != NULL ? attempted->repair->id
+                                                          : (struct wire_id){{0}};
+}
+
 /* --- bytes and histories ------------------------------------------------------------------------
  */
 
@@ -134,6 +175,9 @@ void kept_end_attempted(struct core *core, struct queue *queue, struct attempted
     home_end(core, &attempted->home);
     home_end(core, &attempted->cancel_home);
     home_end(core, &attempted->checkpoint_home);
+    if (attempted->repair != NULL)
+        home_end(core, &attempted->repair->home);
+    free(attempted->repair);
     free(attempted->history);
     free(attempted->checkpoint);
     HASH_DEL(queue->attempted, attempted);
@@ -150,6 +194,7 @@ void kept_end_parked(struct core *core, struct queue *queue, struct parked *park
     if (parked->lane != NULL)
         lane_remove_parked(core, parked);
     free(parked->history);
+    free(parked->reply);
     free(parked);
 }
 

@@ -42,6 +42,15 @@ uint16_t kept_failed_attempts(const struct queue *queue, uint64_t number);
 struct attempted *kept_add_attempted(struct queue *queue, uint64_t number);
 struct parked *kept_add_parked(struct queue *queue, uint64_t number);
 
+/* That it repairs a parked one, which is still to be said. NULL when memory ran out. */
+struct repair *kept_add_repair(struct attempted *attempted);
+
+/* What a parked command stands aside with as a repair; its bytes live as long as it is parked. */
+struct message_terms kept_repair_terms(const struct parked *parked, const struct repair *repair);
+
+/* Of a message that repairs another one: its id; else zero. */
+struct wire_id kept_repair_id(const struct queue *queue, uint64_t number);
+
 /* Replaces the bytes, as far as there is memory for that: without it there are none. */
 void kept_set_bytes(struct kept_bytes **kept, struct wire_bytes bytes);
 struct wire_bytes kept_bytes(const struct kept_bytes *kept);

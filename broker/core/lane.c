@@ -193,7 +193,8 @@ static enum status park_first(struct core *core, struct lane *lane)
                                   .attempts = attempts,
                                   .code = ending.code,
                                   .text = ending.text,
-                                  .history = history};
+                                  .history = history,
+                                  .id = kept_repair_id(queue, aside->number)};
     bool is_durable = queue->kind == QUEUE_DURABLE && (aside->word & PLACE_TRANSIENT) == 0;
     ending.park = is_durable ? &park : NULL;
     return ending_carry_out(core, NULL, queue, aside->number, &ending);

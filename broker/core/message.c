@@ -58,9 +58,19 @@ struct message_terms message_terms_plain(void)
     };
 }
 
-static uint64_t later(uint64_t time_ms, uint64_t by_ms)
+static uint64_t after(uint64_t time_ms, uint64_t by_ms)
 {
     return by_ms > UINT64_MAX - time_ms ? UINT64_MAX : time_ms + by_ms;
+}
+
+static uint64_t earlier_of(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+static uint64_t later_of(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms > b_ms ? a_ms : b_ms;
 }
 
 /* A time or a number that a property of its own asks for. False: it is another kind. */
@@ -72,19 +82,19 @@ static bool take_number(struct message_terms *terms, uint8_t kind, uint64_t valu
         terms->priority = (uint8_t)value;
         return true;
     case PROPERTY_MESSAGE_DUE:
-        terms->due_ms = value;
+        terms->due_ms = later_of(terms->due_ms, value);
         return true;
     case PROPERTY_MESSAGE_DELAY:
-        terms->due_ms = later(accepted_ms, value);
+        terms->due_ms = later_of(terms->due_ms, after(accepted_ms, value));
         return true;
     case PROPERTY_MESSAGE_DEADLINE:
-        terms->deadline_ms = value;
+        terms->deadline_ms = earlier_of(terms->deadline_ms, value);
         break;
     case PROPERTY_MESSAGE_TIMEOUT:
-        terms->deadline_ms = later(accepted_ms, value);
+        terms->deadline_ms = earlier_of(terms->deadline_ms, after(accepted_ms, value));
         break;
     case PROPERTY_MESSAGE_TTL:
-        terms->leaves_ms = later(accepted_ms, value);
+        terms->leaves_ms = after(accepted_ms, value);
         break;
     case PROPERTY_MESSAGE_TRACK:
         terms->is_tracked = value != 0;
@@ -137,6 +147,8 @@ struct message_terms message_terms(const struct operation_message *operation)
             memcpy(terms.id.byte, property.value.at, sizeof terms.id.byte);
         } else if (property.kind == PROPERTY_MESSAGE_PARENT) {
             memcpy(terms.parent.byte, property.value.at, sizeof terms.parent.byte);
+        } else if (property.kind == PROPERTY_MESSAGE_REPAIRS) {
+            memcpy(terms.repairs.byte, property.value.at, sizeof terms.repairs.byte);
         } else if (property.kind == PROPERTY_MESSAGE_CORRELATION) {
             terms.correlation = property.value;
         } else if (property.kind <= PROPERTY_MESSAGE_LANE && take_term(&terms, &property)) {
@@ -146,4 +158,36 @@ struct message_terms message_terms(const struct operation_message *operation)
     if (terms.is_tracked)
         terms.digest = tracked_digest(operation->body);
     return terms;
+}
+
+void message_terms_repair(struct message_terms *terms, const struct repair *repair)
+{
+    terms->due_ms = 0;
+    terms->deadline_ms = terms->leaves_ms = UINT64_MAX;
+    terms->accepted_ms = repair->time_ms;
+    terms->repairs = wire_id_is_zero(&repair->repairs) ? terms->id : repair->repairs;
+    terms->id = repair->id;
+    terms->has_id = true;
+    terms->parent = (struct wire_id){{0}};
+    terms->key = (struct wire_bytes){NULL, 0};
+}
+
+struct wire_bytes message_repair_properties(unsigned char room[MESSAGE_REPAIR_BYTES_MAX],
+                                            struct wire_bytes properties, struct wire_id id,
+                                            struct wire_id repairs)
+{
+    struct wire_writer w = wire_writer_of(room, MESSAGE_REPAIR_BYTES_MAX);
+    struct wire_reader r = wire_reader_of(properties.at, properties.bytes);
+    struct property property;
+    property_put(&w, PROPERTY_MESSAGE_ID, wire_bytes_of(id.byte, sizeof id.byte));
+    while (properties.bytes > 0 && property_next(&r, &property)) {
+        if (property.kind == PROPERTY_MESSAGE_ID && wire_id_is_zero(&repairs))
+            memcpy(repairs.byte, property.value.at, sizeof repairs.byte);
+        if (property.kind != PROPERTY_MESSAGE_ID && property.kind != PROPERTY_MESSAGE_REPAIRS)
+            property_put(&w, property.kind, property.value);
+    }
+    if (!wire_id_is_zero(&repairs))
+        property_put(&w, PROPERTY_MESSAGE_REPAIRS,
+                     wire_bytes_of(repairs.byte, sizeof repairs.byte));
+    return wire_bytes_of(room, (uint32_t)wire_written(&w));
 }

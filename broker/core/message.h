@@ -14,6 +14,7 @@
 
 struct core;
 struct call;
+struct repair;
 
 struct message {
     uint32_t ref_count;
@@ -52,7 +53,8 @@ struct message_terms {
     uint64_t accepted_ms;
     uint64_t digest; /* of a tracked command */
     struct wire_id id;
-    struct wire_id parent; /* zero: none */
+    struct wire_id parent;  /* zero: none */
+    struct wire_id repairs; /* likewise */
     struct wire_bytes key;
     struct wire_bytes lane;
     struct wire_bytes reply_to;
@@ -65,6 +67,15 @@ struct message_terms message_terms(const struct operation_message *operation);
 
 /* Those of a message that asks for nothing. */
 struct message_terms message_terms_plain(void);
+
+/* What holds for it as a repair of its own: it begins anew, with no time to keep. */
+void message_terms_repair(struct message_terms *terms, const struct repair *repair);
+
+/* Its properties with the id that it has as a repair. */
+enum { MESSAGE_REPAIR_BYTES_MAX = 4096 + 2 * (2 + 16) };
+struct wire_bytes message_repair_properties(unsigned char room[MESSAGE_REPAIR_BYTES_MAX],
+                                            struct wire_bytes properties, struct wire_id id,
+                                            struct wire_id repairs);
 
 /* What a queue counts a message as: body and headers. */
 uint32_t message_counted_bytes(const struct operation_message *operation);

@@ -197,8 +197,9 @@ bool output_encode_outcome(struct buffer *frames, const struct peer *peer, uint6
 bool output_encode_state(struct buffer *frames, const struct peer *peer, uint64_t tag,
                          uint8_t flags, const struct frame_command_state *state)
 {
-    size_t fields = FRAME_HEADER_BYTES + 16 + 3 + 2 + 1 + state->queue.bytes + 5 * 8 + 1 +
-                    state->note.bytes + 1 + state->code.bytes + 2 + state->text.bytes + 4;
+    struct frame frame = {.header.type = FRAME_COMMAND_STATE, .as.command_state = *state};
+    frame.as.command_state.body.bytes = 0;
+    size_t fields = frame_encoded_bytes(&frame);
     size_t bytes = pieces_bytes(peer, fields, state->body.bytes);
     unsigned char *at = buffer_reserve(frames, bytes);
     if (at == NULL)
@@ -215,9 +216,9 @@ bool output_encode_state(struct buffer *frames, const struct peer *peer, uint64_
 bool output_encode_peeked(struct buffer *frames, const struct peer *peer, uint64_t tag,
                           const struct frame_peeked *peeked)
 {
-    size_t fields = FRAME_HEADER_BYTES + 8 + 1 + 2 + 8 + 1 + peeked->exchange.bytes + 1 +
-                    peeked->key.bytes + 2 + peeked->properties.bytes + 2 + peeked->headers.bytes +
-                    4;
+    struct frame frame = {.header.type = FRAME_PEEKED, .as.peeked = *peeked};
+    frame.as.peeked.body.bytes = 0;
+    size_t fields = frame_encoded_bytes(&frame);
     size_t bytes = pieces_bytes(peer, fields, peeked->body.bytes);
     unsigned char *at = buffer_reserve(frames, bytes);
     if (at == NULL)

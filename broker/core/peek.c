@@ -125,11 +125,28 @@ static void on_fetch(void *argument, uint64_t position, enum status status)
 /* --- answering ----------------------------------------------------------------------------------
  */
 
+/* With the id that it has now. */
+static struct wire_bytes properties_of(const struct queue *queue,
+                                       const struct operation_message *message,
+                                       unsigned char room[MESSAGE_REPAIR_BYTES_MAX])
+{
+    const struct parked *parked = kept_find_parked(queue, message->number);
+    const struct attempted *attempted = kept_find_attempted(queue, message->number);
+    struct wire_id none = {{0}};
+    if (parked != NULL && parked->is_repair)
+        return message_repair_properties(room, message->properties, parked->id, none);
+    if (attempted != NULL && attempted->repair != NULL)
+        return message_repair_properties(room, message->properties, attempted->repair->id,
+                                         attempted->repair->repairs);
+    return message->properties;
+}
+
 static void answer(struct peek *peek, const struct sight *sight,
                    const struct operation_message *message)
 {
     struct peer *peer = peek->peer;
     struct frame_peeked peeked = {.number = sight->number, .state = sight->state};
+    unsigned char room[MESSAGE_REPAIR_BYTES_MAX];
     if (message != NULL) {
         const struct parked *parked = kept_find_parked(peek->queue, sight->number);
         peeked.attempts =
@@ -137,7 +154,7 @@ static void answer(struct peek *peek, const struct sight *sight,
         peeked.time_ms = message->time_ms;
         peeked.exchange = message->exchange;
         peeked.key = message->key;
-        peeked.properties = message->properties;
+        peeked.properties = properties_of(peek->queue, message, room);
         peeked.headers = message->headers;
         peeked.body_bytes = message->body.bytes;
         peeked.body = message->body;

@@ -127,6 +127,10 @@ static enum status take_frames(struct peer *peer, const unsigned char *at, size_
         enum status status = stream_next(&peer->stream, at + *used, bytes - *used, &frame, wanted);
         if (status != STATUS_OK)
             return status;
+        if (budget_holds(&peer->core->budget, frame.header.type)) {
+            *wanted = 0;
+            return STATUS_OK;
+        }
         dispatch_frame(peer, &frame);
         *used += frame.header.length;
     }

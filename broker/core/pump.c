@@ -66,15 +66,15 @@ static void tell_gap(struct consumer *consumer)
 }
 
 /* What earlier attempts have left, right before the delivery. */
-static void tell_earlier(struct consumer *consumer, uint64_t number)
+static void tell_earlier(struct consumer *consumer, const struct attempted *attempted)
 {
-    const struct attempted *attempted = kept_find_attempted(consumer->queue, number);
-    if (attempted == NULL || (attempted->history == NULL && attempted->checkpoint == NULL))
+    if (attempted->history == NULL && attempted->checkpoint == NULL)
         return;
     struct kept_attempt last = kept_history_last(kept_bytes(attempted->history));
     struct frame frame = {.header.type = FRAME_EARLIER};
-    frame.as.earlier = (struct frame_earlier){
-        consumer->number, number, kept_bytes(attempted->checkpoint), last.code, last.text};
+    frame.as.earlier =
+        (struct frame_earlier){consumer->number, attempted->number,
+                               kept_bytes(attempted->checkpoint), last.code, last.text};
     output_frame(consumer->peer, &frame);
 }
 
@@ -104,8 +104,14 @@ static void hand_out(struct core *core, struct consumer *consumer, struct standi
                                     .headers = message->headers,
                                     .body_bytes = message->body.bytes,
                                     .body = message->body};
-    if ((word & PLACE_ATTEMPTED) != 0)
-        deliver.attempt = (uint16_t)(kept_failed_attempts(queue, message->number) + 1);
+    unsigned char room[MESSAGE_REPAIR_BYTES_MAX];
+    const struct attempted *attempted =
+        (word & PLACE_ATTEMPTED) != 0 ? kept_find_attempted(queue, message->number) : NULL;
+    if (attempted != NULL)
+        deliver.attempt = (uint16_t)(attempted->failed + 1);
+    if (attempted != NULL && attempted->repair != NULL)
+        deliver.properties = message_repair_properties(
+            room, message->properties, attempted->repair->id, attempted->repair->repairs);
     if (queue->kind != QUEUE_LIVE) {
         deliver.delivery =
             delivery_add(consumer, message->number, place_bytes(standing_size(where)));
@@ -114,10 +120,11 @@ static void hand_out(struct core *core, struct consumer *consumer, struct standi
     if (queue->missed > 0)
         tell_gap(consumer);
     uint8_t flags = deliver_flags(queue, message->number, where);
-    if ((word & PLACE_ATTEMPTED) != 0)
-        tell_earlier(consumer, message->number);
+    if (attempted != NULL)
+        tell_earlier(consumer, attempted);
     output_deliver(consumer->peer, flags, &deliver);
     core->counters.messages_delivered++;
+    budget_hand_out(&core->budget, message->body.bytes);
     core->counters.messages_redelivered += (flags & FLAG_REDELIVERED) != 0;
     queue->delivered_total++;
     if (queue->kind == QUEUE_LIVE) {
@@ -265,8 +272,10 @@ static void give_event(struct consumer *consumer, const struct operation_message
                                     .headers = event->headers,
                                     .body_bytes = event->body.bytes,
                                     .body = event->body};
+    struct core *core = consumer->peer->core;
     output_deliver(consumer->peer, 0, &deliver);
-    consumer->peer->core->counters.messages_delivered++;
+    core->counters.messages_delivered++;
+    budget_hand_out(&core->budget, event->body.bytes);
     queue->delivered_total++;
 }
 
@@ -356,26 +365,42 @@ void pump_on_durable(struct core *core)
     }
 }
 
+/* The queue's turn of this round. */
+static void pump_turn(struct core *core, struct queue *queue)
+{
+    switch (queue->feed != NULL ? pump_reader(core, queue) : pump_queue(core, queue)) {
+    case PUMP_EMPTY:
+    case PUMP_FETCHING:
+        queue_leave_pump(core, queue);
+        break;
+    case PUMP_HELD:
+        queue_leave_pump(core, queue);
+        queue->is_held = true;
+        TAILQ_INSERT_TAIL(&core->held, queue, pump_link);
+        break;
+    case PUMP_MORE:
+        core->has_more = true;
+        if (!queue->is_in_pump)
+            break; /* it ended */
+        /* Whoever is not reached in this round comes first in the next. */
+        TAILQ_REMOVE(&core->pump, queue, pump_link);
+        TAILQ_INSERT_TAIL(&core->pump, queue, pump_link);
+        break;
+    }
+}
+
 void pump_run(struct core *core)
 {
-    struct queue *queue = TAILQ_FIRST(&core->pump);
+    struct queue *last = TAILQ_LAST(&core->pump, queue_list);
+    struct queue *queue = last != NULL ? TAILQ_FIRST(&core->pump) : NULL;
     while (queue != NULL) {
-        struct queue *next = TAILQ_NEXT(queue, pump_link);
-        queue_ref(queue);
-        switch (queue->feed != NULL ? pump_reader(core, queue) : pump_queue(core, queue)) {
-        case PUMP_EMPTY:
-        case PUMP_FETCHING:
-            queue_leave_pump(core, queue);
-            break;
-        case PUMP_HELD:
-            queue_leave_pump(core, queue);
-            queue->is_held = true;
-            TAILQ_INSERT_TAIL(&core->held, queue, pump_link);
-            break;
-        case PUMP_MORE:
+        if (budget_is_spent(&core->budget)) {
             core->has_more = true;
-            break;
+            return;
         }
+        struct queue *next = queue != last ? TAILQ_NEXT(queue, pump_link) : NULL;
+        queue_ref(queue);
+        pump_turn(core, queue);
         queue_unref(core, queue);
         queue = next;
     }

@@ -117,6 +117,8 @@ static const struct home *home_of_place(const struct core *core, const struct op
         return NULL;
     if (operation->type == OPERATION_CHECKPOINT)
         return &attempted->checkpoint_home;
+    if (operation->type == OPERATION_REPAIR)
+        return attempted->repair != NULL ? &attempted->repair->home : NULL;
     return operation->type == OPERATION_CANCEL ? &attempted->cancel_home : &attempted->home;
 }
 
@@ -175,6 +177,7 @@ static const struct home *home_of(const struct core *core, const struct operatio
     case OPERATION_ATTEMPT:
     case OPERATION_CANCEL:
     case OPERATION_CHECKPOINT:
+    case OPERATION_REPAIR:
         return home_of_place(core, operation);
     case OPERATION_EXCHANGE:
     case OPERATION_HISTORY:

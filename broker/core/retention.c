@@ -73,9 +73,30 @@ static void on_removed(void *argument, struct archive_work *work)
     free(removal);
 }
 
+void retention_hold(struct core *core)
+{
+    core->are_files_held = true;
+}
+
+void retention_release(struct core *core)
+{
+    core->are_files_held = false;
+}
+
+bool retention_is_removing(const struct core *core)
+{
+    const struct removal *removal;
+    TAILQ_FOREACH (removal, &core->removals, link)
+        if (removal->is_out)
+            return true;
+    return false;
+}
+
 static void post_removals(struct core *core)
 {
     struct removal *removal;
+    if (core->are_files_held)
+        return;
     TAILQ_FOREACH (removal, &core->removals, link) {
         bool is_due = removal->needs < core->durable_position || planted(PLANT_REMOVED_BEFORE_SYNC);
         if (removal->is_out || !is_due)

@@ -24,6 +24,13 @@ void retention_bury(struct core *core, struct history *history);
 /* A file of entities that is not stated any more. */
 void retention_drop_entities(struct core *core, uint32_t exchange, uint64_t sequence);
 
+/* From now on no file is removed, until retention_release. */
+void retention_hold(struct core *core);
+void retention_release(struct core *core);
+
+/* Whether files are being removed that were given up before. */
+bool retention_is_removing(const struct core *core);
+
 /* At the end of a round. */
 void retention_run(struct core *core);
 

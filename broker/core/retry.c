@@ -97,7 +97,7 @@ static bool has_one_try(const struct retry_terms *terms, const struct message *c
 static enum status try_again(struct core *core, struct peer *peer, struct queue *queue,
                              const struct operation_attempt *operation, bool is_durable)
 {
-    struct message_terms terms = apply_attempt_terms(queue, operation->number);
+    struct message_terms terms = message_terms_plain();
     bool is_first = kept_find_attempted(queue, operation->number) == NULL;
     struct attempted *attempted = kept_add_attempted(queue, operation->number);
     if (attempted == NULL)
@@ -192,8 +192,10 @@ enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue
         &(struct kept_attempt){core->now_ms, attempt, failure->code, failure->text});
     if (is_cancelled || failure->class == FAIL_PERMANENT || has_one_try(&terms, called) ||
         (failure->class != FAIL_BUSY && is_exhausted(core, &terms, failed, since_ms))) {
-        struct operation_park park = {queue->number, number,        core->now_ms,    failed,
-                                      failure->code, failure->text, failure->detail, history};
+        struct operation_park park = {
+            queue->number,   number,        core->now_ms,
+            failed,          failure->code, failure->text,
+            failure->detail, history,       kept_repair_id(queue, number)};
         struct defeat defeat = {&park, failure, called != NULL, is_cancelled, is_durable};
         return give_up(core, peer, queue, &defeat);
     }
@@ -211,24 +213,67 @@ enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue
     return status;
 }
 
+/* --- repair -------------------------------------------------------------------------------------
+ */
+
+/* A UUIDv7 (RFC 9562, section 5.7). */
+static struct wire_id make_id(struct core *core)
+{
+    struct wire_id id;
+    uint64_t time_ms = core->now_ms;
+    wire_store_u64(id.byte + 8, draw(core, UINT64_MAX));
+    wire_store_u16(id.byte + 6, (uint16_t)draw(core, UINT16_MAX));
+    for (unsigned i = 0; i < 6; i++)
+        id.byte[i] = (unsigned char)(time_ms >> (40 - 8 * i));
+    id.byte[6] = (unsigned char)(0x70 | (id.byte[6] & 0x0f));
+    id.byte[8] = (unsigned char)(0x80 | (id.byte[8] & 0x3f));
+    return id;
+}
+
+static enum status retry_one(struct core *core, struct peer *peer, struct queue *queue,
+                             const struct parked *parked)
+{
+    unsigned char room[HISTORY_BYTES_MAX];
+    struct wire_bytes history = kept_bytes(parked->history);
+    if (history.bytes > 0)
+        memcpy(room, history.at, history.bytes); /* what is parked goes while it is applied */
+    struct operation_repair operation = {.queue = queue->number,
+                                         .number = parked->number,
+                                         .time_ms = core->now_ms,
+                                         .id = make_id(core),
+                                         .repairs = parked->id,
+                                         .history = wire_bytes_of(room, history.bytes)};
+    struct repair repair = {operation.id, operation.repairs, operation.time_ms, {0, 0}};
+    struct message_terms terms = kept_repair_terms(parked, &repair);
+    struct attempted *attempted = kept_add_attempted(queue, parked->number);
+    if (attempted == NULL)
+        return STATUS_NO_MEMORY;
+    uint64_t position;
+    enum status status =
+        kept_add_repair(attempted) != NULL ? asides_reserve(queue, &terms) : STATUS_NO_MEMORY;
+    if (status == STATUS_OK)
+        status = recorder_append_repair(core, peer, &operation, &position);
+    if (status == STATUS_OK)
+        return apply_repair(core, queue, &operation, position);
+    asides_unreserve(queue);
+    kept_end_attempted(core, queue, attempted);
+    return status;
+}
+
 enum status retry_parked(struct core *core, struct peer *peer, struct queue *queue, uint64_t first,
                          uint64_t last)
 {
     enum status status = STATUS_NOT_PARKED;
     struct parked *parked;
     struct parked *next;
+    if (first == last) {
+        parked = kept_find_parked(queue, first);
+        return parked != NULL ? retry_one(core, peer, queue, parked) : STATUS_NOT_PARKED;
+    }
     HASH_ITER (hh, queue->parked, parked, next) {
         if (parked->number < first || parked->number > last)
             continue;
-        unsigned char room[HISTORY_BYTES_MAX];
-        struct wire_bytes history = kept_bytes(parked->history);
-        if (history.bytes > 0)
-            memcpy(room, history.at,
-                   history.bytes); /* what it is made of goes while it is applied */
-        struct operation_attempt operation = {.queue = queue->number,
-                                              .number = parked->number,
-                                              .history = wire_bytes_of(room, history.bytes)};
-        status = try_again(core, peer, queue, &operation, true);
+        status = retry_one(core, peer, queue, parked);
         if (status != STATUS_OK)
             break;
     }

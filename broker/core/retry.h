@@ -21,8 +21,9 @@ struct failure {
 enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue, uint64_t number,
                        const struct failure *failure);
 
-/* Has the parked commands from first to last back at their places, with all attempts anew. Where
- * one of them fails, those before are back. STATUS_NOT_PARKED: there was none. */
+/* Has the parked commands from first to last back at their places as new commands, with all
+ * attempts anew. Where one of them fails, those before are back. STATUS_NOT_PARKED: there was none.
+ */
 enum status retry_parked(struct core *core, struct peer *peer, struct queue *queue, uint64_t first,
                          uint64_t last);
 

@@ -12,6 +12,7 @@
 
 #include "broker/core/aside.h"
 #include "broker/core/breaker.h"
+#include "broker/core/budget.h"
 #include "broker/core/buffer.h"
 #include "broker/core/core.h"
 #include "broker/core/home.h"
@@ -28,6 +29,7 @@
 #include "protocol/stream.h"
 
 struct archive;
+struct backup_files;
 struct call;
 struct client;
 struct cursor;
@@ -85,6 +87,19 @@ struct parked {
     TAILQ_ENTRY(parked) lane_link;
     struct retry_terms retry;   /* its own */
     struct kept_bytes *history; /* of its attempts, see kept.h */
+    struct reply *reply;        /* who gets the outcome of its repair; NULL: nobody */
+    struct wire_id id;          /* of a tracked one, and of a repair; zero: none that is known */
+    uint64_t digest;            /* of a tracked one */
+    bool is_tracked;
+    bool is_repair; /* it repaired another one: its id is not the one in its message */
+};
+
+/* A message that was parked and is a new command now: what it repairs, and its own id. */
+struct repair {
+    struct wire_id id;
+    struct wire_id repairs; /* zero: that of the message */
+    uint64_t time_ms;
+    struct home home; /* the REPAIR operation */
 };
 
 /* Failed attempts of a message that is still in its queue, where it stands aside. */
@@ -96,6 +111,7 @@ struct attempted {
     struct home checkpoint_home;
     struct kept_bytes *history;    /* of the attempts, see kept.h */
     struct kept_bytes *checkpoint; /* of the newest one that gave any */
+    struct repair *repair;         /* NULL: it repairs none */
     uint64_t due_ms;               /* not to be handed out before */
     uint64_t since_ms;             /* the first failed one */
     uint16_t failed;
@@ -327,11 +343,13 @@ struct call {
 struct backup {
     struct peer *peer; /* NULL: none, or a read is out for a peer that has gone */
     uint64_t tag;
-    uint64_t next; /* position of what is read next */
+    uint64_t next; /* position of what is read next of the journal */
     uint64_t end;
     uint32_t segment_bytes;
-    bool is_held;
+    bool has_begun; /* the peer was told what is copied */
+    bool is_journal_held;
     bool is_reading;
+    struct backup_files *files; /* NULL: none are held */
 };
 
 /* The open record; see recorder.c. */
@@ -423,11 +441,14 @@ struct core {
     uint64_t feed_bytes;                     /* of windows */
     uint64_t tail_bytes;                     /* of events that are in the journal alone */
     uint64_t retained_ms;                    /* when retention looked last */
+    bool are_files_held;                     /* retention removes none now */
     uint64_t entity_count;
     struct history_secret *secrets;
     size_t secret_count;
     unsigned char secret[16];       /* for entities of histories that have none yet */
     struct journal_failure failure; /* what a start found */
+
+    struct budget budget;
 
     uint64_t rate_at_ms;       /* when rate_number was taken */
     uint64_t rate_number;      /* next_message then */
@@ -435,6 +456,7 @@ struct core {
     uint64_t numbers_a_second; /* numbers given or handed out in the last full second */
 
     uint64_t chance; /* of the jitter of retries: xorshift */
+    bool is_checked; /* core_on_read is done */
     bool is_running; /* core_start is done */
     bool is_draining;
     bool is_ending; /* core_free has begun */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/kin.h"
 #include "broker/core/recorder.h"
 #include "broker/core/state.h"
 #include "broker/core/watch.h"
@@ -185,6 +186,7 @@ void tracked_forget(struct core *core, struct tracked *tracked)
         from = &(*from)->next;
     *from = tracked->next;
     table->count--;
+    kin_end(core, tracked);
     leave_list(table, tracked);
     home_end(core, &tracked->home);
     if (tracked->keyed != NULL) {
@@ -287,7 +289,9 @@ enum status tracked_apply(struct core *core, const struct operation_outcome *ope
     struct wire_bytes key = operation->key;
     if (planted(PLANT_KEY_FORGOTTEN))
         key.bytes = 0;
-    if (tracked == NULL && tracked_new(core, operation->queue, operation->id, key) == NULL)
+    if (tracked == NULL)
+        tracked = tracked_new(core, operation->queue, operation->id, key);
+    if (tracked == NULL || kin_set_list(core, tracked, operation->kin) != STATUS_OK)
         return STATUS_NO_MEMORY;
     struct kept_outcome *outcome = tracked_keep(operation);
     if (outcome == NULL)
@@ -381,11 +385,13 @@ static enum status sort_finished(struct tracked_table *table)
 /* Its queue was deleted, and the broker ended before its outcome was recorded. */
 static enum status finish_orphan(struct core *core, const struct tracked *tracked)
 {
+    unsigned char kin[KIN_LIST_BYTES_MAX];
     struct operation_outcome operation = tracked_operation(core, tracked);
     operation.state = OUTCOME_FAILED;
     operation.ran = OUTCOME_MAYBE_RUN;
     operation.code = wire_bytes_of_text(status_name(STATUS_NO_QUEUE));
     operation.text = wire_bytes_of_text("its queue was deleted");
+    operation.kin = kin_list(tracked, kin);
     uint64_t position;
     enum status status = recorder_append_outcome(core, NULL, &operation, &position);
     return status == STATUS_OK ? tracked_apply(core, &operation, position) : status;
@@ -395,10 +401,14 @@ enum status tracked_start(struct core *core)
 {
     struct tracked_table *table = &core->tracked;
     enum status status = sort_finished(table);
+    if (status == STATUS_OK)
+        status = kin_start(core);
     struct tracked *tracked = TAILQ_FIRST(&table->open);
     while (tracked != NULL && status == STATUS_OK) {
         struct tracked *next = TAILQ_NEXT(tracked, link);
-        if (!tracked->is_standing)
+        if (tracked->is_decided)
+            tracked_forget(core, tracked);
+        else if (!tracked->is_standing)
             status = finish_orphan(core, tracked);
         tracked = next;
     }

@@ -26,8 +26,9 @@
 #include "protocol/status.h"
 
 struct core;
-struct queue;
+struct kin;
 struct message_terms;
+struct queue;
 struct watcher;
 
 /* What is kept of an outcome: its code, text and body one behind the other. */
@@ -59,13 +60,13 @@ struct progress {
 
 struct tracked {
     struct wire_id id;
-    struct wire_id parent;         /* cancelled together with it; zero: none */
     struct tracked *next;          /* of its bucket */
     TAILQ_ENTRY(tracked) link;     /* in the list of its state, oldest first */
     LIST_HEAD(, watcher) watchers; /* who waits for it */
     struct kept_outcome *outcome;  /* NULL: it is open */
     struct progress *progress;     /* NULL: nothing was said */
     struct keyed *keyed;           /* NULL: it has no key */
+    struct kin *kin;               /* NULL: it has none, see kin.h */
     struct home home;              /* the OUTCOME operation */
     uint64_t number;               /* of its message */
     uint64_t accepted_ms;
@@ -73,6 +74,7 @@ struct tracked {
     uint64_t digest;  /* of its body */
     uint32_t queue;   /* number */
     bool is_standing; /* open, and its message is in the queue */
+    bool is_decided;  /* while recovering: it has or had an outcome, whether that is known or not */
     bool is_shrunk;   /* text and body of its outcome are forgotten: it is among the keyed */
 };
 
@@ -112,8 +114,8 @@ void tracked_note(struct tracked *tracked, uint64_t done, uint64_t total, struct
 /* What a command is compared by when its id or key comes again. */
 uint64_t tracked_digest(struct wire_bytes body);
 
-/* The operation that states its outcome; the caller fills in state, ran, attempts, code, text and
- * body. */
+/* The operation that states its outcome; the caller fills in state, ran, attempts, kin, code, text
+ * and body. */
 struct operation_outcome tracked_operation(const struct core *core, const struct tracked *tracked);
 
 /* What is kept of the outcome that the operation states; NULL when memory ran out. */
@@ -131,7 +133,8 @@ enum status tracked_apply(struct core *core, const struct operation_outcome *ope
 void tracked_work_off(struct core *core);
 
 /* The broker has started: finished ones are in the order of their times; those whose messages went
- * with their queues get their outcome. STATUS_OK, or the status of the journal. */
+ * with their queues get their outcome, and those whose outcome was forgotten are, too. STATUS_OK,
+ * STATUS_NO_MEMORY, or the status of the journal. */
 enum status tracked_start(struct core *core);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "broker/core/consumer.h"
 #include "broker/core/ending.h"
+#include "broker/core/kin.h"
 #include "broker/core/queue.h"
 #include "broker/core/state.h"
 #include "broker/core/tracked.h"
@@ -23,12 +24,24 @@ static struct aside *aside_of(struct ward *ward)
     return (struct aside *)(void *)((char *)ward - sizeof(struct aside));
 }
 
-static enum status set_reply(struct ward *ward, const struct message_terms *terms)
+struct wire_bytes reply_queue(const struct reply *reply)
 {
+    return wire_bytes_of(reply->bytes, reply->queue_bytes);
+}
+
+struct wire_bytes reply_correlation(const struct reply *reply)
+{
+    return wire_bytes_of(reply->bytes + reply->queue_bytes, reply->correlation_bytes);
+}
+
+struct reply *reply_new(const struct message_terms *terms)
+{
+    if (terms->reply_to.bytes == 0)
+        return NULL;
     struct reply *reply =
         malloc(sizeof *reply + terms->reply_to.bytes + (size_t)terms->correlation.bytes);
     if (reply == NULL)
-        return STATUS_NO_MEMORY;
+        return NULL;
     reply->queue_bytes = (uint8_t)terms->reply_to.bytes;
     reply->correlation_bytes = (uint8_t)terms->correlation.bytes;
     reply->has_id = terms->has_id;
@@ -37,8 +50,19 @@ static enum status set_reply(struct ward *ward, const struct message_terms *term
     if (terms->correlation.bytes > 0)
         memcpy(reply->bytes + terms->reply_to.bytes, terms->correlation.at,
                terms->correlation.bytes);
-    ward->reply = reply;
-    return STATUS_OK;
+    return reply;
+}
+
+static enum status set_tracked(struct core *core, struct queue *queue, struct ward *ward,
+                               const struct message_terms *terms)
+{
+    ward->tracked = tracked_find(core, terms->id);
+    if (ward->tracked == NULL)
+        ward->tracked = tracked_new(core, queue->number, terms->id, terms->key);
+    if (ward->tracked == NULL)
+        return STATUS_NO_MEMORY;
+    ward->tracked->digest = terms->digest;
+    return kin_set(core, ward->tracked, terms->parent, terms->repairs);
 }
 
 enum status ward_init(struct core *core, struct queue *queue, struct ward *ward,
@@ -48,7 +72,8 @@ enum status ward_init(struct core *core, struct queue *queue, struct ward *ward,
                           .deadline_ms = terms->deadline_ms,
                           .leaves_ms = terms->leaves_ms,
                           .retry = terms->retry};
-    if (terms->reply_to.bytes > 0 && set_reply(ward, terms) != STATUS_OK)
+    ward->reply = reply_new(terms);
+    if (terms->reply_to.bytes > 0 && ward->reply == NULL)
         return STATUS_NO_MEMORY;
     if (terms->lane.bytes > 0) {
         ward->lane = lane_get(queue, terms->lane);
@@ -58,20 +83,10 @@ enum status ward_init(struct core *core, struct queue *queue, struct ward *ward,
         }
         core->laned_count++;
     }
-    if (!terms->is_tracked)
-        return STATUS_OK;
-    struct tracked *tracked = tracked_find(core, terms->id);
-    if (tracked == NULL)
-        tracked = tracked_new(core, queue->number, terms->id, terms->key);
-    if (tracked == NULL) {
+    enum status status = terms->is_tracked ? set_tracked(core, queue, ward, terms) : STATUS_OK;
+    if (status != STATUS_OK)
         ward_deinit(core, ward);
-        return STATUS_NO_MEMORY;
-    }
-    tracked->digest = terms->digest;
-    tracked->parent = terms->parent;
-    if (tracked->outcome == NULL)
-        ward->tracked = tracked;
-    return STATUS_OK;
+    return status;
 }
 
 void ward_deinit(struct core *core, struct ward *ward)
@@ -115,6 +130,40 @@ void ward_take_place(struct core *core, struct aside *aside, uint64_t accepted_m
             ward->tracked->accepted_ms = accepted_ms;
     }
     arm(core, ward, 0);
+}
+
+enum status ward_repair(struct core *core, struct aside *aside, const struct repair *repair)
+{
+    struct ward *ward = aside_ward(aside);
+    if (ward == NULL)
+        return STATUS_OK;
+    ward->deadline_ms = ward->leaves_ms = UINT64_MAX;
+    if (ward->reply != NULL) {
+        ward->reply->has_id = true;
+        ward->reply->id = repair->id;
+    }
+    struct tracked *repaired = ward->tracked;
+    if (repaired == NULL)
+        return STATUS_OK;
+    struct message_terms terms = message_terms_plain();
+    terms.id = repaired->id;
+    terms.digest = repaired->digest;
+    message_terms_repair(&terms, repair);
+    enum status status = set_tracked(core, aside->queue, ward, &terms);
+    if (status != STATUS_OK)
+        return status;
+    repaired->is_standing = false;
+    repaired->is_decided = true;
+    ward_take_place(core, aside, terms.accepted_ms);
+    return STATUS_OK;
+}
+
+void ward_start(struct core *core, struct aside *aside)
+{
+    struct ward *ward = aside_ward(aside);
+    if (ward != NULL && ward->tracked != NULL && ward->tracked->outcome != NULL)
+        ward->tracked = NULL; /* it is final, whatever the message still does */
+    ward_take_place(core, aside, 0);
 }
 
 void ward_watch(struct core *core, struct aside *aside)

@@ -13,6 +13,7 @@
 struct aside;
 struct core;
 struct queue;
+struct repair;
 struct tracked;
 
 /* The queue that gets the outcome, by name: it may be created later. */
@@ -28,7 +29,7 @@ struct ward {
     struct wheel_timer timer; /* TIMER_WARD, at the earlier of the next two */
     uint64_t deadline_ms;     /* not begun after this; UINT64_MAX: none */
     uint64_t leaves_ms;       /* does not wait longer than this; UINT64_MAX: none */
-    struct tracked *tracked;  /* NULL: nobody may ask for it */
+    struct tracked *tracked;  /* NULL: nobody may ask for it; finished only while recovering */
     struct reply *reply;      /* NULL: nobody gets its outcome */
     struct lane *lane;        /* NULL: it is in none */
     struct aside *lane_prev;  /* in the lane */
@@ -38,6 +39,12 @@ struct ward {
 
 /* NULL: it has none. */
 struct ward *aside_ward(struct aside *aside);
+
+struct wire_bytes reply_queue(const struct reply *reply);
+struct wire_bytes reply_correlation(const struct reply *reply);
+
+/* Who is to get the outcome of a message with these terms; NULL: nobody, or memory ran out. */
+struct reply *reply_new(const struct message_terms *terms);
 
 /* Fills a new ward. STATUS_NO_MEMORY: nothing is left of it. */
 enum status ward_init(struct core *core, struct queue *queue, struct ward *ward,
@@ -49,6 +56,12 @@ void ward_deinit(struct core *core, struct ward *ward);
 
 /* Its message has this number now. */
 void ward_take_place(struct core *core, struct aside *aside, uint64_t accepted_ms);
+
+/* Recovery: it repairs a parked one, which was not known when it got its ward. STATUS_NO_MEMORY. */
+enum status ward_repair(struct core *core, struct aside *aside, const struct repair *repair);
+
+/* The broker has started. */
+void ward_start(struct core *core, struct aside *aside);
 
 /* Its message is with nobody: it leaves at the end of its time. */
 void ward_watch(struct core *core, struct aside *aside);

@@ -5,6 +5,7 @@
 
 #include "broker/core/call.h"
 #include "broker/core/kept.h"
+#include "broker/core/kin.h"
 #include "broker/core/line.h"
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
@@ -69,6 +70,10 @@ static struct frame_command_state state_of(const struct core *core, const struct
     const struct queue *queue = queue_find_number(core, tracked->queue);
     if (queue != NULL)
         state.queue = wire_bytes_of(queue->name, queue->name_bytes);
+    if (tracked->kin != NULL) {
+        state.repairs = tracked->kin->repairs;
+        state.repaired_by = tracked->kin->repaired_by;
+    }
     const struct kept_outcome *outcome = tracked->outcome;
     if (outcome == NULL) {
         state_of_open(core, tracked, &state);

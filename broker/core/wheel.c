@@ -79,7 +79,7 @@ static void slot_spread(struct wheel *wheel, struct wheel_timer **slot)
     }
 }
 
-static void tick_run(struct wheel *wheel, wheel_fire_fn on_fire, void *argument)
+static void tick_begin(struct wheel *wheel)
 {
     uint64_t tick = ++wheel->tick;
     for (unsigned ring = WHEEL_RING_COUNT - 1; ring > 0; ring--) {
@@ -87,24 +87,34 @@ static void tick_run(struct wheel *wheel, wheel_fire_fn on_fire, void *argument)
         if ((tick & below) == 0)
             slot_spread(wheel, &wheel->slots[ring][(tick >> (SLOT_BITS * ring)) & SLOT_MASK]);
     }
-    struct wheel_timer **slot = &wheel->slots[0][tick & SLOT_MASK];
-    while (*slot != NULL && (*slot)->due_tick <= tick) {
-        struct wheel_timer *timer = *slot;
-        timer_unlink(timer);
-        wheel->armed_count--;
-        on_fire(argument, timer);
-    }
 }
 
-void wheel_run(struct wheel *wheel, uint64_t now_ms, wheel_fire_fn on_fire, void *argument)
+/* The first timer of the current tick that has not fired. */
+static struct wheel_timer *tick_first(const struct wheel *wheel)
+{
+    struct wheel_timer *timer = wheel->slots[0][wheel->tick & SLOT_MASK];
+    return timer != NULL && timer->due_tick <= wheel->tick ? timer : NULL;
+}
+
+bool wheel_run(struct wheel *wheel, uint64_t now_ms, size_t fire_max, wheel_fire_fn on_fire,
+               void *argument)
 {
     uint64_t until = now_ms / WHEEL_TICK_MS;
-    while (wheel->tick < until) {
-        if (wheel->armed_count == 0) {
-            wheel->tick = until;
-            return;
+    for (;;) {
+        struct wheel_timer *timer;
+        while ((timer = tick_first(wheel)) != NULL) {
+            if (fire_max-- == 0)
+                return true;
+            timer_unlink(timer);
+            wheel->armed_count--;
+            on_fire(argument, timer);
         }
-        tick_run(wheel, on_fire, argument);
+        if (wheel->tick >= until)
+            return false;
+        if (wheel->armed_count == 0)
+            wheel->tick = until;
+        else
+            tick_begin(wheel);
     }
 }
 

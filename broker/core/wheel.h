@@ -26,7 +26,7 @@ struct wheel_timer {
 };
 
 struct wheel {
-    uint64_t tick; /* every timer up to this tick has fired */
+    uint64_t tick; /* every timer up to this tick has fired, or is in its slot of the first ring */
     size_t armed_count;
     struct wheel_timer *slots[WHEEL_RING_COUNT][WHEEL_SLOT_COUNT];
 };
@@ -43,8 +43,10 @@ void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t due_ms);
 /* Does nothing when it is not armed. */
 void wheel_disarm(struct wheel *wheel, struct wheel_timer *timer);
 
-/* Fires all that is due. */
-void wheel_run(struct wheel *wheel, uint64_t now_ms, wheel_fire_fn on_fire, void *argument);
+/* Fires what is due, at most so many at once: however many come due together, others have their
+ * turn in between. True: there is more. */
+bool wheel_run(struct wheel *wheel, uint64_t now_ms, size_t fire_max, wheel_fire_fn on_fire,
+               void *argument);
 
 /* When wheel_run should be called next: never after the first timer is due, and at the latest when
  * a ring has gone round; UINT64_MAX when nothing is armed. */

@@ -30,6 +30,7 @@ enum connection_state {
 struct connection {
     TAILQ_ENTRY(connection) all;
     TAILQ_ENTRY(connection) flushing;
+    TAILQ_ENTRY(connection) behind;
     TAILQ_ENTRY(connection) leaving;
     struct net *net;
     struct peer *peer; /* NULL from LINGERING on, once reaped */
@@ -39,12 +40,14 @@ struct connection {
     bool is_reading;  /* read_event is added */
     bool is_blocked;  /* write_event is added: the socket takes no more */
     bool is_flushing; /* in net->flushing */
+    bool is_behind;   /* in net->behind */
     bool is_leaving;  /* in net->leaving */
     struct event read_event;
     struct event write_event;
     struct net_timer timer; /* of the state */
-    struct buffer held;     /* the beginning of a frame, or empty and without memory */
-    size_t wanted;          /* what `held` must grow to */
+    struct buffer held;     /* the beginning of a frame, or empty and without memory; when behind,
+                               whole frames too */
+    size_t wanted;          /* what `held` must grow to; 0: it is behind */
     uint64_t heard_ms;      /* when input last came, or output was last taken while not reading */
     uint64_t wrote_ms;      /* when output was last written */
 };
@@ -224,7 +227,7 @@ void connection_follow(struct connection *connection)
     size_t waiting = buffer_bytes(peer_output(connection->peer));
     uint64_t most = net->limits.output_bytes_max;
     bool wanted = connection->is_reading ? waiting <= most : waiting <= most / 2;
-    if (!connection_set_reading(connection, wanted && !net->is_deaf))
+    if (!connection_set_reading(connection, wanted && !net->is_deaf && !connection->is_behind))
         connection_enter(connection, CONNECTION_GONE);
 }
 
@@ -252,6 +255,18 @@ static enum status connection_hold(struct connection *connection, const unsigned
     return buffer_append(&connection->held, at, bytes);
 }
 
+/* Nothing more is read from it until what it has sent is taken. */
+static void connection_set_behind(struct connection *connection, bool is_behind)
+{
+    if (is_behind == connection->is_behind)
+        return;
+    connection->is_behind = is_behind;
+    if (is_behind)
+        TAILQ_INSERT_TAIL(&connection->net->behind, connection, behind);
+    else
+        TAILQ_REMOVE(&connection->net->behind, connection, behind);
+}
+
 /* `bytes` new bytes stand in net->receive behind room for what was held. */
 static enum status connection_take(struct connection *connection, size_t bytes)
 {
@@ -264,10 +279,27 @@ static enum status connection_take(struct connection *connection, size_t bytes)
         memcpy(receive, buffer_at(&connection->held), held);
     size_t used = peer_receive(connection->peer, receive, all, &connection->wanted);
     assert(used <= all);
-    if (used < all)
+    connection_set_behind(connection, connection->wanted == 0 && used < all);
+    if (used < all && connection->wanted != 0)
         assert(all - used < connection->wanted &&
                connection->wanted <= connection->net->limits.frame_bytes_max);
     return connection_hold(connection, receive + used, all - used);
+}
+
+void connection_catch_up(struct connection *connection)
+{
+    if (connection->state > CONNECTION_OPEN) {
+        connection_set_behind(connection, false);
+        return;
+    }
+    if (connection_take(connection, 0) != STATUS_OK)
+        peer_close(connection->peer, STATUS_NO_MEMORY, NULL);
+    connection_follow(connection);
+}
+
+struct connection *connection_next_behind(struct connection *connection)
+{
+    return TAILQ_NEXT(connection, behind);
 }
 
 static void connection_on_input(struct connection *connection, size_t bytes)
@@ -353,6 +385,8 @@ static void connection_write(struct connection *connection)
         return;
     }
     struct net *net = connection->net;
+    net->round_writes++;
+    net->round_write_bytes += bytes;
     if (written > 0) {
         net->figures.written_bytes += (uint64_t)written;
         connection->wrote_ms = net->now_ms;
@@ -464,6 +498,7 @@ void connection_free(struct connection *connection)
     net->figures.connection_count--;
     TAILQ_REMOVE(&net->connections, connection, all);
     connection_unlist_flushing(connection);
+    connection_set_behind(connection, false);
     if (connection->is_leaving)
         TAILQ_REMOVE(&net->leaving, connection, leaving);
     net_disarm(net, &connection->timer);

@@ -43,6 +43,13 @@ void connection_close(struct connection *connection, enum status status);
  * does not read. */
 void connection_follow(struct connection *connection);
 
+/* For a connection with frames that waited for another round: takes them in, or as many as the core
+ * takes in this one. */
+void connection_catch_up(struct connection *connection);
+
+/* The next of those that wait in net->behind. */
+struct connection *connection_next_behind(struct connection *connection);
+
 /* Writes once, and follows the peer. */
 void connection_flush(struct connection *connection);
 

@@ -30,6 +30,7 @@ struct net *net_new(const struct net_options *options)
     net->context = options->context;
     TAILQ_INIT(&net->connections);
     TAILQ_INIT(&net->flushing);
+    TAILQ_INIT(&net->behind);
     TAILQ_INIT(&net->leaving);
     TAILQ_INIT(&net->listeners);
     net->now_ms = net->begin(net->context);
@@ -106,7 +107,7 @@ static void on_timer(void *argument, struct wheel_timer *timer)
 void net_run_timers(struct net *net, uint64_t now_ms)
 {
     net->now_ms = now_ms;
-    wheel_run(&net->wheel, now_ms, on_timer, net);
+    (void)wheel_run(&net->wheel, now_ms, SIZE_MAX, on_timer, net);
 }
 
 uint64_t net_next_due(const struct net *net)
@@ -114,21 +115,41 @@ uint64_t net_next_due(const struct net *net)
     return wheel_next_ms(&net->wheel);
 }
 
+void net_take_behind(struct net *net)
+{
+    if (net->is_deaf)
+        return;
+    struct connection *last = TAILQ_LAST(&net->behind, connection_list);
+    struct connection *connection = TAILQ_FIRST(&net->behind);
+    while (connection != NULL) {
+        struct connection *next = connection != last ? connection_next_behind(connection) : NULL;
+        connection_catch_up(connection);
+        connection = next;
+    }
+}
+
+static bool may_write(const struct net *net)
+{
+    return net->round_writes < NET_ROUND_WRITES && net->round_write_bytes < NET_ROUND_WRITE_BYTES;
+}
+
 /* The core marks a peer again when writing its output let more come; that is written in the next
  * round, or one fast connection would keep all others waiting. */
 bool net_end_of_round(struct net *net)
 {
     struct peer *peer;
-    while ((peer = core_next_dirty(net->core)) != NULL)
-        connection_flush(peer_connection(peer));
     struct connection *connection;
-    while ((connection = TAILQ_FIRST(&net->flushing)) != NULL)
+    while (may_write(net) && (connection = TAILQ_FIRST(&net->flushing)) != NULL)
         connection_flush(connection);
+    while (may_write(net) && (peer = core_next_dirty(net->core)) != NULL)
+        connection_flush(peer_connection(peer));
+    bool has_more = core_has_dirty(net->core) || !TAILQ_EMPTY(&net->flushing) ||
+                    (!net->is_deaf && !TAILQ_EMPTY(&net->behind));
     bool have_gone = !TAILQ_EMPTY(&net->leaving);
     while ((connection = TAILQ_FIRST(&net->leaving)) != NULL)
         connection_reap(connection);
-    net->round_bytes = 0;
-    return have_gone;
+    net->round_bytes = net->round_writes = net->round_write_bytes = 0;
+    return have_gone || has_more;
 }
 
 struct net_figures net_figures(const struct net *net)

@@ -2,6 +2,7 @@
  *
  *   loop_round --> listeners accept, connections read and give frames to their peers
  *   net_run_timers      deadlines and heartbeats
+ *   net_take_behind     frames that waited for this round are given to their peers
  *   core_end_of_round   (the caller)
  *   net_end_of_round    one write for each connection with output; the gone are freed
  *
@@ -77,7 +78,11 @@ void net_run_timers(struct net *net, uint64_t now_ms);
 /* When net_run_timers must be called at the latest; UINT64_MAX: never. */
 uint64_t net_next_due(const struct net *net);
 
-/* Writes out and frees. True when peers have gone, so that another round should follow at once. */
+/* Takes in the frames that waited for another round; before core_end_of_round. */
+void net_take_behind(struct net *net);
+
+/* Writes out and frees. True when another round should follow at once: peers have gone, or there is
+ * more to write or to take in than one round does. */
 bool net_end_of_round(struct net *net);
 
 struct net_figures {

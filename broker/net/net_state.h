@@ -18,6 +18,10 @@ struct listener;
 #define NET_READ_BYTES_BLOCKED ((size_t)8 * 1024)
 /* A round that has read this much is cut, so that answers are not kept waiting by newcomers. */
 #define NET_ROUND_BYTES ((size_t)4 * 1024 * 1024)
+/* What one round writes at most, but for the last connection's output: others wait for the next, so
+ * that an event for ten thousand subscribers does not hold everybody up. */
+#define NET_ROUND_WRITES 256
+#define NET_ROUND_WRITE_BYTES ((size_t)8 * 1024 * 1024)
 /* Deadlines are rounded up to it, so that the timers of many connections share a wake-up. */
 #define NET_TICK_MS 100
 
@@ -42,12 +46,15 @@ struct net {
     struct wheel wheel;
     struct connection_list connections;
     struct connection_list flushing; /* have room in their socket again */
+    struct connection_list behind;   /* with frames that wait for another round */
     struct connection_list leaving;  /* their peer, and perhaps they, are freed at the end */
     struct listener_list listeners;
 
     uint64_t now_ms;        /* of this round */
     uint64_t complained_ms; /* when it was last logged that connections are turned away */
     size_t round_bytes;     /* read in this round */
+    size_t round_writes;    /* in this round, and their bytes */
+    size_t round_write_bytes;
     int spare_file;         /* given up to accept and turn away when files run out; -1: lost */
     bool is_deaf;           /* nothing is read any more */
     struct net_figures figures;

@@ -296,6 +296,48 @@ static enum status run_entities(struct archive_entities *entities)
     return status == STATUS_OK && entities->is_last ? sync_name(&handle) : status;
 }
 
+/* --- copying ------------------------------------------------------------------------------------
+ */
+
+static enum status on_name(void *argument, const struct archive_name *name)
+{
+    struct archive_names *names = argument;
+    if (names->count == names->room) {
+        size_t room = names->room > 0 ? names->room * 2 : 64;
+        struct archive_name *grown = realloc(names->names, room * sizeof *grown);
+        if (grown == NULL)
+            return STATUS_NO_MEMORY;
+        names->names = grown;
+        names->room = room;
+    }
+    names->names[names->count++] = *name;
+    return STATUS_OK;
+}
+
+static enum status run_list(struct archive_names *names)
+{
+    names->names = NULL;
+    names->count = names->room = 0;
+    return archive_list(names->work.archive, on_name, names, &names->work.failure);
+}
+
+static enum status run_copy(struct archive_copy *copy)
+{
+    struct archive_work *work = &copy->work;
+    const struct disk *disk = work->archive->disk;
+    struct archive_handle handle = archive_handle_of(work->archive, &copy->name, &work->failure);
+    char text[ARCHIVE_NAME_BYTES];
+    archive_print_name(text, &copy->name);
+    int file = disk->open(disk->context, text, DISK_OPEN_READ);
+    if (file == -ENOENT)
+        return STATUS_NOT_FOUND;
+    if (file < 0)
+        return archive_fail_read(&handle, file, copy->offset);
+    int error = disk_read_all(disk, file, copy->at, copy->bytes, copy->offset);
+    (void)disk->close(disk->context, file);
+    return error == 0 ? STATUS_OK : archive_fail_read(&handle, error, copy->offset);
+}
+
 static void run(struct errand *errand)
 {
     struct archive_work *work = (struct archive_work *)errand;
@@ -311,6 +353,12 @@ static void run(struct errand *errand)
         break;
     case ARCHIVE_ENTITIES:
         work->status = run_entities((struct archive_entities *)work);
+        break;
+    case ARCHIVE_LIST:
+        work->status = run_list((struct archive_names *)work);
+        break;
+    case ARCHIVE_COPY:
+        work->status = run_copy((struct archive_copy *)work);
         break;
     }
 }
@@ -329,11 +377,16 @@ bool archive_owns(const struct errand *errand)
     return errand->run == run;
 }
 
+static bool is_reading(enum archive_kind kind)
+{
+    return kind == ARCHIVE_READ || kind == ARCHIVE_LIST || kind == ARCHIVE_COPY;
+}
+
 /* What cannot be read is told to who wanted it; what cannot be written ends the process. */
 enum status archive_on_errand(struct archive *archive, struct errand *errand)
 {
     struct archive_work *work = (struct archive_work *)errand;
-    if (work->status == STATUS_IO_ERROR && work->kind != ARCHIVE_READ &&
+    if (work->status == STATUS_IO_ERROR && !is_reading(work->kind) &&
         archive->status == STATUS_OK) {
         archive->status = STATUS_IO_ERROR;
         archive->failure = work->failure;

@@ -32,6 +32,8 @@ enum archive_kind {
     ARCHIVE_READ,
     ARCHIVE_REMOVE,
     ARCHIVE_ENTITIES,
+    ARCHIVE_LIST,
+    ARCHIVE_COPY,
 };
 
 struct archive_work;
@@ -128,6 +130,36 @@ struct archive_entities {
     unsigned char secret[ARCHIVE_SECRET_BYTES]; /* likewise: that names are hashed with */
 };
 
+/* What a name in the directory stands for. */
+struct archive_name {
+    bool is_entities;
+    uint32_t exchange;
+    uint64_t first; /* or the sequence of a file of entities */
+    uint64_t bytes; /* size of the file */
+};
+
+enum { ARCHIVE_NAME_BYTES = 48 };
+
+void archive_print_name(char text[ARCHIVE_NAME_BYTES], const struct archive_name *name);
+
+/* Lists the files of the archive, in no order. STATUS_OK, STATUS_IO_ERROR, STATUS_NO_MEMORY. */
+struct archive_names {
+    struct archive_work work;
+    struct archive_name *names; /* out: the caller's from then on, on failure, too */
+    size_t count;
+    size_t room;
+};
+
+/* Reads bytes of a file as they are, all of which must be there. STATUS_OK, STATUS_NOT_FOUND,
+ * STATUS_CORRUPT, STATUS_IO_ERROR: `failure` says what and where. */
+struct archive_copy {
+    struct archive_work work;
+    struct archive_name name;
+    uint64_t offset;
+    unsigned char *at; /* room for the bytes */
+    uint32_t bytes;
+};
+
 /* Has the work done; on_done is called from a later archive_on_errand. */
 void archive_post(struct archive *archive, struct archive_work *work);
 
@@ -139,14 +171,6 @@ const struct journal_failure *archive_failure(const struct archive *archive);
 
 /* --- for recovery and tools, on the caller's thread ---------------------------------------------
  */
-
-/* What a name in the directory stands for. */
-struct archive_name {
-    bool is_entities;
-    uint32_t exchange;
-    uint64_t first; /* or the sequence of a file of entities */
-    uint64_t bytes; /* size of the file */
-};
 
 /* Called for each file of the archive, in no order. Anything but STATUS_OK ends the listing. */
 typedef enum status (*archive_name_fn)(void *argument, const struct archive_name *name);
@@ -184,9 +208,11 @@ enum status archive_cut(struct archive *archive, const struct archive_name *name
 enum status archive_take_away(struct archive *archive, const struct archive_name *name,
                               struct journal_failure *failure);
 
-/* The secret of a file of entities; false: the file is not whole. */
-bool archive_read_secret(struct archive *archive, const struct archive_name *name,
-                         unsigned char secret[ARCHIVE_SECRET_BYTES]);
+/* The secret of a file of entities. STATUS_CORRUPT, STATUS_NEWER_FORMAT: it is not whole, which
+ * matters only where the journal speaks of it; STATUS_IO_ERROR. */
+enum status archive_read_secret(struct archive *archive, const struct archive_name *name,
+                                unsigned char secret[ARCHIVE_SECRET_BYTES],
+                                struct journal_failure *failure);
 
 /* Every event of a file from sequence `from` on, payloads verified. STATUS_CORRUPT also when it is
  * not there, as for the next. */

@@ -4,12 +4,6 @@
 
 #include "broker/store/archive.h"
 
-enum {
-    ARCHIVE_NAME_BYTES = 48,
-    /* A read of this size costs little more than a smaller one. */
-    ARCHIVE_WINDOW_BYTES = 256 << 10,
-};
-
 struct archive {
     const struct disk *disk;
     errand_post_fn post;
@@ -17,8 +11,6 @@ struct archive {
     enum status status; /* the first failure that ends the process */
     struct journal_failure failure;
 };
-
-void archive_print_name(char text[ARCHIVE_NAME_BYTES], const struct archive_name *name);
 
 /* False: the name is not one of the archive's. */
 bool archive_parse_name(const char *text, struct archive_name *name);

@@ -278,17 +278,18 @@ static enum status open_entities(struct archive_handle *handle,
     return status;
 }
 
-bool archive_read_secret(struct archive *archive, const struct archive_name *name,
-                         unsigned char secret[ARCHIVE_SECRET_BYTES])
+enum status archive_read_secret(struct archive *archive, const struct archive_name *name,
+                                unsigned char secret[ARCHIVE_SECRET_BYTES],
+                                struct journal_failure *failure)
 {
-    struct journal_failure failure = {.text = ""};
-    struct archive_handle handle = archive_handle_of(archive, name, &failure);
+    struct archive_handle handle = archive_handle_of(archive, name, failure);
     struct archive_entities_header header;
-    if (open_entities(&handle, &header) != STATUS_OK)
-        return false;
+    enum status status = open_entities(&handle, &header);
+    if (status != STATUS_OK)
+        return status;
     archive_close_file(&handle);
     memcpy(secret, header.secret, sizeof header.secret);
-    return true;
+    return STATUS_OK;
 }
 
 enum status archive_load_entities(struct archive *archive, uint32_t exchange, uint64_t sequence,

@@ -50,11 +50,16 @@ typedef enum status (*journal_record_fn)(void *argument, uint64_t position, cons
 /* How far recovery is, every 16 MiB or so. */
 typedef void (*journal_progress_fn)(void *argument, uint64_t done_bytes, uint64_t all_bytes);
 
+/* All records were given, and nothing on disk is changed yet. Anything but STATUS_OK refuses the
+ * journal with that status, and so it stays. */
+typedef enum status (*journal_read_fn)(void *argument);
+
 /* Whoever recovery tells. */
 struct journal_reader {
     journal_record_fn on_record;
     void *argument;
-    journal_progress_fn on_progress; /* may be NULL */
+    journal_progress_fn on_progress; /* may be NULL, as the next */
+    journal_read_fn on_read;
 };
 
 /* Reads the directory, gives every record to on_record, cuts a torn tail, rewrites and syncs the

@@ -431,6 +431,12 @@ static enum status repair(struct recovery *recovery, struct segment_file *segmen
                        "cannot write the journal's tail again");
 }
 
+static enum status tell_read(const struct recovery *recovery)
+{
+    const struct journal_reader *reader = recovery->input->reader;
+    return reader->on_read != NULL ? reader->on_read(reader->argument) : STATUS_OK;
+}
+
 static enum status open_existing(struct recovery *recovery, struct segment_file *segment)
 {
     struct recovered *out = recovery->out;
@@ -451,7 +457,8 @@ static enum status open_existing(struct recovery *recovery, struct segment_file 
     out->seen.was_clean = recovery->last_offset != 0 &&
                           (recovery->last_header.flags & BATCH_CLEAN) != 0 &&
                           out->seen.cut_bytes == 0;
-    if (!recovery->input->is_check)
+    status = tell_read(recovery);
+    if (status == STATUS_OK && !recovery->input->is_check)
         status = repair(recovery, segment);
     out->end_offset = recovery->end;
     out->next_sequence = recovery->sequence;
@@ -522,6 +529,8 @@ static enum status open_found(struct recovery *recovery, struct segment_file *se
     if (recovery->directory.segments.count > 0)
         return open_existing(recovery, segment);
     enum status status = check_new(recovery);
+    if (status == STATUS_OK)
+        status = tell_read(recovery);
     if (status != STATUS_OK)
         return status;
     if (!recovery->input->is_check)

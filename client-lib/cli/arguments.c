@@ -112,8 +112,8 @@ static bool parse_limit(enum option_kind kind, const char *text, int64_t *number
         *number = -1;
         return true;
     }
-    if (kind == OPTION_KIND_AGE_LIMIT)
-        return value_parse_age(text, number);
+    if (kind == OPTION_KIND_PERIOD_LIMIT)
+        return value_parse_period(text, number);
     return kind == OPTION_KIND_SIZE_LIMIT ? value_parse_size(text, number)
                                           : value_parse_count(text, number);
 }
@@ -135,9 +135,11 @@ static bool parse_value(const struct option_row *row, const char *text, int64_t 
         return value_parse_duration(text, number);
     case OPTION_KIND_OPTIONAL_DURATION:
         return text[0] == '\0' || value_parse_duration(text, number);
+    case OPTION_KIND_PERIOD:
+        return value_parse_period(text, number);
     case OPTION_KIND_COUNT_LIMIT:
     case OPTION_KIND_SIZE_LIMIT:
-    case OPTION_KIND_AGE_LIMIT:
+    case OPTION_KIND_PERIOD_LIMIT:
         return parse_limit(row->kind, text, number);
     }
     return false;

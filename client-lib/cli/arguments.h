@@ -21,9 +21,10 @@ enum option_kind {
     OPTION_KIND_SIZE,
     OPTION_KIND_DURATION,
     OPTION_KIND_OPTIONAL_DURATION, /* --name or --name=D */
+    OPTION_KIND_PERIOD,            /* a duration of any length */
     OPTION_KIND_COUNT_LIMIT,
     OPTION_KIND_SIZE_LIMIT,
-    OPTION_KIND_AGE_LIMIT,
+    OPTION_KIND_PERIOD_LIMIT,
 };
 
 enum {

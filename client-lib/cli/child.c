@@ -19,11 +19,11 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* Three pipes: [0] standard input, [1] output, [2] errors; -1 where there is none. */
-static int open_pipes(int pipes[3][2])
+/* Pipes: [0] standard input, [1] output, [2] errors, [3] progress; -1 where there is none. */
+static int open_pipes(int pipes[CHILD_FDS][2])
 {
-    memset(pipes, 0xff, 3 * sizeof pipes[0]);
-    for (int i = 0; i < 3; i++) {
+    memset(pipes, 0xff, CHILD_FDS * sizeof pipes[0]);
+    for (int i = 0; i < CHILD_FDS; i++) {
         if (pipe2(pipes[i], O_CLOEXEC) != 0)
             return errno;
     }
@@ -47,7 +47,17 @@ static int set_attributes(posix_spawnattr_t *attributes)
     return error;
 }
 
-static int spawn(struct child *child, char *const *argv, char *const *environment, int pipes[3][2])
+/* The last number goes last: one of the other pipes may have it here. */
+static int map_descriptors(posix_spawn_file_actions_t *actions, int pipes[CHILD_FDS][2])
+{
+    int error = 0;
+    for (int i = 0; i < CHILD_FDS && error == 0; i++)
+        error = posix_spawn_file_actions_adddup2(actions, pipes[i][i == 0 ? 0 : 1], i);
+    return error;
+}
+
+static int spawn(struct child *child, char *const *argv, char *const *environment,
+                 int pipes[CHILD_FDS][2])
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -58,8 +68,8 @@ static int spawn(struct child *child, char *const *argv, char *const *environmen
     if (error != 0)
         goto fail_after_actions;
     error = set_attributes(&attributes);
-    for (int i = 0; i < 3 && error == 0; i++)
-        error = posix_spawn_file_actions_adddup2(&actions, pipes[i][i == 0 ? 0 : 1], i);
+    if (error == 0)
+        error = map_descriptors(&actions, pipes);
     if (error == 0)
         error = posix_spawnp(&child->pid, argv[0], &actions, &attributes, argv, environment);
     posix_spawnattr_destroy(&attributes);
@@ -71,17 +81,19 @@ fail_after_actions:
 int child_start(struct child *child, char *const *argv, char *const *environment,
                 struct child_input input)
 {
-    int pipes[3][2];
-    *child = (struct child){.in = -1, .out = -1, .err = -1, .input = input};
+    int pipes[CHILD_FDS][2];
+    *child = (struct child){.in = -1, .out = -1, .err = -1, .said = -1, .input = input};
     int error = open_pipes(pipes);
     if (error == 0)
         error = spawn(child, argv, environment, pipes);
     close_fd(&pipes[0][0]);
     close_fd(&pipes[1][1]);
     close_fd(&pipes[2][1]);
+    close_fd(&pipes[3][1]);
     child->in = pipes[0][1];
     child->out = pipes[1][0];
     child->err = pipes[2][0];
+    child->said = pipes[3][0];
     if (error != 0) {
         child->pid = 0;
         child_deinit(child);
@@ -90,6 +102,7 @@ int child_start(struct child *child, char *const *argv, char *const *environment
     fcntl(child->in, F_SETFL, O_NONBLOCK);
     fcntl(child->out, F_SETFL, O_NONBLOCK);
     fcntl(child->err, F_SETFL, O_NONBLOCK);
+    fcntl(child->said, F_SETFL, O_NONBLOCK);
     if (input.count == 0)
         close_fd(&child->in);
     return 0;
@@ -100,6 +113,7 @@ void child_watch(const struct child *child, struct pollfd *fds)
     fds[0] = (struct pollfd){.fd = child->in, .events = POLLOUT};
     fds[1] = (struct pollfd){.fd = child->out, .events = POLLIN};
     fds[2] = (struct pollfd){.fd = child->err, .events = POLLIN};
+    fds[3] = (struct pollfd){.fd = child->said, .events = POLLIN};
 }
 
 /* A program need not read its input: a broken pipe only means that it wants no more. */
@@ -164,6 +178,11 @@ static void take_error(struct child *child, const char *bytes, size_t count)
     keep_error(child, bytes, count);
 }
 
+static void take_said(struct child *child, const char *bytes, size_t count)
+{
+    progress_take(&child->progress, bytes, count);
+}
+
 typedef void take_fn(struct child *child, const char *bytes, size_t count);
 
 static void drain(struct child *child, int *fd, take_fn *take)
@@ -190,6 +209,8 @@ void child_move_data(struct child *child, const struct pollfd *fds)
         drain(child, &child->out, keep_result);
     if (fds[2].revents != 0)
         drain(child, &child->err, take_error);
+    if (fds[3].revents != 0)
+        drain(child, &child->said, take_said);
 }
 
 void child_reap(struct child *child)
@@ -200,6 +221,7 @@ void child_reap(struct child *child)
     child->has_ended = true;
     drain(child, &child->out, keep_result);
     drain(child, &child->err, take_error);
+    drain(child, &child->said, take_said);
 }
 
 void child_signal(const struct child *child, int signal)
@@ -225,6 +247,8 @@ void child_deinit(struct child *child)
     close_fd(&child->in);
     close_fd(&child->out);
     close_fd(&child->err);
+    close_fd(&child->said);
+    progress_deinit(&child->progress);
     free(child->result);
     child->result = NULL;
     child->pid = 0;

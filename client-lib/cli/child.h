@@ -1,5 +1,5 @@
-/* A program that runs for one message: its standard input is fed, its output and errors are kept,
- * each within bounds.
+/* A program that runs for one message: its standard input is fed, its output, its errors and what
+ * it says of its progress are kept, each within bounds.
  *
  * The program is over when it has ended itself; what it has left running in the background is not
  * waited for. It runs in a process group of its own, so that Ctrl-C on the terminal reaches only
@@ -13,8 +13,11 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "client-lib/cli/progress.h"
+
 enum {
-    CHILD_FDS = 3,
+    CHILD_FDS = 4,
+    CHILD_PROGRESS_FD = 3,        /* the program's */
     CHILD_ERROR_BYTES_MAX = 4096, /* the last ones are kept */
 };
 
@@ -31,6 +34,7 @@ struct child {
     int in;    /* the pipes; -1: closed */
     int out;
     int err;
+    int said; /* of its progress */
     struct child_input input;
     size_t written;
     char *result;
@@ -39,6 +43,7 @@ struct child {
     bool is_result_too_large;
     char error[CHILD_ERROR_BYTES_MAX + 1];
     size_t error_count;
+    struct progress progress;
     bool has_ended;
     int wait_status; /* of waitpid(2), once ended */
 };

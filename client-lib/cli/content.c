@@ -1,6 +1,7 @@
 /* The content of a message as the options of the command line describe it. */
 #include "client-lib/cli/content.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "client-lib/cli/report.h"
@@ -46,12 +47,30 @@ static const char *text_of(const struct arguments *arguments, enum option name)
     return arguments_has(arguments, name) ? arguments->options[name].text : NULL;
 }
 
+/* Sent by a program that `herald work` runs: for the command that it runs it for. */
+static bool take_within(struct content *content, const struct arguments *arguments)
+{
+    const char *id = getenv("HERALD_ID");
+    const char *deadline = getenv("HERALD_DEADLINE_MS");
+    if (!arguments_has(arguments, OPTION_WITHIN))
+        return true;
+    if (id == NULL || (id[0] != '\0' && !value_parse_id(id, content->parent))) {
+        report_say("--within is for programs that `herald work` runs: there is no HERALD_ID");
+        return false;
+    }
+    if (id[0] != '\0')
+        content->content.parent = content->parent;
+    content->content.deadline_ms = deadline != NULL ? strtoull(deadline, NULL, 10) : 0;
+    return true;
+}
+
 /* What a command asks for; other verbs do not have these options. */
 static void take_terms(struct content *content, const struct arguments *arguments)
 {
     struct herald_content *c = &content->content;
     c->timeout_ms = (uint64_t)arguments_number(arguments, OPTION_DEADLINE, 0);
-    c->ttl_ms = (uint64_t)arguments_number(arguments, OPTION_TTL, 0);
+    int64_t ttl_ms = arguments_number(arguments, OPTION_TTL, 0);
+    c->ttl_ms = ttl_ms > 0 ? (uint64_t)ttl_ms : 0;
     c->attempts = arguments_number(arguments, OPTION_ATTEMPTS, 0);
     c->backoff_ms = arguments_number(arguments, OPTION_BACKOFF, 0);
     c->backoff_max_ms = arguments_number(arguments, OPTION_BACKOFF_MAX, 0);
@@ -91,6 +110,8 @@ bool content_init(struct content *content, const struct arguments *arguments)
         !parse_priority(arguments->options[OPTION_PRIORITY].text, &content->content.priority))
         return false;
     take_terms(content, arguments);
+    if (!take_within(content, arguments))
+        return false;
     /* Even what need not survive the broker is confirmed: otherwise nobody would learn that the
      * queue does not exist. */
     content->content.transient = arguments_has(arguments, OPTION_TRANSIENT);

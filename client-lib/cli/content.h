@@ -12,6 +12,7 @@ struct content {
     struct herald_content content; /* points into the rest; the body is still to be set */
     struct herald_header headers[TEXTS_MAX];
     unsigned char id[16];
+    unsigned char parent[16];
 };
 
 /* False after it has said which option is not right. Must stay where it is while in use. */

@@ -1,25 +1,17 @@
-/* A directory of segments as it grows out of the pieces of a backup. */
+/* A data directory as it grows out of the pieces of a backup. */
 #include "client-lib/cli/copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "client-lib/cli/report.h"
 
-enum {
-    NAME_BYTES = 32,
-    FILL_BYTES = 64 << 10,
-};
-
-static void print_name(char name[NAME_BYTES], uint64_t segment)
-{
-    snprintf(name, NAME_BYTES, "segment-%016" PRIx64, segment);
-}
+enum { FILL_BYTES = 64 << 10 };
 
 static bool say_failure(const struct copy *copy, const char *what)
 {
@@ -60,24 +52,45 @@ bool copy_begin(struct copy *copy, const char *path)
     return false;
 }
 
-static bool open_segment(struct copy *copy)
+/* Notes a name before there is a file of it. */
+static bool note_name(struct copy *copy, const char *name)
 {
-    char name[NAME_BYTES];
-    print_name(name, copy->segment);
-    copy->file = openat(copy->directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (copy->file < 0)
+    if (copy->name_count == copy->name_room) {
+        size_t room = copy->name_room > 0 ? copy->name_room * 2 : 64;
+        char **names = realloc(copy->names, room * sizeof *names);
+        if (names == NULL)
+            return false;
+        copy->names = names;
+        copy->name_room = room;
+    }
+    copy->names[copy->name_count] = strdup(name);
+    return copy->names[copy->name_count] != NULL;
+}
+
+static bool open_file(struct copy *copy, const struct herald_backup_piece *piece)
+{
+    if (!note_name(copy, piece->file)) {
+        errno = ENOMEM;
         return say_failure(copy, "cannot make a file");
-    copy->file_count++;
+    }
+    copy->file =
+        openat(copy->directory, piece->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (copy->file < 0) {
+        free(copy->names[copy->name_count]);
+        return say_failure(copy, "cannot make a file");
+    }
+    copy->name_count++;
+    copy->file_bytes = piece->file_bytes;
+    copy->file_done = 0;
     return true;
 }
 
-static bool close_segment(struct copy *copy)
+static bool close_file(struct copy *copy)
 {
     int error = fsync(copy->file) != 0 ? errno : 0;
     if (close(copy->file) != 0 && error == 0)
         error = errno;
     copy->file = -1;
-    copy->segment++;
     errno = error;
     return error == 0 || say_failure(copy, "cannot sync a file");
 }
@@ -96,36 +109,36 @@ static bool write_all(struct copy *copy, const unsigned char *at, size_t bytes)
     return true;
 }
 
+/* Written and not left out: a broker writes on in its last segment and counts on its space, so that
+ * a full disk shows before and not in the middle of a commit. */
+static bool fill_file(struct copy *copy)
+{
+    static const unsigned char zeros[FILL_BYTES];
+    while (copy->file_done < copy->file_bytes) {
+        uint64_t left = copy->file_bytes - copy->file_done;
+        size_t bytes = left < sizeof zeros ? (size_t)left : sizeof zeros;
+        if (!write_all(copy, zeros, bytes))
+            return false;
+        copy->file_done += bytes;
+    }
+    return close_file(copy);
+}
+
 bool copy_add(struct copy *copy, const struct herald_backup_piece *piece)
 {
     if (piece->byte_count == 0)
         return true;
-    if (copy->segment_bytes == 0) {
-        copy->segment_bytes = piece->segment_bytes;
-        copy->segment_first = piece->first / piece->segment_bytes;
-        copy->segment = copy->segment_first;
-    }
-    if (copy->file < 0 && !open_segment(copy))
+    bool is_another =
+        copy->file >= 0 && strcmp(copy->names[copy->name_count - 1], piece->file) != 0;
+    if (is_another && !fill_file(copy))
+        return false;
+    if (copy->file < 0 && !open_file(copy, piece))
         return false;
     if (!write_all(copy, piece->bytes, piece->byte_count))
         return false;
     copy->bytes += piece->byte_count;
-    return copy->bytes % copy->segment_bytes != 0 || close_segment(copy);
-}
-
-/* Written and not left out: a broker writes on in its last segment and counts on its space, so that
- * a full disk shows before and not in the middle of a commit. */
-static bool fill_segment(struct copy *copy)
-{
-    static const unsigned char zeros[FILL_BYTES];
-    uint64_t left = copy->segment_bytes - copy->bytes % copy->segment_bytes;
-    while (left > 0) {
-        size_t bytes = left < sizeof zeros ? (size_t)left : sizeof zeros;
-        if (!write_all(copy, zeros, bytes))
-            return false;
-        left -= bytes;
-    }
-    return close_segment(copy);
+    copy->file_done += piece->byte_count;
+    return copy->file_done < copy->file_bytes || close_file(copy);
 }
 
 /* The folder that the copy stands in; a name without a slash stands in the current one. */
@@ -147,7 +160,7 @@ static bool sync_parent(const struct copy *copy)
 
 bool copy_finish(struct copy *copy)
 {
-    if (copy->file >= 0 && !fill_segment(copy))
+    if (copy->file >= 0 && !fill_file(copy))
         return false;
     if (fsync(copy->directory) != 0)
         return say_failure(copy, "cannot sync it");
@@ -158,19 +171,25 @@ bool copy_finish(struct copy *copy)
     return sync_parent(copy);
 }
 
-void copy_drop(struct copy *copy)
+static void remove_files(struct copy *copy)
 {
-    if (copy->directory < 0)
-        return;
     if (copy->file >= 0)
         (void)close(copy->file);
-    for (uint64_t i = 0; i < copy->file_count; i++) {
-        char name[NAME_BYTES];
-        print_name(name, copy->segment_first + i);
-        (void)unlinkat(copy->directory, name, 0);
-    }
+    for (size_t i = 0; i < copy->name_count; i++)
+        (void)unlinkat(copy->directory, copy->names[i], 0);
     (void)close(copy->directory);
     copy->directory = -1;
     if (rmdir(copy->partial) != 0)
         say_failure(copy, "cannot remove it");
+}
+
+void copy_drop(struct copy *copy)
+{
+    if (copy->directory >= 0)
+        remove_files(copy);
+    for (size_t i = 0; i < copy->name_count; i++)
+        free(copy->names[i]);
+    free(copy->names);
+    copy->names = NULL;
+    copy->name_count = copy->name_room = 0;
 }

@@ -8,10 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client-lib/cli/child.h"
+
 static const char header_prefix[] = "HERALD_HEADER_";
 
 enum {
-    OWN_COUNT = 11,
+    OWN_COUNT = 13,
     HEADERS_MAX = 64,
 };
 
@@ -20,9 +22,10 @@ enum {
 static bool is_inherited(const char *entry)
 {
     static const char *const own[] = {
-        "HERALD_ID=",          "HERALD_QUEUE=",      "HERALD_NUMBER=",    "HERALD_ATTEMPT=",
-        "HERALD_FENCE=",       "HERALD_CHECKPOINT=", "HERALD_LAST_CODE=", "HERALD_LAST_TEXT=",
-        "HERALD_REDELIVERED=", "HERALD_EXCHANGE=",   "HERALD_KEY=",       header_prefix,
+        "HERALD_ID=",          "HERALD_QUEUE=",       "HERALD_NUMBER=",      "HERALD_ATTEMPT=",
+        "HERALD_FENCE=",       "HERALD_CHECKPOINT=",  "HERALD_LAST_CODE=",   "HERALD_LAST_TEXT=",
+        "HERALD_DEADLINE_MS=", "HERALD_PROGRESS_FD=", "HERALD_REDELIVERED=", "HERALD_EXCHANGE=",
+        "HERALD_KEY=",         header_prefix,
     };
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (strncmp(entry, own[i], strlen(own[i])) == 0)
@@ -104,6 +107,8 @@ static bool add_message(char ***to, struct herald_message *message, const char *
         make_number("HERALD_ATTEMPT", herald_message_attempt(message)),
         make_number("HERALD_REDELIVERED", herald_message_is_redelivered(message) != 0),
         make_number("HERALD_FENCE", herald_message_fence(message)),
+        make_number("HERALD_DEADLINE_MS", herald_message_deadline_ms(message)),
+        make_number("HERALD_PROGRESS_FD", CHILD_PROGRESS_FD),
         make_bytes("HERALD_CHECKPOINT", checkpoint, checkpoint_bytes),
         make_bytes("HERALD_LAST_CODE", last_code, code_bytes),
         make_bytes("HERALD_LAST_TEXT", last_text, text_bytes),

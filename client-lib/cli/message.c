@@ -52,7 +52,7 @@ static void set_place(json_t *object, const struct herald_message *message)
         json_object_set_new(object, "snapshot", json_true());
 }
 
-static json_t *message_json(struct herald_message *message)
+json_t *message_json(struct herald_message *message)
 {
     json_t *object = json_object();
     size_t bytes;
@@ -64,6 +64,7 @@ static json_t *message_json(struct herald_message *message)
     json_object_set_new(object, "number", json_integer((json_int_t)herald_message_number(message)));
     set_id(object, "id", id);
     set_id(object, "outcome_of", herald_message_outcome_of(message));
+    set_id(object, "repairs", herald_message_repairs(message));
     json_object_set_new(object, "attempt", json_integer(herald_message_attempt(message)));
     json_object_set_new(object, "redelivered",
                         json_boolean(herald_message_is_redelivered(message) != 0));

@@ -11,4 +11,7 @@ enum message_style { MESSAGE_BODY, MESSAGE_KEY_AND_BODY, MESSAGE_VERSION_KEY_AND
  * JSON always everything. */
 void message_print(struct output *output, struct herald_message *message, enum message_style style);
 
+/* The same as an object; to be given up by the caller. */
+json_t *message_json(struct herald_message *message);
+
 #endif

@@ -63,25 +63,34 @@ static void add_cell(struct table *table, const struct herald_field *field)
         value_print_duration(field->number, text);
         break;
     case HERALD_FIELD_NUMBER:
-        snprintf(text, sizeof text, "%" PRIu64, field->number);
+        if (strcmp(field->name, "time_ms") == 0)
+            value_print_time(field->number, text);
+        else
+            snprintf(text, sizeof text, "%" PRIu64, field->number);
         break;
     }
     table_add_cell(table, text);
+}
+
+/* People read a time, where programs get milliseconds. */
+static const char *heading(const char *name)
+{
+    return strcmp(name, "time_ms") == 0 ? "time" : name;
 }
 
 /* Rows need not have the same columns. */
 static void add_row(struct table *table, const struct herald_field *fields, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        size_t column = table_find_column(table, fields[i].name, strlen(fields[i].name));
-        if (column == table->column_count)
-            table_add_column(table, fields[i].name,
+        const char *name = heading(fields[i].name);
+        if (table_find_column(table, name, strlen(name)) == table->column_count)
+            table_add_column(table, name,
                              fields[i].kind == HERALD_FIELD_TEXT ? TABLE_LEFT : TABLE_RIGHT);
     }
     size_t columns = table->column_count;
     for (size_t c = 0; c < columns; c++) {
         size_t i = 0;
-        while (i < count && strcmp(fields[i].name, table->columns[c].name) != 0)
+        while (i < count && strcmp(heading(fields[i].name), table->columns[c].name) != 0)
             i++;
         if (i < count)
             add_cell(table, &fields[i]);

@@ -13,6 +13,9 @@
 /* The largest number that every reader of JSON keeps exact. */
 #define COUNT_MAX (INT64_C(1) << 53)
 
+/* 100 years. */
+#define PERIOD_MS_MAX (36525 * 86400e3)
+
 struct unit {
     const char *name;
     double factor;
@@ -72,10 +75,10 @@ bool value_parse_size(const char *text, int64_t *bytes)
     return true;
 }
 
-static bool parse_duration(const char *text, int64_t ms_max, int64_t *ms)
+static bool parse_time_span(const char *text, double most, int64_t *ms)
 {
     double value;
-    if (!parse_with_unit(text, duration_units, &value) || value < 1 || value > (double)ms_max)
+    if (!parse_with_unit(text, duration_units, &value) || value < 1 || value > most)
         return false;
     *ms = (int64_t)value;
     return true;
@@ -83,12 +86,12 @@ static bool parse_duration(const char *text, int64_t ms_max, int64_t *ms)
 
 bool value_parse_duration(const char *text, int64_t *ms)
 {
-    return parse_duration(text, INT_MAX, ms);
+    return parse_time_span(text, INT_MAX, ms);
 }
 
-bool value_parse_age(const char *text, int64_t *ms)
+bool value_parse_period(const char *text, int64_t *ms)
 {
-    return parse_duration(text, COUNT_MAX, ms);
+    return parse_time_span(text, PERIOD_MS_MAX, ms);
 }
 
 static int hex_digit(char c)
@@ -171,6 +174,19 @@ void value_print_duration(uint64_t ms, char text[VALUE_TEXT_BYTES])
         snprintf(text, VALUE_TEXT_BYTES, "%" PRIu64 "m%02" PRIu64 "s", minutes, ms / 1000 % 60);
     else
         snprintf(text, VALUE_TEXT_BYTES, "%" PRIu64 "h%02" PRIu64 "m", minutes / 60, minutes % 60);
+}
+
+void value_print_time(uint64_t ms, char text[VALUE_TEXT_BYTES])
+{
+    struct tm tm;
+    time_t seconds = (time_t)(ms / 1000);
+    size_t bytes = 0;
+    if (gmtime_r(&seconds, &tm) != NULL)
+        bytes = strftime(text, VALUE_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (bytes > 0 && bytes + sizeof ".000Z" <= VALUE_TEXT_BYTES)
+        snprintf(text + bytes, VALUE_TEXT_BYTES - bytes, ".%03uZ", (unsigned)(ms % 1000));
+    else
+        snprintf(text, VALUE_TEXT_BYTES, "?");
 }
 
 /* How many bytes a character that begins with this byte has, 0 if none can; *least is the smallest

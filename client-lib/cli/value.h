@@ -21,8 +21,8 @@ bool value_parse_size(const char *text, int64_t *bytes);
  * and less than 24 days, which is what an int of milliseconds holds. */
 bool value_parse_duration(const char *text, int64_t *ms);
 
-/* The same, without the end at 24 days. */
-bool value_parse_age(const char *text, int64_t *ms);
+/* Likewise, up to 100 years. */
+bool value_parse_period(const char *text, int64_t *ms);
 
 /* A time in UTC as 2026-01-31T12:00:00Z, or @ and seconds since 1970; in milliseconds since then.
  */
@@ -36,6 +36,9 @@ void value_print_size(uint64_t bytes, char text[VALUE_TEXT_BYTES]);
 
 /* "250ms", "1.5s", "5m", "2h30m". */
 void value_print_duration(uint64_t ms, char text[VALUE_TEXT_BYTES]);
+
+/* "2026-01-31T12:00:00.250Z", of milliseconds since 1970; a time that no calendar has is "?". */
+void value_print_time(uint64_t ms, char text[VALUE_TEXT_BYTES]);
 
 /* Whether the bytes are well-formed UTF-8: no overlong forms, surrogates or values above 10FFFF. */
 bool value_is_utf8(const void *bytes, size_t count);

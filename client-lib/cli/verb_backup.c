@@ -44,7 +44,7 @@ static void show_progress(struct backup_run *run, const struct herald_backup_pie
     char whole[VALUE_TEXT_BYTES];
     char speed[VALUE_TEXT_BYTES];
     value_print_size(run->copy.bytes, done);
-    value_print_size(piece->end - piece->first, whole);
+    value_print_size(piece->all_bytes, whole);
     value_print_size(bytes_a_second(run), speed);
     fprintf(stderr, "\r%s of %s, %s/s\033[K", done, whole, speed);
 }

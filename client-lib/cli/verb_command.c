@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "client-lib/cli/contact.h"
 #include "client-lib/cli/outcome.h"
@@ -15,33 +14,43 @@
 static const char *const state_names[] = {"scheduled", "ready", "running",
                                           "retrying",  "done",  "failed"};
 
-enum { TIME_BYTES = 40 };
-
-/* 2026-01-31T12:00:00.250Z */
-static void print_time(uint64_t ms, char text[TIME_BYTES])
-{
-    struct tm tm;
-    time_t seconds = (time_t)(ms / 1000);
-    size_t bytes = 0;
-    if (gmtime_r(&seconds, &tm) != NULL)
-        bytes = strftime(text, TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(text + bytes, TIME_BYTES - bytes, ".%03uZ", (unsigned)(ms % 1000));
-}
-
 static void put_time(json_t *object, const char *name, uint64_t ms)
 {
-    char text[TIME_BYTES];
-    print_time(ms, text);
+    char text[VALUE_TEXT_BYTES];
+    value_print_time(ms, text);
     json_object_set_new(object, name, json_string(text));
+}
+
+static void put_id(json_t *object, const char *name, const unsigned char *id)
+{
+    char text[37];
+    if (id == NULL)
+        return;
+    herald_id_print(id, text);
+    json_object_set_new(object, name, json_string(text));
+}
+
+/* What its worker said last. */
+static bool has_progress(const struct herald_command *command)
+{
+    return command->done > 0 || command->total > 0 || command->note[0] != '\0';
+}
+
+static void put_progress(json_t *object, const struct herald_command *command)
+{
+    if (!has_progress(command))
+        return;
+    json_object_set_new(object, "done", json_integer((json_int_t)command->done));
+    if (command->total > 0)
+        json_object_set_new(object, "total", json_integer((json_int_t)command->total));
+    json_object_set_new(object, "note", json_string(command->note));
 }
 
 static json_t *command_json(const struct herald_command *command)
 {
-    char id[37];
     json_t *object = json_object();
     bool is_finished = command->state >= HERALD_COMMAND_DONE;
-    herald_id_print(command->id, id);
-    json_object_set_new(object, "id", json_string(id));
+    put_id(object, "id", command->id);
     json_object_set_new(object, "state", json_string(state_names[command->state]));
     json_object_set_new(object, "queue", json_string(command->queue));
     json_object_set_new(object, "number", json_integer((json_int_t)command->number));
@@ -49,8 +58,11 @@ static json_t *command_json(const struct herald_command *command)
     put_time(object, "accepted", command->accepted_ms);
     if (command->time_ms > 0)
         put_time(object, is_finished ? "finished" : "due", command->time_ms);
+    put_progress(object, command);
     if (command->is_cancelled)
         json_object_set_new(object, "cancelled", json_true());
+    put_id(object, "repairs", command->repairs);
+    put_id(object, "repaired_by", command->repaired_by);
     if (command->state == HERALD_COMMAND_FAILED) {
         json_object_set_new(object, "ran", json_string(outcome_ran_name(command->ran)));
         json_object_set_new(object, "code", json_string(command->code));
@@ -72,12 +84,12 @@ static void print_fields(struct output *output, const struct herald_command *com
         char line[512];
         int bytes;
         if (json_is_string(value))
-            bytes = snprintf(line, sizeof line, "%-10s  %s\n", name, json_string_value(value));
+            bytes = snprintf(line, sizeof line, "%-11s  %s\n", name, json_string_value(value));
         else if (json_is_integer(value))
-            bytes = snprintf(line, sizeof line, "%-10s  %" JSON_INTEGER_FORMAT "\n", name,
+            bytes = snprintf(line, sizeof line, "%-11s  %" JSON_INTEGER_FORMAT "\n", name,
                              json_integer_value(value));
         else
-            bytes = snprintf(line, sizeof line, "%-10s  yes\n", name);
+            bytes = snprintf(line, sizeof line, "%-11s  yes\n", name);
         size_t count = bytes < (int)sizeof line ? (size_t)bytes : sizeof line - 1;
         output_write(output, line, count);
         if (count > 0 && line[count - 1] != '\n')
@@ -149,18 +161,28 @@ struct watch {
     enum herald_command_state state; /* the last one told */
 };
 
+/* "running 3/10 pages" */
+static void print_progress(const struct herald_command *command, char *line, size_t bytes)
+{
+    char total[32] = "";
+    if (command->total > 0)
+        (void)snprintf(total, sizeof total, "/%" PRIu64, command->total);
+    (void)snprintf(line, bytes, "running %" PRIu64 "%s%s%s\n", command->done, total,
+                   command->note[0] != '\0' ? " " : "", command->note);
+}
+
 static void tell_change(const struct herald_command *command, void *context)
 {
     struct watch *watch = context;
     char line[512];
-    char time[TIME_BYTES];
+    char time[VALUE_TEXT_BYTES];
     watch->state = command->state;
     if (watch->output.format != OUTPUT_TABLE) {
         output_json_take(&watch->output, command_json(command));
         (void)output_flush(&watch->output);
         return;
     }
-    print_time(command->time_ms, time);
+    value_print_time(command->time_ms, time);
     const char *name = state_names[command->state];
     if (command->state == HERALD_COMMAND_RETRYING)
         (void)snprintf(line, sizeof line, "%s after %u failed, at %s\n", name, command->attempts,
@@ -169,6 +191,8 @@ static void tell_change(const struct herald_command *command, void *context)
         (void)snprintf(line, sizeof line, "%s for %s\n", name, time);
     else if (command->state == HERALD_COMMAND_FAILED)
         (void)snprintf(line, sizeof line, "%s %s: %.300s\n", name, command->code, command->text);
+    else if (command->state == HERALD_COMMAND_RUNNING && has_progress(command))
+        print_progress(command, line, sizeof line);
     else
         (void)snprintf(line, sizeof line, "%s\n", name);
     output_write(&watch->output, line, strlen(line));

@@ -9,6 +9,7 @@
 
 #include "client-lib/cli/confirm.h"
 #include "client-lib/cli/input.h"
+#include "client-lib/cli/message.h"
 #include "client-lib/cli/query.h"
 #include "client-lib/cli/value.h"
 
@@ -22,7 +23,7 @@ static struct query_print parked_of(const char *queue)
     };
 }
 
-/* --- list and show ------------------------------------------------------------------------------
+/* --- list ------------------------------------------------------------------------------
  */
 
 static void print_group(struct output *output, const char *code, json_int_t count)
@@ -76,17 +77,6 @@ int verb_parked_list(const struct arguments *arguments)
                                                   : query_run(arguments, &print);
 }
 
-int verb_parked_show(const struct arguments *arguments)
-{
-    struct query_print print = {
-        .query = query_about(HERALD_ATTEMPTS, arguments->words[0], arguments->words[1]),
-        .shape = QUERY_LIST,
-        .first_columns = "number time_ms code text",
-        .names = {.queue = arguments->words[0]},
-    };
-    return query_run(arguments, &print);
-}
-
 /* --- one or many --------------------------------------------------------------------------------
  */
 
@@ -98,6 +88,7 @@ struct choice {
     const char *queue;
     const char *to;
     const char *code; /* only those that failed with it; NULL: all */
+    const char *lane; /* only those of it; NULL: all */
     int64_t rate;     /* a second at most; 0: no limit */
     uint64_t number;  /* 0: all */
     parked_fn *act;
@@ -110,6 +101,7 @@ static bool choose(struct choice *choice, const struct arguments *arguments)
     int64_t number;
     choice->queue = arguments->words[0];
     choice->code = arguments->options[OPTION_CODE].text;
+    choice->lane = arguments->options[OPTION_LANE].text;
     choice->rate = arguments_number(arguments, OPTION_RATE, 0);
     choice->number = 0;
     choice->count = 0;
@@ -121,6 +113,15 @@ static bool choose(struct choice *choice, const struct arguments *arguments)
     }
     choice->number = (uint64_t)number;
     return true;
+}
+
+static bool choose_one(struct choice *choice, const struct arguments *arguments)
+{
+    if (!choose(choice, arguments))
+        return false;
+    if (choice->number == 0)
+        report_say("give the number of one parked command");
+    return choice->number != 0;
 }
 
 static void pause_between(const struct choice *choice)
@@ -141,7 +142,13 @@ static enum herald_status act_on(struct contact *contact, struct choice *choice,
     return status;
 }
 
-/* One by one; what is no longer parked is no failure. */
+static bool has_text(json_t *row, const char *name, const char *wanted)
+{
+    const char *text = json_string_value(json_object_get(row, name));
+    return wanted == NULL || (text != NULL && strcmp(text, wanted) == 0);
+}
+
+/* One by one, in their order; what is no longer parked is no failure. */
 static int act_on_all(struct contact *contact, struct choice *choice)
 {
     struct query_print print = parked_of(choice->queue);
@@ -151,8 +158,7 @@ static int act_on_all(struct contact *contact, struct choice *choice)
     json_t *row;
     json_array_foreach(rows, i, row)
     {
-        const char *why = json_string_value(json_object_get(row, "code"));
-        if (choice->code != NULL && (why == NULL || strcmp(why, choice->code) != 0))
+        if (!has_text(row, "code", choice->code) || !has_text(row, "lane", choice->lane))
             continue;
         if (choice->count > 0)
             pause_between(choice);
@@ -171,15 +177,26 @@ static int act_on_all(struct contact *contact, struct choice *choice)
     return code;
 }
 
+static int report_missing(struct contact *contact, enum herald_status status,
+                          const struct choice *choice)
+{
+    struct report_names names = {.queue = choice->queue};
+    /* The queue that is not there is told by the broker. */
+    if (status != HERALD_ENOTFOUND || herald_last_error(contact->client).code != 0)
+        return report_status(contact->client, status, &names);
+    report_say("no command of number %" PRIu64 " is parked in queue '%s'", choice->number,
+               choice->queue);
+    return EXIT_NOT_FOUND;
+}
+
 static int run(struct contact *contact, const struct arguments *arguments, struct choice *choice,
                const char *what)
 {
     struct output output;
-    struct report_names names = {.queue = choice->queue};
     output_init(&output, arguments);
-    int code = choice->number == 0 ? act_on_all(contact, choice)
-                                   : report_status(contact->client,
-                                                   act_on(contact, choice, choice->number), &names);
+    int code = choice->number == 0
+                   ? act_on_all(contact, choice)
+                   : report_missing(contact, act_on(contact, choice, choice->number), choice);
     if (code == EXIT_OK)
         output_count(&output, what, choice->count);
     contact_close(contact);
@@ -229,7 +246,8 @@ int verb_parked_drop(const struct arguments *arguments)
     return code == EXIT_OK ? run(&contact, arguments, &choice, "dropped") : code;
 }
 
-/* --- with another body, or elsewhere ------------------------------------------------------------
+/* --- as they are, with another body, or elsewhere
+ * ------------------------------------------------------------
  */
 
 /* The parked command of this number; NULL after a failure, or when there is none: then
@@ -248,15 +266,96 @@ static enum herald_status look(struct herald_client *client, const char *queue, 
     return HERALD_ENOTFOUND;
 }
 
+static void print_line(struct output *output, const char *name, const char *text, size_t bytes)
+{
+    char line[320];
+    int count = snprintf(line, sizeof line, "%-10s  %.*s\n", name, (int)bytes, text);
+    output_write(output, line, count < (int)sizeof line ? (size_t)count : sizeof line - 1);
+}
+
+/* What a reader of the table wants to know of the message: who it is, its headers. */
+static void print_fields(struct output *output, const struct herald_message *message)
+{
+    char text[40];
+    struct herald_header header;
+    int bytes = snprintf(text, sizeof text, "%" PRIu64, herald_message_number(message));
+    print_line(output, "number", text, (size_t)bytes);
+    if (herald_message_id(message) != NULL) {
+        herald_id_print(herald_message_id(message), text);
+        print_line(output, "id", text, strlen(text));
+    }
+    if (herald_message_repairs(message) != NULL) {
+        herald_id_print(herald_message_repairs(message), text);
+        print_line(output, "repairs", text, strlen(text));
+    }
+    for (size_t i = 0; herald_message_header_at(message, i, &header) != 0; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s:", (int)header.name_bytes, header.name);
+        print_line(output, name, header.value, header.value_bytes);
+    }
+}
+
+/* The message and the attempts that it had; in JSON one object of both. */
+static int show(struct contact *contact, const struct arguments *arguments,
+                struct herald_message *message)
+{
+    struct output output;
+    int code = EXIT_OK;
+    struct query_print print = {
+        .query = query_about(HERALD_ATTEMPTS, arguments->words[0], arguments->words[1]),
+        .shape = QUERY_LIST,
+        .first_columns = "number time code text",
+        .names = {.queue = arguments->words[0]},
+    };
+    output_init(&output, arguments);
+    if (output.format == OUTPUT_TABLE) {
+        print_fields(&output, message);
+        output_write(&output, "\n", 1);
+        code = query_print(contact, &print, &output);
+        output_write(&output, "\n", 1);
+        output_body(&output, herald_message_body(message), herald_message_body_bytes(message));
+    } else {
+        json_t *object = message_json(message);
+        json_t *rows = query_fetch(contact, &print, &code);
+        json_object_del(object, "attempt");
+        json_object_set_new(object, "attempts", rows != NULL ? rows : json_array());
+        output_json_whole_take(&output, object);
+    }
+    return output_finish(&output, code);
+}
+
+int verb_parked_show(const struct arguments *arguments)
+{
+    struct contact contact;
+    struct choice choice = {0};
+    struct herald_message *message;
+    if (!choose_one(&choice, arguments))
+        return EXIT_USAGE;
+    int code = contact_open_plain(&contact, arguments);
+    if (code != EXIT_OK)
+        return code;
+    enum herald_status status = look(contact.client, choice.queue, choice.number, &message);
+    code = status == HERALD_OK ? show(&contact, arguments, message)
+                               : report_missing(&contact, status, &choice);
+    if (status == HERALD_OK)
+        herald_message_free(message);
+    contact_close(&contact);
+    return code;
+}
+
+/* With an id of its own, by which it may be asked for if the other one was. */
 static enum herald_status move(struct herald_client *client, const char *queue, uint64_t number,
                                const char *to, uint64_t *count)
 {
+    unsigned char id[16];
     struct herald_message *message;
     enum herald_status status = look(client, queue, number, &message);
     if (status != HERALD_OK)
         return status;
     struct herald_content content =
         herald_content(herald_message_body(message), herald_message_body_bytes(message));
+    herald_id_make(id);
+    content.id = id;
     content.like = message;
     struct herald_parked parked = {queue, number, number, 0};
     status = herald_parked_move(client, &parked, to, &content, CONTACT_ANSWER_MS);
@@ -296,23 +395,13 @@ int verb_parked_edit(const struct arguments *arguments)
     struct contact contact;
     struct input_body body;
     struct choice choice = {0};
-    if (!choose(&choice, arguments))
+    if (!choose_one(&choice, arguments))
         return EXIT_USAGE;
-    if (choice.number == 0) {
-        report_say("give the number of one parked command");
-        return EXIT_USAGE;
-    }
     if (!input_read_body(&body, arguments->words[2]))
         return EXIT_FAILED;
     int code = contact_open_plain(&contact, arguments);
     if (code == EXIT_OK) {
-        struct report_names names = {.queue = choice.queue};
-        enum herald_status status = edit(contact.client, &choice, &body);
-        if (status == HERALD_ENOTFOUND)
-            report_say("no command of number %" PRIu64 " is parked in queue '%s'", choice.number,
-                       choice.queue);
-        code = status == HERALD_ENOTFOUND ? EXIT_NOT_FOUND
-                                          : report_status(contact.client, status, &names);
+        code = report_missing(&contact, edit(contact.client, &choice, &body), &choice);
         contact_close(&contact);
     }
     input_body_deinit(&body);

@@ -41,6 +41,7 @@ enum worker_state { WORKER_TAKING, WORKER_FINISHING, WORKER_STOPPING };
 /* A program at work on a command; message NULL: free. */
 struct run {
     struct herald_message *message;
+    bool is_stopping; /* nobody wants its outcome, and it was told */
     struct child child;
 };
 
@@ -150,6 +151,7 @@ static void start_run(struct worker *worker, struct run *run)
     environment_free(environment);
     if (error == 0) {
         run->message = message;
+        run->is_stopping = false;
         worker->running++;
         return;
     }
@@ -171,8 +173,9 @@ static void start_runs(struct worker *worker)
 static enum herald_status fail_run(struct run *run, enum herald_fail_class class, const char *code,
                                    const char *text)
 {
-    report_say("command %" PRIu64 " failed: %s%s%s", herald_message_number(run->message), code,
-               text[0] != '\0' ? ": " : "", text);
+    if (!run->is_stopping)
+        report_say("command %" PRIu64 " failed: %s%s%s", herald_message_number(run->message), code,
+                   text[0] != '\0' ? ": " : "", text);
     return herald_fail(run->message, class, code, text);
 }
 
@@ -237,6 +240,37 @@ static void finish_run(struct worker *worker, struct run *run)
         free_run(worker, run, settle_failed(run));
 }
 
+/* What the program said since the last look, for whoever watches the command. */
+static void tell_progress(struct run *run)
+{
+    struct progress *said = &run->child.progress;
+    if (said->is_bad)
+        report_say("command %" PRIu64 ": its program says no progress: write lines like "
+                   "'3/10 pages' or 'checkpoint TEXT'",
+                   herald_message_number(run->message));
+    if (said->is_new) {
+        struct herald_progress progress = {.size = sizeof progress,
+                                           .done = said->done,
+                                           .total = said->total,
+                                           .note = said->note,
+                                           .checkpoint = said->checkpoint,
+                                           .checkpoint_bytes = said->checkpoint_bytes};
+        (void)herald_progress(run->message, &progress); /* stale: its settlement will be, too */
+    }
+    said->is_new = said->is_bad = false;
+}
+
+/* A program that runs for nobody any more is asked to end; what it says then does not matter. */
+static void stop_unwanted(struct run *run)
+{
+    if (run->is_stopping || !herald_message_is_unwanted(run->message))
+        return;
+    run->is_stopping = true;
+    report_say("command %" PRIu64 " is not wanted any more: its program is told to stop",
+               herald_message_number(run->message));
+    child_signal(&run->child, SIGTERM);
+}
+
 static void look_after_runs(struct worker *worker)
 {
     bool has_news = worker->contact.has_child_news;
@@ -248,8 +282,11 @@ static void look_after_runs(struct worker *worker)
         child_move_data(&run->child, &worker->fds[CONTACT_FDS + i * CHILD_FDS]);
         if (has_news)
             child_reap(&run->child);
+        tell_progress(run);
         if (run->child.has_ended)
             finish_run(worker, run);
+        else
+            stop_unwanted(run);
     }
 }
 
@@ -337,12 +374,23 @@ static void work(struct worker *worker)
         worker->code = report_status(worker->contact.client, status, NULL);
 }
 
+/* What was refused besides settlements that come too late, like a checkpoint that is too large. */
+static void on_refused(struct herald_client *client, const struct herald_refusal *refusal,
+                       void *user)
+{
+    (void)client;
+    (void)user;
+    if (strcmp(refusal->name, "STALE_DELIVERY") != 0)
+        report_say("%s: %s", refusal->name, refusal->text);
+}
+
 static int serve(struct worker *worker, const struct arguments *arguments)
 {
     struct herald_options options;
     if (!contact_options(&worker->contact, arguments, &options))
         return EXIT_USAGE;
     options.renew_ms = (uint32_t)arguments_number(arguments, OPTION_RENEW, RENEW_MS);
+    options.on_refused = on_refused;
     int code = contact_open(&worker->contact, &options);
     if (code != EXIT_OK)
         return code;

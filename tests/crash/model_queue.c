@@ -20,6 +20,9 @@
 enum {
     STEPS_MAX = 40,
     SEGMENT_BYTES = 64 << 10,
+    CHURN_BYTES = 3000, /* of a message that is only sent to fill segments */
+    CHURN_MESSAGES = 7,
+    CHURN_GROUPS = 14,
     TICK_MS = 10,
 };
 
@@ -46,6 +49,7 @@ enum act {
     LANE_POLICY,
     PAUSE,
     PASS,
+    CHURN,
     RESTART,
     CRASH,
     ACTS,
@@ -59,7 +63,8 @@ static const char *const act_names[] = {
     "CANCEL",        "LOSE_WORKER",  "PURGE",
     "RETRY_PARKED",  "DROP_PARKED",  "RETRY_ONE",
     "DROP_ONE",      "LANE_POLICY",  "PAUSE",
-    "PASS",          "RESTART",      "CRASH",
+    "PASS",          "CHURN",        "RESTART",
+    "CRASH",
 };
 
 struct step {
@@ -299,11 +304,10 @@ static void cancel(struct trial *trial, uint32_t chance)
         go_wrong(trial, "cancelled", was_in_time, is_in_time);
 }
 
-static void purge(struct trial *trial)
+static void purge_queue(struct trial *trial, const char *queue)
 {
     struct frame frame = {.header.type = FRAME_QUEUE_PURGE};
-    frame.as.queue_purge.queue = wire_bytes_of_text("q");
-    model_purge(&trial->model);
+    frame.as.queue_purge.queue = wire_bytes_of_text(queue);
     say(trial, &frame);
 }
 
@@ -358,7 +362,8 @@ static void manage(struct trial *trial, enum act act, uint32_t chance)
 {
     struct model *model = &trial->model;
     if (act == PURGE) {
-        purge(trial);
+        model_purge(model);
+        purge_queue(trial, "q");
     } else if (act == PAUSE) {
         model->is_paused = !model->is_paused;
         set(trial, PROPERTY_QUEUE_PAUSED, model->is_paused);
@@ -382,6 +387,32 @@ static void enter(struct trial *trial)
     consume(trial);
 }
 
+static void pass(struct trial *trial, uint64_t ms)
+{
+    scene_advance_ms(trial->scene, ms);
+    scene_settle(trial->scene);
+    trial->model.now_ms = trial->scene->now_ms;
+    model_expire(&trial->model);
+}
+
+/* So much comes and goes in another queue that the journal states again what lives. */
+static void churn(struct trial *trial)
+{
+    static const unsigned char body[CHURN_BYTES];
+    struct frame frame = {.header.type = FRAME_SEND};
+    frame.as.send.queue = wire_bytes_of_text("churn");
+    frame.as.send.body_bytes = sizeof body;
+    frame.as.send.body = wire_bytes_of(body, sizeof body);
+    for (unsigned i = 0; i < CHURN_GROUPS; i++) {
+        for (unsigned k = 0; k < CHURN_MESSAGES; k++, frame.header.tag = 0)
+            (void)actor_write(trial->alice, &frame);
+        say(trial, &frame);
+        frame.header.tag = 0;
+    }
+    purge_queue(trial, "churn");
+    pass(trial, 100);
+}
+
 static void start_again(struct trial *trial, enum act act)
 {
     scene_settle(trial->scene);
@@ -403,14 +434,6 @@ static void lose_worker(struct trial *trial)
     model_expire(&trial->model);
     if (actor_enter(trial->bob))
         consume(trial);
-}
-
-static void pass(struct trial *trial, uint64_t ms)
-{
-    scene_advance_ms(trial->scene, ms);
-    scene_settle(trial->scene);
-    trial->model.now_ms = trial->scene->now_ms;
-    model_expire(&trial->model);
 }
 
 /* --- comparing ----------------------------------------------------------------------------------
@@ -472,6 +495,8 @@ static void act_out(struct trial *trial, const struct step *step)
         manage(trial, step->act, step->chance);
     else if (step->act == PASS)
         pass(trial, 100 * (step->chance % 10));
+    else if (step->act == CHURN)
+        churn(trial);
     else
         start_again(trial, step->act);
     model_park_lanes(&trial->model);
@@ -489,6 +514,9 @@ static void create(struct trial *trial)
     struct frame frame = {.header.type = FRAME_QUEUE_CREATE};
     frame.as.queue_create = (struct frame_queue_create){
         wire_bytes_of_text("q"), wire_bytes_of(settings, (uint32_t)wire_written(&w))};
+    say(trial, &frame);
+    frame = (struct frame){.header.type = FRAME_QUEUE_CREATE};
+    frame.as.queue_create.queue = wire_bytes_of_text("churn");
     say(trial, &frame);
 }
 

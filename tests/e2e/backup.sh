@@ -77,6 +77,12 @@ h queue create kept
 h queue create busy
 h exchange create events
 h bind kept events '#'
+h exchange create book --history
+seq 1 20000 | h publish book n --lines
+for ((i = 1; i <= 5; i++)); do
+    h append book account k "step $i" >/dev/null
+done
+h subscribe book --from first --name ledger -n 100 >/dev/null
 
 # Confirmed and never settled, large enough for more than one segment.
 head -c 98304 /dev/zero | tr '\0' x >"$work/large"
@@ -92,17 +98,26 @@ result $(($? == 0)) 'messages to be kept'
 (i=0; while :; do seq $i $((i + 999)); i=$((i + 1000)); done) |
     "$herald" send busy --lines >/dev/null 2>&1 &
 "$herald" work busy --prefetch 1000 >"$work/worked" 2>/dev/null &
-sleep 0.5
+for ((i = 0; i < 200; i++)); do
+    [[ -n $(ls "$work"/data/history-* 2>/dev/null) ]] && break
+    sleep 0.1
+done
+result $((i < 200)) 'events were moved to a file'
+h publish book late 'in the journal'
 
 code 0 'backup' backup "$work/copy"
 grep -qE "^$work/copy: [0-9.]+MiB, .*/s\$" "$work/out"
 result $(($? == 0)) 'size and speed are said'
-[[ ! -e $work/copy.partial && $(ls "$work/copy" | grep -cv '^segment-[0-9a-f]\{16\}$') == 0 ]]
-result $(($? == 0)) 'nothing but segments'
-(($(ls "$work/copy" | wc -l) >= 2))
+[[ ! -e $work/copy.partial && $(ls "$work/copy" | grep -Ecv '^(segment|history-[0-9a-f]{8})-[0-9a-f]{16}$') == 0 ]]
+result $(($? == 0)) 'nothing but segments and files of histories'
+(($(ls "$work"/copy/segment-* | wc -l) >= 2))
 result $(($? == 0)) 'more than one segment'
-[[ -z $(find "$work/copy" -type f ! -size "$(stat -c %s "$work"/copy/* | head -1)c") ]]
-result $(($? == 0)) 'files are of one size'
+(($(ls "$work"/copy/history-* | wc -l) >= 1))
+result $(($? == 0)) 'a file of a history'
+[[ -z $(find "$work/copy" -name 'segment-*' ! -size "$(stat -c %s "$work"/copy/segment-* | head -1)c") ]]
+result $(($? == 0)) 'segments are of one size'
+timeout 60 "$build/heraldd" --verify "$work/copy" >"$work/out" 2>"$work/err"
+result $(($? == 0)) 'the copy is whole'
 worked_before=$(wc -l <"$work/worked")
 code 1 'the name is taken' backup "$work/copy"
 code 2 'a directory is needed' backup
@@ -167,6 +182,18 @@ result $(($? == 0)) 'everything that was confirmed and not settled is in the cop
 result $(($? == 0)) 'nothing of it is there twice'
 h publish events a.b hello && drain kept again && [[ $(cat "$work/again") == hello ]]
 result $(($? == 0)) 'exchanges and bindings are in the copy'
+h subscribe book --from first --idle 1s >"$work/events" 2>"$work/err"
+{ seq 1 20000; for ((i = 1; i <= 5; i++)); do echo "step $i"; done; echo 'in the journal'; } >"$work/expected"
+cmp -s "$work/events" "$work/expected"
+result $(($? == 0)) 'all events are in the copy, in order'
+code 0 'an entity of the copy' read book --entity account
+[[ $(wc -l <"$work/out") == 5 ]]
+result $(($? == 0)) 'with all its events'
+[[ $(h append book account k more --expect 5) == 6 ]]
+result $(($? == 0)) 'and its version'
+h subscribe book --from next --name ledger -n 1 >"$work/out"
+[[ $(cat "$work/out") == 101 ]]
+result $(($? == 0)) 'a cursor goes on where it was'
 drain busy rest
 sort -c -u "$work/rest" && [[ $(wc -l <"$work/rest") == $(wc -l <"$work/rest.all") ]]
 result $(($? == 0)) 'the busy queue is whole'

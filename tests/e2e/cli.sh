@@ -58,7 +58,8 @@ usage() {
 
 # The texts of help fit on a screen and name every verb; the manual names every verb and option.
 texts() {
-    local verb option missing=
+    local verb option missing= manual page
+    manual=$(cat "$here"/client-lib/cli/herald*.1)
     h help >"$work/out"
     for verb in send call work publish subscribe "queue create" "bench send" "bench publish"; do
         # shellcheck disable=SC2086
@@ -67,14 +68,16 @@ texts() {
     same "help fits 80 columns" "" "$(awk 'length > 80' "$work/out")"
     while read -r verb; do
         [[ -n $verb ]] || continue
-        tr '\n' ' ' <"$here/client-lib/cli/herald.1" | grep -qF "Cm $verb" || missing+="$verb; "
+        tr '\n' ' ' <<<"$manual" | grep -qF "Cm $verb" || missing+="$verb; "
     done < <(sed -n 's/^VERB([a-z_]*, "\([^"]*\)".*/\1/p' "$here/client-lib/cli/verbs.def")
     while read -r option; do
-        grep -qE "Fl -$option( |$)" "$here/client-lib/cli/herald.1" || missing+="--$option; "
+        grep -qE "Fl -$option( |$)" <<<"$manual" || missing+="--$option; "
     done < <(sed -n 's/^OPTION([A-Z_]*, "\([^"]*\)".*/\1/p' "$here/client-lib/cli/options.def")
     same "the manual names every verb and option" "" "$missing"
     if command -v mandoc >/dev/null; then
-        same "the manual is well-formed" "" "$(mandoc -T lint -W warning "$here/client-lib/cli/herald.1" 2>&1)"
+        for page in "$here"/client-lib/cli/herald*.1; do
+            same "$page is well-formed" "" "$(mandoc -T lint -W warning "$page" 2>&1)"
+        done
     fi
 }
 

@@ -81,6 +81,58 @@ leases() {
     says "the second attempt" out '^ *2 .*EXIT_1 '
 }
 
+# What a program says of its progress, and that it is told to stop.
+progress() {
+    local id child
+    code 0 "queue" queue create reports --backoff 50ms
+    id=$(h send reports year --track)
+    bg watch "$id" >"$work/watched" 2>&1 &
+    local watcher=$!
+    until_true grep -q ready "$work/watched"
+    h work reports --count 1 -- sh -c 'echo "1/3 pages" >&3; echo "checkpoint page 1" >&3; sleep 0.5
+        echo nonsense >&3; exit 75' >/dev/null 2>"$work/err" &
+    until_true grep -q 'running 1/3 pages' "$work/watched"
+    result $(($? == 0)) "watch shows the progress"
+    code 0 "status" -o json status "$id"
+    says "status has it, too" out '"done":1,"total":3,"note":"pages"'
+    wait $!
+    says "what makes no sense is said" err 'says no progress'
+    h work reports --count 1 -- sh -c 'echo "went on at $HERALD_CHECKPOINT"' >/dev/null 2>&1
+    wait "$watcher"
+    code 0 "wait" wait "$id"
+    same "the next attempt went on there" "went on at page 1" "$(<"$work/out")"
+
+    id=$(h send reports long --track --deadline 1h)
+    # shellcheck disable=SC2016
+    h work reports --count 1 -- sh -c 'trap "exit 3" TERM
+        herald=$0; $herald queue create parts; $herald send parts one --track --within --deadline 2h >&2
+        for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2; done; echo not stopped' "$herald" >"$work/run" 2>&1 &
+    local worker=$!
+    until_true grep -qE '^[0-9a-f-]{36}$' "$work/run"
+    child=$(grep -E '^[0-9a-f-]{36}$' "$work/run")
+    code 0 "queue peek" queue peek parts -o json
+    code 0 "cancel" cancel "$id"
+    wait "$worker"
+    cp "$work/run" "$work/err"
+    says "its program is told to stop" err 'told to stop'
+    code 1 "it is cancelled" wait "$id"
+    says "it is cancelled" err CANCELLED
+    code 1 "and what it has sent" wait "$child"
+    says "and what it has sent" err CANCELLED
+    code 2 "--within nothing" send parts one --within
+    says "--within nothing" err HERALD_ID
+
+    id=$(h send reports late --track --deadline 1s)
+    # shellcheck disable=SC2016
+    h work reports --count 1 -- sh -c '"$0" send parts two --track --within --deadline 2h >&2; sleep 5' \
+        "$herald" >"$work/run" 2>&1
+    child=$(grep -E '^[0-9a-f-]{36}$' "$work/run")
+    code 5 "it was too late" wait "$id"
+    says "it was too late" err EXPIRED
+    code 5 "and for what it has sent" wait "$child" --timeout 5s
+    says "and for what it has sent" err EXPIRED
+}
+
 # What is parked is looked at, changed, moved, tried again; queues are paused, looked into, emptied.
 repairs() {
     local number
@@ -97,6 +149,13 @@ repairs() {
     code 0 "group json" parked list shop --group -o jsonl
     says "group json" out '^\{"code":"EXIT_1","count":2\}$'
     number=$(h parked list shop -o jsonl | sed -n 's/.*"number":\([0-9]*\).*EXIT_2.*/\1/p')
+    code 0 "parked show" parked show shop "$number"
+    says "with the body" out '^c$'
+    code 0 "parked show json" parked show shop "$number" -o json
+    says "with all" out '"body":"c","attempts":\[\{"number":1,.*"code":"EXIT_2"'
+    code 4 "show what is not there" parked show shop 99999999
+    code 4 "nor there" parked show nowhere 1
+    code 2 "show no number" parked show shop all
     code 0 "parked edit" parked edit shop "$number" better
     code 0 "parked retry" parked retry shop "$number"
     says "how many" out '^retried 1$'
@@ -133,9 +192,32 @@ repairs() {
     same "\$sys tells of it" shop "$(sed 's/.*"queue":"\([^"]*\)".*/\1/' "$work/sys")"
 }
 
+# A repair is a new command, which names what it repairs.
+named_repairs() {
+    local id other
+    code 0 "queue" queue create naming --attempts 1
+    id=$(h send naming job --track --lane k)
+    h work naming --count 1 -- sh -c 'exit 75' >/dev/null 2>&1
+    code 4 "retry of another lane" parked retry naming all --lane other
+    code 0 "retry of its lane" parked retry naming all --lane k
+    other=$(h status "$id" -o json | sed 's/.*"repaired_by":"\([^"]*\)".*/\1/')
+    code 0 "work" work naming --count 1 -- sh -c 'echo "repaired as $HERALD_ID"'
+    code 0 "wait for the repair" wait "$other"
+    same "its id" "repaired as $other" "$(<"$work/out")"
+    code 1 "the old one has failed" wait "$id"
+    code 0 "status" status "$other"
+    says "what it repairs" out "^repairs +$id"
+    code 0 "no time to live any more" queue set naming --ttl 60d
+    code 0 "no time to live any more" queue set naming --ttl none --lease none
+    code 0 "queue show" queue show naming
+    says "no time to live" out '^ttl +0ms'
+}
+
 start_broker
 tracked
 leases
+progress
 repairs
+named_repairs
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -167,6 +167,73 @@ START_TEST(test_a_stalled_subscriber_holds_a_bounded_count)
 }
 END_TEST
 
+/* Three subscribers, one of which has stopped reading: the other two get every event, at once. */
+START_TEST(test_a_stalled_subscriber_slows_nobody)
+{
+    static char body[3001];
+    memset(body, 'x', sizeof body - 1);
+    struct actor *carol = enter_as(scene, "");
+    struct actor *dave = enter_as(scene, "");
+    struct actor *all[] = {bob, carol, dave};
+    for (size_t i = 0; i < 3; i++)
+        hear_confirm(all[i], say_subscribe(all[i], 1, "news", "#"));
+    carol->is_stalled = true;
+    for (int i = 0; i < 500; i++) {
+        do_publish(alice, "news", "a", body);
+        ck_assert_uint_eq(hear_delivery(bob, NULL).body_bytes, 3000);
+        ck_assert_uint_eq(hear_delivery(dave, NULL).body_bytes, 3000);
+    }
+    ck_assert_uint_gt(ask_stat(alice, "events_missed"), 0);
+    carol->is_stalled = false;
+    scene_settle(scene);
+    uint64_t heard = 0;
+    uint64_t missed = 0;
+    struct frame frame;
+    while (actor_next(carol, &frame)) {
+        heard += frame.header.type == FRAME_DELIVER;
+        missed += frame.header.type == FRAME_GAP ? frame.as.gap.missed : 0;
+    }
+    ck_assert_uint_eq(heard + missed, 500);
+}
+END_TEST
+
+/* Two hundred subscriptions and hundreds of events at once: the work is done in pieces, and who
+ * asks in between is answered. */
+START_TEST(test_a_wide_fan_out_keeps_nobody_waiting)
+{
+    enum { SUBSCRIPTIONS = 200, EVENTS = 500 };
+    struct actor *carol = enter_as(scene, "");
+    for (uint32_t i = 1; i <= SUBSCRIPTIONS; i++)
+        hear_confirm(bob, say_subscribe(bob, i, "news", "#"));
+    for (int i = 0; i < EVENTS; i++) {
+        struct frame frame = {.header.type = FRAME_PUBLISH};
+        frame.as.publish.exchange = wire_bytes_of_text("news");
+        frame.as.publish.key = wire_bytes_of_text("a");
+        actor_write(alice, &frame);
+    }
+    actor_flush(alice);
+    int rounds = 0;
+    while (alice->is_behind) {
+        ck_assert_int_lt(++rounds, 100);
+        struct frame frame = {.header.type = FRAME_QUERY};
+        frame.as.query.subject = QUERY_STATS;
+        actor_write(carol, &frame);
+        actor_flush(carol);
+        scene_round(scene);
+        ck_assert(actor_next(carol, &frame));
+        while (actor_next(carol, &frame))
+            continue;
+    }
+    ck_assert_int_gt(rounds, 0);
+    scene_settle(scene);
+    uint64_t heard = 0;
+    struct frame frame;
+    while (actor_next(bob, &frame))
+        heard += frame.header.type == FRAME_DELIVER;
+    ck_assert_uint_eq(heard, SUBSCRIPTIONS * EVENTS);
+}
+END_TEST
+
 START_TEST(test_a_live_subscription_ends_with_its_exchange)
 {
     hear_confirm(bob, say_subscribe(bob, 1, "news", "#"));
@@ -220,6 +287,8 @@ int main(void)
     tcase_add_test(tcase, test_a_live_event_waits_for_its_sync);
     tcase_add_test(tcase, test_a_slow_live_subscriber_is_told_what_it_missed);
     tcase_add_test(tcase, test_a_stalled_subscriber_holds_a_bounded_count);
+    tcase_add_test(tcase, test_a_stalled_subscriber_slows_nobody);
+    tcase_add_test(tcase, test_a_wide_fan_out_keeps_nobody_waiting);
     tcase_add_test(tcase, test_a_live_subscription_ends_with_its_exchange);
     tcase_add_test(tcase, test_a_durable_subscription_outlives_its_subscriber);
     tcase_add_test(tcase, test_a_deleted_queue_is_unbound);

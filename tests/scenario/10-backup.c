@@ -1,11 +1,10 @@
 /* A backup is a data directory of one moment, made while everything goes on: what was confirmed
  * before it is in it, and it costs the broker nothing that outlasts it. */
-#include <stdio.h>
-
 #include "broker/core/state.h"
 #include "broker/store/journal_state.h"
 #include "tests/support/check_main.h"
 #include "tests/support/lines.h"
+#include "tests/support/taken.h"
 
 static struct scene *scene;
 static struct scene *other; /* the broker that is started from the copy */
@@ -30,78 +29,9 @@ static void tear_down(void)
     scene_free(scene);
 }
 
-static uint64_t say_backup(struct actor *actor, uint8_t content)
-{
-    struct frame frame = {.header.type = FRAME_BACKUP, .as.backup.content = content};
-    return actor_say(actor, &frame);
-}
-
-/* The files as they come out of the pieces. */
-struct taken {
-    struct frame_backup_begin begin;
-    uint64_t next;
-    unsigned char *bytes; /* whole segments from the first on */
-};
-
-static void copy_begin(struct taken *copy, const struct frame_backup_begin *begin)
-{
-    copy->begin = *begin;
-    copy->next = begin->first;
-    uint64_t segments = (begin->end - begin->first - 1) / begin->segment_bytes + 1;
-    copy->bytes = calloc(segments, begin->segment_bytes);
-    ck_assert_ptr_nonnull(copy->bytes);
-}
-
-static void taken_add(struct taken *copy, const struct frame_backup_piece *piece)
-{
-    ck_assert_uint_eq(piece->position, copy->next);
-    ck_assert_uint_gt(piece->bytes.bytes, 0);
-    ck_assert_uint_le(piece->bytes.bytes, copy->begin.end - copy->next);
-    memcpy(copy->bytes + (copy->next - copy->begin.first), piece->bytes.at, piece->bytes.bytes);
-    copy->next += piece->bytes.bytes;
-    ck_assert_uint_eq((copy->next - 1) / copy->begin.segment_bytes,
-                      piece->position / copy->begin.segment_bytes);
-}
-
-/* Takes what has come of a copy; true at its end. */
-static bool taken_hear(struct taken *copy, struct actor *actor, uint64_t tag)
-{
-    struct frame frame;
-    while (actor_next(actor, &frame)) {
-        if (frame.header.type == FRAME_HEARTBEAT)
-            continue;
-        ck_assert_uint_eq(frame.header.tag, tag);
-        ck_assert_uint_le(frame.header.length, SCENE_FRAME_BYTES_MAX);
-        if (frame.header.type == FRAME_BACKUP_BEGIN) {
-            copy_begin(copy, &frame.as.backup_begin);
-        } else if (frame.header.type == FRAME_BACKUP_PIECE) {
-            taken_add(copy, &frame.as.backup_piece);
-        } else {
-            ck_assert_uint_eq(frame.header.type, FRAME_BACKUP_END);
-            ck_assert_uint_eq(frame.as.backup_end.end, copy->begin.end);
-            ck_assert_uint_eq(copy->next, copy->begin.end);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Starts a broker on nothing but the copy. */
 static void start_from(struct taken *copy)
 {
-    other = scene_new_sized(11, &scene->limits, copy->begin.segment_bytes);
-    scene_die(other);
-    disk_sim_free(other->sim);
-    other->sim = disk_sim_new(12);
-    for (uint64_t at = copy->begin.first; at < copy->begin.end; at += copy->begin.segment_bytes) {
-        char name[32];
-        (void)snprintf(name, sizeof name, "segment-%016llx",
-                       (unsigned long long)(at / copy->begin.segment_bytes));
-        disk_sim_put(other->sim, name, copy->bytes + (at - copy->begin.first),
-                     copy->begin.segment_bytes);
-    }
-    free(copy->bytes);
-    ck_assert_msg(scene_start(other), "%s: %s", other->failure.file, other->failure.text);
+    other = taken_start(copy, 11, &scene->limits);
 }
 
 static void fill(unsigned count)
@@ -146,7 +76,7 @@ START_TEST(test_a_copy_holds_what_was_confirmed)
     fill(100);
     do_send(alice, "q", "the last one");
     struct taken copy = {0};
-    uint64_t tag = say_backup(carol, BACKUP_JOURNAL);
+    uint64_t tag = say_backup(carol, BACKUP_ALL);
     ck_assert(taken_hear(&copy, carol, tag));
     ck_assert_uint_gt(copy.begin.end - copy.begin.first, SCENE_SEGMENT_BYTES);
     start_from(&copy);
@@ -166,7 +96,7 @@ START_TEST(test_segments_are_held_and_then_freed)
     come_again();
     carol->is_stalled = true;
     struct taken copy = {0};
-    uint64_t tag = say_backup(carol, BACKUP_JOURNAL);
+    uint64_t tag = say_backup(carol, BACKUP_ALL);
     uint64_t before = ask_stat(alice, "journal_segments");
     settle_all();
     let_time_pass();
@@ -214,7 +144,7 @@ START_TEST(test_what_is_being_freed_is_copied)
     }
     ck_assert_uint_gt(journal->sealed_oldest, journal->durable_oldest);
     carol->is_stalled = true;
-    struct frame backup = {.header.type = FRAME_BACKUP, .as.backup.content = BACKUP_JOURNAL};
+    struct frame backup = {.header.type = FRAME_BACKUP, .as.backup.content = BACKUP_ALL};
     uint64_t tag = actor_write(carol, &backup);
     actor_flush(carol);
     ck_assert_uint_gt(journal->sealed_oldest, journal->durable_oldest);
@@ -233,13 +163,13 @@ START_TEST(test_one_at_a_time)
 {
     fill(100);
     carol->is_stalled = true;
-    say_backup(carol, BACKUP_JOURNAL);
-    hear_refuse(bob, say_backup(bob, BACKUP_JOURNAL), STATUS_LIMIT);
+    say_backup(carol, BACKUP_ALL);
+    hear_refuse(bob, say_backup(bob, BACKUP_ALL), STATUS_LIMIT);
     actor_cut(carol);
     scene_settle(scene);
     struct taken copy = {0};
-    ck_assert(taken_hear(&copy, bob, say_backup(bob, BACKUP_JOURNAL)));
-    free(copy.bytes);
+    ck_assert(taken_hear(&copy, bob, say_backup(bob, BACKUP_ALL)));
+    taken_drop(&copy);
 }
 END_TEST
 
@@ -248,7 +178,7 @@ START_TEST(test_a_peer_that_goes_lets_go)
     fill(100);
     come_again();
     carol->is_stalled = true;
-    say_backup(carol, BACKUP_JOURNAL);
+    say_backup(carol, BACKUP_ALL);
     uint64_t before = ask_stat(alice, "journal_segments");
     settle_all();
     actor_cut(carol);
@@ -261,27 +191,35 @@ START_TEST(test_who_may_not_and_what_cannot_be)
 {
     hear_refuse(carol, say_backup(carol, 2), STATUS_BAD_VALUE);
     scene->core->is_anonymous_allowed = false;
-    hear_refuse(carol, say_backup(carol, BACKUP_JOURNAL), STATUS_DENIED);
+    hear_refuse(carol, say_backup(carol, BACKUP_ALL), STATUS_DENIED);
     scene->core->is_anonymous_allowed = true;
     core_drain(scene->core, 1000);
     scene_settle(scene);
     hear_out(carol);
-    hear_refuse(carol, say_backup(carol, BACKUP_JOURNAL), STATUS_DRAINING);
+    hear_refuse(carol, say_backup(carol, BACKUP_ALL), STATUS_DRAINING);
 }
 END_TEST
+
+static void hear_begin(struct actor *actor)
+{
+    struct frame frame;
+    ck_assert(actor_next(actor, &frame));
+    ck_assert_uint_eq(frame.header.type, FRAME_BACKUP_BEGIN);
+}
 
 START_TEST(test_what_cannot_be_read_ends_the_copy_only)
 {
     fill(100);
     disk_sim_fail_at(scene->sim, disk_sim_operations(scene->sim), DISK_SIM_READ, DISK_SIM_ONCE, 5);
-    uint64_t tag = say_backup(carol, BACKUP_JOURNAL);
-    struct frame frame;
-    ck_assert(actor_next(carol, &frame));
-    ck_assert_uint_eq(frame.header.type, FRAME_BACKUP_BEGIN);
+    uint64_t tag = say_backup(carol, BACKUP_ALL);
+    hear_begin(carol);
     hear_refuse(carol, tag, STATUS_UNREADABLE);
     struct taken copy = {0};
-    ck_assert(taken_hear(&copy, carol, say_backup(carol, BACKUP_JOURNAL)));
-    free(copy.bytes);
+    ck_assert(taken_hear(&copy, carol, say_backup(carol, BACKUP_ALL)));
+    taken_drop(&copy);
+    disk_sim_fail_at(scene->sim, disk_sim_operations(scene->sim), DISK_SIM_LIST, DISK_SIM_ONCE, 5);
+    hear_refuse(carol, say_backup(carol, BACKUP_ALL), STATUS_UNREADABLE);
+    ck_assert(!scene->core->backup.is_journal_held && !scene->core->are_files_held);
 }
 END_TEST
 
@@ -291,7 +229,7 @@ START_TEST(test_a_full_disk_ends_the_copy)
     static unsigned char body[SCENE_MESSAGE_BYTES_MAX];
     fill(100);
     carol->is_stalled = true;
-    uint64_t tag = say_backup(carol, BACKUP_JOURNAL);
+    uint64_t tag = say_backup(carol, BACKUP_ALL);
     disk_sim_set_room(scene->sim, disk_sim_used(scene->sim));
     for (int i = 0; i < 100 && !journal_is_full(scene->journal); i++) {
         say_send_bytes(alice, "q", body, sizeof body);
@@ -299,7 +237,7 @@ START_TEST(test_a_full_disk_ends_the_copy)
     }
     ck_assert(journal_is_full(scene->journal));
     scene_advance_ms(scene, 1000);
-    ck_assert(!scene->core->backup.is_held);
+    ck_assert(!scene->core->backup.is_journal_held);
     carol->is_stalled = false;
     scene_settle(scene);
     struct frame frame = {0};

@@ -208,6 +208,35 @@ START_TEST(test_times_may_be_as_large_as_they_like)
 }
 END_TEST
 
+/* A worker hands its own deadline on, whatever else its sender wants. */
+START_TEST(test_the_earlier_of_two_deadlines_holds)
+{
+    track(1);
+    with(PROPERTY_MESSAGE_DEADLINE, scene->now_ms + (_i == 0 ? 1000 : 60000));
+    with(PROPERTY_MESSAGE_TIMEOUT, _i == 0 ? 60000 : 1000);
+    do_tracked("job");
+    scene_advance_ms(scene, 1010);
+    scene_settle(scene);
+    struct frame_command_state state = ask(1, COMMAND_FAILED);
+    is_failed(&state, "EXPIRED", OUTCOME_NOT_RUN);
+}
+END_TEST
+
+START_TEST(test_the_later_of_two_times_to_begin_holds)
+{
+    track(1);
+    with(PROPERTY_MESSAGE_DUE, scene->now_ms + (_i == 0 ? 1000 : 500));
+    with(PROPERTY_MESSAGE_DELAY, _i == 0 ? 500 : 1000);
+    do_tracked("job");
+    scene_advance_ms(scene, 900);
+    scene_settle(scene);
+    ask(1, COMMAND_SCHEDULED);
+    scene_advance_ms(scene, 110);
+    scene_settle(scene);
+    ask(1, COMMAND_READY);
+}
+END_TEST
+
 /* Its segment goes, and what is known of it stays. */
 START_TEST(test_outcomes_outlive_their_segments)
 {
@@ -254,6 +283,8 @@ int main(void)
     tcase_add_test(tcase, test_what_cannot_be_tracked_is_refused);
     tcase_add_test(tcase, test_open_commands_have_a_limit);
     tcase_add_test(tcase, test_times_may_be_as_large_as_they_like);
+    tcase_add_loop_test(tcase, test_the_earlier_of_two_deadlines_holds, 0, 2);
+    tcase_add_loop_test(tcase, test_the_later_of_two_times_to_begin_holds, 0, 2);
     tcase_add_test(tcase, test_outcomes_outlive_their_segments);
     suite_add_tcase(suite, tcase);
     return check_main(suite);

@@ -33,6 +33,20 @@ static struct frame_peeked peek(unsigned what, uint64_t after)
     return frame.as.peeked;
 }
 
+/* With alice's properties. */
+static uint64_t say_replace_with(uint64_t number, const char *to, const char *body)
+{
+    struct frame frame = {.header.type = FRAME_PARKED_REPLACE};
+    frame.as.parked_replace = (struct frame_parked_replace){
+        .queue = wire_bytes_of_text("work"),
+        .number = number,
+        .to = wire_bytes_of_text(to),
+        .properties = wire_bytes_of(properties, (uint32_t)wire_written(&w)),
+        .body_bytes = (uint32_t)strlen(body),
+        .body = wire_bytes_of_text(body)};
+    return actor_say(alice, &frame);
+}
+
 static uint64_t say_replace(uint64_t number, const char *to, const char *body)
 {
     struct frame frame = {.header.type = FRAME_PARKED_REPLACE};
@@ -141,6 +155,172 @@ START_TEST(test_a_parked_command_goes_elsewhere_in_one_step)
 }
 END_TEST
 
+/* A tracked command with a deadline that has passed, parked, its outcome perhaps forgotten. */
+static uint64_t park_tracked(uint64_t later_ms)
+{
+    do_queue(alice, "answers");
+    track(1);
+    with(PROPERTY_MESSAGE_TIMEOUT, 1000);
+    with(PROPERTY_MESSAGE_ATTEMPTS, 2);
+    with_text(PROPERTY_MESSAGE_KEY, "key");
+    with_text(PROPERTY_MESSAGE_REPLY_TO, "answers");
+    do_tracked("job");
+    struct heard heard = run("job");
+    hear_confirm(bob, say_fail_as(heard.delivery, FAIL_PERMANENT));
+    hear_confirm(bob, say_cancel(bob, 1));
+    scene_advance_ms(scene, later_ms);
+    scene_settle(scene);
+    return heard.number;
+}
+
+/* What is known of a parked command that is older than its outcome: nothing. */
+START_TEST(test_a_parked_command_outlives_its_outcome)
+{
+    (void)park_tracked(scene->limits.result_ttl_ms + 1);
+    hear_refuse(alice, say_status(alice, 1, COMMAND_NOW, 0), STATUS_UNKNOWN_COMMAND);
+    outlive_the_segments();
+    crash_and_enter();
+    hear_refuse(alice, say_status(alice, 1, COMMAND_NOW, 0), STATUS_UNKNOWN_COMMAND);
+    ck_assert_uint_eq(ask_queue(alice, "work", "parked"), 1);
+    ck_assert_uint_eq(ask_stat(alice, "keys"), 0);
+}
+END_TEST
+
+/* It begins anew: the deadline that it had does not hold for it, before a start and after one. */
+START_TEST(test_a_repaired_command_is_bound_by_no_deadline)
+{
+    uint64_t number = park_tracked(_i == 0 ? 2000 : scene->limits.result_ttl_ms + 1);
+    hear_confirm(alice, say_parked(FRAME_PARKED_RETRY, number, number));
+    ck_assert_uint_eq(ask_queue(alice, "work", "ready"), 1);
+    for (unsigned i = 0; i < 2; i++) {
+        crash_and_enter();
+        ck_assert_uint_eq(ask_queue(alice, "work", "ready"), 1);
+        outlive_the_segments();
+    }
+    hear_confirm(bob, say_fail_as(run("job").delivery, FAIL_RETRYABLE));
+    scene_advance_ms(scene, 110);
+    scene_settle(scene);
+    hear_confirm(bob, say_fail_as(hear_delivery(bob, "job").delivery, FAIL_RETRYABLE));
+    ck_assert_uint_eq(ask_queue(alice, "work", "parked"), 1); /* two attempts, as it asked */
+}
+END_TEST
+
+/* What bob gets next, with the id that it has and the one that it says it repairs. */
+static uint64_t take_repair(const char *queue, struct wire_id *id, struct wire_id *repairs)
+{
+    struct frame frame;
+    do_consume(bob, 2, queue, 1);
+    ck_assert(actor_next(bob, &frame));
+    ck_assert_uint_eq(frame.header.type, FRAME_DELIVER);
+    struct wire_bytes own = property_find(frame.as.deliver.properties, PROPERTY_MESSAGE_ID);
+    struct wire_bytes other = property_find(frame.as.deliver.properties, PROPERTY_MESSAGE_REPAIRS);
+    ck_assert_uint_eq(own.bytes, 16);
+    ck_assert_uint_eq(other.bytes, 16);
+    memcpy(id->byte, own.at, 16);
+    memcpy(repairs->byte, other.at, 16);
+    hear_confirm(bob, say_cancel(bob, 2));
+    return frame.as.deliver.delivery;
+}
+
+static struct frame_command_state ask_id(struct wire_id id, unsigned state)
+{
+    struct frame frame = {.header.type = FRAME_COMMAND_STATUS};
+    frame.as.command_status.id = id;
+    return hear_state(alice, actor_say(alice, &frame), true, state);
+}
+
+static bool is_id(struct wire_id a, struct wire_id b)
+{
+    return memcmp(a.byte, b.byte, sizeof a.byte) == 0;
+}
+
+/* A repair is a new command, tracked as the one before, which names it; and so is its repair. */
+START_TEST(test_a_repair_has_an_id_of_its_own)
+{
+    uint64_t number = park_tracked(10);
+    struct wire_id ids[3] = {id_of(1)};
+    struct wire_id repaired;
+    for (unsigned i = 0; i < 2; i++) {
+        hear_confirm(alice, say_parked(FRAME_PARKED_RETRY, number, number));
+        if (_i & 1)
+            crash_and_enter();
+        if (_i & 2)
+            outlive_the_segments();
+        if (_i & 4)
+            crash_and_enter();
+        uint64_t delivery = take_repair("work", &ids[i + 1], &repaired);
+        ck_assert(is_id(repaired, ids[i]));
+        ck_assert_uint_eq(ids[i + 1].byte[6] >> 4, 7);
+        struct frame_command_state state = ask_id(ids[i], COMMAND_FAILED);
+        ck_assert(is_id(state.repaired_by, ids[i + 1]));
+        state = ask_id(ids[i + 1], COMMAND_RUNNING);
+        ck_assert(is_id(state.repairs, ids[i]));
+        ck_assert_uint_eq(state.attempts, 0);
+        if (i == 0)
+            hear_confirm(bob, say_fail_as(delivery, FAIL_PERMANENT));
+        else
+            hear_confirm(bob, say_result(bob, delivery, "repaired"));
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert(is_id(ask_id(ids[0], COMMAND_FAILED).repaired_by, ids[1]));
+        ck_assert(is_id(ask_id(ids[1], COMMAND_FAILED).repaired_by, ids[2]));
+        struct frame_command_state state = ask_id(ids[2], COMMAND_DONE);
+        ck_assert(wire_bytes_equal(state.body, wire_bytes_of_text("repaired")));
+        ck_assert(is_id(state.repairs, ids[1]));
+        outlive_the_segments();
+        crash_and_enter();
+    }
+    ck_assert_uint_eq(ask_queue(alice, "answers", "messages"), 3); /* an outcome of each */
+    ck_assert_uint_eq(ask_stat(alice, "tracked"), 0);
+}
+END_TEST
+
+START_TEST(test_a_repair_elsewhere_names_what_it_repairs)
+{
+    uint64_t number = park_tracked(10);
+    struct wire_id id;
+    struct wire_id repaired;
+    do_queue(alice, "manual");
+    track(1);
+    hear_refuse(alice, say_replace_with(number, "manual", "job"), STATUS_DUPLICATE_MISMATCH);
+    hear_refuse(alice, say_replace_with(number, "work", "job"), STATUS_DUPLICATE);
+    ck_assert_uint_eq(ask_queue(alice, "work", "parked"), 1);
+    track(2);
+    hear_confirm(alice, say_replace_with(number, "manual", "other"));
+    if (_i == 1)
+        crash_and_enter();
+    uint64_t delivery = take_repair("manual", &id, &repaired);
+    ck_assert(is_id(id, id_of(2)) && is_id(repaired, id_of(1)));
+    hear_confirm(bob, say_done(bob, delivery, delivery));
+    outlive_the_segments();
+    crash_and_enter();
+    ck_assert(is_id(ask(1, COMMAND_FAILED).repaired_by, id_of(2)));
+    ck_assert(is_id(ask(2, COMMAND_DONE).repairs, id_of(1)));
+    track(3);
+    with_id(PROPERTY_MESSAGE_REPAIRS, id_of(1));
+    hear_refuse(alice, say_tracked("work", "job", 0), STATUS_BAD_PROPERTY); /* anybody could */
+}
+END_TEST
+
+/* Its content may change, but not who it is. */
+START_TEST(test_an_edited_command_stays_who_it_is)
+{
+    uint64_t number = park_tracked(10);
+    w = wire_writer_of(properties, sizeof properties);
+    with_id(PROPERTY_MESSAGE_ID, id_of(7));
+    hear_confirm(alice, say_replace_with(number, "", "better"));
+    if (_i == 1)
+        crash_and_enter();
+    hear_confirm(alice, say_parked(FRAME_PARKED_RETRY, number, number));
+    struct wire_id id;
+    struct wire_id repaired;
+    (void)take_repair("work", &id, &repaired);
+    ck_assert(is_id(repaired, id_of(1)));
+    ck_assert(is_id(ask(1, COMMAND_FAILED).repaired_by, id));
+    ask_id(id, COMMAND_RUNNING);
+}
+END_TEST
+
 START_TEST(test_bad_replacements_are_refused)
 {
     park(1);
@@ -193,6 +373,11 @@ int main(void)
     tcase_add_test(tcase, test_a_message_that_left_memory_is_read_for_a_peek);
     tcase_add_test(tcase, test_a_parked_command_gets_other_content_and_its_place);
     tcase_add_test(tcase, test_a_parked_command_goes_elsewhere_in_one_step);
+    tcase_add_test(tcase, test_a_parked_command_outlives_its_outcome);
+    tcase_add_loop_test(tcase, test_a_repaired_command_is_bound_by_no_deadline, 0, 2);
+    tcase_add_loop_test(tcase, test_a_repair_has_an_id_of_its_own, 0, 8);
+    tcase_add_loop_test(tcase, test_a_repair_elsewhere_names_what_it_repairs, 0, 2);
+    tcase_add_loop_test(tcase, test_an_edited_command_stays_who_it_is, 0, 2);
     tcase_add_test(tcase, test_bad_replacements_are_refused);
     tcase_add_test(tcase, test_what_is_thrown_away_beside_transient_messages_stays_away);
     tcase_add_test(tcase, test_what_is_thrown_away_is_counted);

@@ -14,6 +14,7 @@ struct core {
     struct fake_figures figures;
     struct peer *dirty[FAKE_PEERS_MAX];
     size_t dirty_count;
+    uint32_t round_frames;
 };
 
 struct peer {
@@ -44,6 +45,11 @@ struct fake_figures *fake_core_figures(struct core *core)
     return &core->figures;
 }
 
+void fake_core_next_round(struct core *core)
+{
+    core->round_frames = 0;
+}
+
 static void mark(struct peer *peer)
 {
     if (peer->is_dirty)
@@ -60,6 +66,11 @@ void fake_peer_say(struct peer *peer, size_t bytes)
     memset(room, 0, bytes);
     buffer_commit(&peer->output, bytes);
     mark(peer);
+}
+
+bool core_has_dirty(const struct core *core)
+{
+    return core->dirty_count > 0;
 }
 
 struct peer *core_next_dirty(struct core *core)
@@ -109,6 +120,7 @@ void *peer_connection(const struct peer *peer)
 static void take_frame(struct peer *peer, uint32_t bytes)
 {
     peer->core->figures.frame_count++;
+    peer->core->round_frames++;
     peer->core->figures.frame_bytes += bytes;
     if (peer->core->settings.opens_at_once && !peer->is_open) {
         peer->is_open = true;
@@ -120,14 +132,18 @@ static void take_frame(struct peer *peer, uint32_t bytes)
 
 size_t peer_receive(struct peer *peer, const unsigned char *at, size_t bytes, size_t *wanted)
 {
+    const struct fake_settings *settings = &peer->core->settings;
     size_t used = 0;
     peer->core->figures.receive_count++;
     for (;;) {
+        *wanted = 0;
+        if (settings->round_frames > 0 && peer->core->round_frames >= settings->round_frames)
+            return used;
         *wanted = 4;
         if (bytes - used < 4)
             return used;
         uint32_t frame = wire_load_u32(at + used);
-        if (frame < 4 || frame > peer->core->settings.frame_bytes_max) {
+        if (frame < 4 || frame > settings->frame_bytes_max) {
             peer_close(peer, STATUS_FRAME_TOO_LARGE, NULL);
             return bytes;
         }

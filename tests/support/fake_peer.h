@@ -26,11 +26,14 @@ struct fake_settings {
     uint32_t heartbeat_ms;    /* what peers answer */
     bool opens_at_once;       /* the first frame opens the peer */
     uint32_t echo_bytes;      /* answered to each frame */
+    uint32_t round_frames;    /* taken in one round, which fake_core_next_round ends; 0: all */
 };
 
 struct core *fake_core_new(const struct fake_settings *settings);
 void fake_core_free(struct core *core);
 struct fake_figures *fake_core_figures(struct core *core);
+
+void fake_core_next_round(struct core *core);
 
 /* Puts zeros into the peer's output. */
 void fake_peer_say(struct peer *peer, size_t bytes);

@@ -82,10 +82,11 @@ bool scene_start(struct scene *scene)
     enum status status =
         core_open_files(scene->core, disk_sim_disk(scene->sim), &scene->options, &scene->failure);
     if (status == STATUS_OK)
-        status = journal_open(
-            &scene->journal, disk_sim_disk(scene->sim), &scene->options,
-            &(struct journal_reader){.on_record = core_on_record, .argument = scene->core},
-            &scene->failure);
+        status = journal_open(&scene->journal, disk_sim_disk(scene->sim), &scene->options,
+                              &(struct journal_reader){.on_record = core_on_record,
+                                                       .on_read = core_on_read,
+                                                       .argument = scene->core},
+                              &scene->failure);
     if (status == STATUS_OK) {
         uint64_t newest_ms = journal_recovery(scene->journal).newest_ms;
         if (scene->now_ms < newest_ms)
@@ -93,9 +94,8 @@ bool scene_start(struct scene *scene)
         status = core_start(scene->core, scene->journal, scene->now_ms);
     }
     if (status != STATUS_OK) {
-        const struct journal_failure *found = core_failure(scene->core);
-        if (found != NULL)
-            scene->failure = *found;
+        if (core_failure(scene->core) != NULL)
+            scene->failure = *core_failure(scene->core);
         core_free(scene->core);
         journal_free(scene->journal);
         scene->core = NULL;
@@ -205,6 +205,10 @@ void scene_round(struct scene *scene)
     if (scene->has_failed || scene->core == NULL)
         return;
     core_set_time(scene->core, scene->now_ms);
+    for (size_t i = 0; i < scene->actor_count; i++) {
+        if (scene->actors[i]->is_behind)
+            actor_flush(scene->actors[i]);
+    }
     core_end_of_round(scene->core);
     while (core_next_dirty(scene->core) != NULL)
         continue;
@@ -212,12 +216,21 @@ void scene_round(struct scene *scene)
         actor_take(scene->actors[i]);
 }
 
+static bool is_any_behind(const struct scene *scene)
+{
+    for (size_t i = 0; i < scene->actor_count; i++) {
+        if (scene->actors[i]->is_behind)
+            return true;
+    }
+    return false;
+}
+
 void scene_settle(struct scene *scene)
 {
     for (int i = 0; i < ROUNDS_MAX && !scene->has_failed && scene->core != NULL; i++) {
         scene_round(scene);
         bool has_run = run_errands(scene);
-        if (!has_run && !core_has_more(scene->core))
+        if (!has_run && !core_has_more(scene->core) && !is_any_behind(scene))
             return;
     }
     assert(scene->has_failed || scene->core == NULL);
@@ -439,11 +452,13 @@ void actor_flush(struct actor *actor)
     size_t wanted;
     if (actor->peer == NULL || actor->scene->has_failed) {
         actor->out_bytes = 0;
+        actor->is_behind = false;
         return;
     }
     core_set_time(actor->scene->core, actor->scene->now_ms);
     size_t used = peer_receive(actor->peer, actor->out, actor->out_bytes, &wanted);
     actor->out_bytes -= used;
+    actor->is_behind = wanted == 0 && actor->out_bytes > 0;
     memmove(actor->out, actor->out + used, actor->out_bytes);
 }
 

@@ -51,6 +51,7 @@ struct actor {
     unsigned char *out;             /* said and not yet taken by the broker */
     size_t out_bytes;
     size_t out_room;
+    bool is_behind;    /* there are frames in `out` for the next round */
     unsigned char *in; /* come and not yet taken by the test */
     size_t in_start;
     size_t in_bytes;

@@ -28,6 +28,11 @@ void with(uint8_t kind, uint64_t value)
     property_put_number(&w, kind, value);
 }
 
+void with_id(uint8_t kind, struct wire_id id)
+{
+    property_put(&w, kind, wire_bytes_of(id.byte, sizeof id.byte));
+}
+
 void with_text(uint8_t kind, const char *value)
 {
     property_put(&w, kind, wire_bytes_of_text(value));
@@ -139,6 +144,23 @@ void crash_and_enter(void)
     scene_crash(scene, DISK_SIM_NONE);
     ck_assert(actor_enter(alice));
     ck_assert(actor_enter(bob));
+}
+
+void outlive_the_segments(void)
+{
+    static char large[4000];
+    memset(large, 'x', sizeof large - 1);
+    do_queue(alice, "churn");
+    uint64_t segment = journal_durable_position(scene->journal) / SCENE_SEGMENT_BYTES;
+    uint64_t end = (segment + 1) * SCENE_SEGMENT_BYTES;
+    while (journal_space(scene->journal).oldest_end_position <= end) {
+        for (unsigned i = 0; i < 10; i++)
+            do_send(alice, "churn", large);
+        hear_confirm(alice, say_queue_purge(alice, "churn"));
+        scene_advance_ms(scene, 100);
+        scene_settle(scene);
+    }
+    hear_confirm(alice, say_queue_delete(alice, "churn", 0));
 }
 
 struct heard run(const char *body)

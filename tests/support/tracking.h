@@ -15,6 +15,9 @@ extern struct wire_writer w; /* over properties */
 void tracking_set_up(void);
 void tracking_tear_down(void);
 
+/* So much is written that whatever lives is stated again, and nothing is left of what there was. */
+void outlive_the_segments(void);
+
 /* The power fails; both come back. */
 void crash_and_enter(void);
 
@@ -24,6 +27,7 @@ struct wire_id id_of(unsigned n);
 void track(unsigned n);
 void with(uint8_t kind, uint64_t value);
 void with_text(uint8_t kind, const char *value);
+void with_id(uint8_t kind, struct wire_id id);
 
 uint64_t say_tracked(const char *queue, const char *body, uint8_t flags);
 void do_tracked(const char *body);

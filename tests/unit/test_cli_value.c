@@ -44,6 +44,35 @@ START_TEST(test_durations)
 }
 END_TEST
 
+START_TEST(test_periods)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } good[] = {{"1", 1000}, {"30d", INT64_C(2592000000)}, {"36525d", INT64_C(3155760000000)}};
+    static const char *const bad[] = {"0", "36526d", "-1d", "none", "1e300d", "99999999999999999d"};
+    int64_t ms;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        ck_assert_msg(value_parse_period(good[i].text, &ms), "%s", good[i].text);
+        ck_assert_int_eq(ms, good[i].ms);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        ck_assert_msg(!value_parse_period(bad[i], &ms), "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(test_times_are_printed_for_people)
+{
+    char text[VALUE_TEXT_BYTES];
+    value_print_time(1769860800250, text);
+    ck_assert_str_eq(text, "2026-01-31T12:00:00.250Z");
+    value_print_time(0, text);
+    ck_assert_str_eq(text, "1970-01-01T00:00:00.000Z");
+    value_print_time(UINT64_MAX, text);
+    ck_assert_msg(strlen(text) < VALUE_TEXT_BYTES, "%s", text);
+}
+END_TEST
+
 START_TEST(test_sizes)
 {
     static const struct {
@@ -66,17 +95,6 @@ START_TEST(test_sizes)
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ck_assert_msg(!value_parse_size(bad[i], &bytes), "%s", bad[i]);
-}
-END_TEST
-
-START_TEST(test_ages)
-{
-    int64_t ms;
-    ck_assert(value_parse_age("100ms", &ms) && ms == 100);
-    ck_assert(value_parse_age("365d", &ms) && ms == INT64_C(31536000000));
-    ck_assert(!value_parse_age("0", &ms));
-    ck_assert(!value_parse_age("999999999999d", &ms));
-    ck_assert(!value_parse_age("1y", &ms));
 }
 END_TEST
 
@@ -181,6 +199,8 @@ int main(void)
     TCase *value = tcase_create("value");
     tcase_add_test(value, test_counts);
     tcase_add_test(value, test_durations);
+    tcase_add_test(value, test_periods);
+    tcase_add_test(value, test_times_are_printed_for_people);
     tcase_add_test(value, test_times);
     tcase_add_test(value, test_sizes);
     tcase_add_test(value, test_ages);

@@ -20,6 +20,7 @@ struct world {
     struct loop *loop;
     struct net *net;
     uint64_t now_ms;
+    bool has_more; /* the last round left something for the next */
 };
 
 static uint64_t begin(void *context)
@@ -35,7 +36,7 @@ static void note(void *context, enum core_note level, const char *area, const ch
     (void)text;
 }
 
-static const struct fake_settings plain = {65536, 1000, true, 0};
+static const struct fake_settings plain = {65536, 1000, true, 0, 0};
 
 static void world_start(struct world *w, const struct fake_settings *settings)
 {
@@ -66,7 +67,9 @@ static void turn(struct world *w)
 {
     ck_assert_int_eq(loop_round(w->loop, 0, 0), STATUS_OK);
     net_run_timers(w->net, w->now_ms);
-    net_end_of_round(w->net);
+    fake_core_next_round(w->core);
+    net_take_behind(w->net);
+    w->has_more = net_end_of_round(w->net);
 }
 
 static void pass(struct world *w, uint64_t ms)
@@ -173,6 +176,93 @@ START_TEST(test_a_torrent_is_taken_in_several_rounds)
         turn(&w);
     ck_assert_uint_eq(w.seen->frame_count, wanted);
     close(file);
+    world_stop(&w);
+}
+END_TEST
+
+/* A core that takes four frames in a round has the others wait, in order and unharmed, and a second
+ * connection has its turn in between. */
+START_TEST(test_frames_wait_for_the_next_round)
+{
+    struct world w;
+    struct fake_settings settings = plain;
+    settings.round_frames = 4;
+    world_start(&w, &settings);
+    int greedy = world_connect(&w);
+    int modest = world_connect(&w);
+    for (int i = 0; i < 40; i++)
+        say_frame(greedy, 100);
+    say_frame(modest, 4);
+    for (uint32_t round = 1; round <= 11; round++) {
+        turn(&w);
+        ck_assert_uint_le(w.seen->frame_count, 8 * round);
+        ck_assert(w.has_more || w.seen->frame_count == 41);
+    }
+    ck_assert_uint_eq(w.seen->frame_count, 41);
+    turn(&w);
+    ck_assert(!w.has_more);
+    say_frame(greedy, 100);
+    turn(&w);
+    ck_assert_uint_eq(w.seen->frame_count, 42);
+    close(greedy);
+    close(modest);
+    world_stop(&w);
+}
+END_TEST
+
+START_TEST(test_frames_that_wait_go_with_their_connection)
+{
+    struct world w;
+    struct fake_settings settings = plain;
+    settings.round_frames = 1;
+    world_start(&w, &settings);
+    int file = world_connect(&w);
+    for (int i = 0; i < 10; i++)
+        say_frame(file, 100);
+    turn(&w);
+    ck_assert(w.has_more);
+    net_stop_reading(w.net);
+    uint32_t taken = w.seen->frame_count;
+    turn(&w);
+    ck_assert_uint_eq(w.seen->frame_count, taken);
+    ck_assert(!w.has_more);
+    net_close_all(w.net, STATUS_GOODBYE);
+    pass(&w, 500);
+    ck_assert_uint_eq(net_figures(w.net).connection_count, 0);
+    ck_assert_uint_eq(w.seen->frame_count, taken);
+    close(file);
+    world_stop(&w);
+}
+END_TEST
+
+/* An event for everybody: one round writes to some of them, the next goes on with the others. */
+START_TEST(test_output_for_many_takes_several_rounds)
+{
+    enum { COUNT = 20, BYTES = 1 << 20 };
+    struct world w;
+    world_start(&w, &plain);
+    int files[COUNT];
+    struct peer *peers[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        files[i] = world_connect(&w);
+        peers[i] = w.seen->newest;
+    }
+    turn(&w);
+    for (int i = 0; i < COUNT; i++)
+        fake_peer_say(peers[i], BYTES);
+    turn(&w);
+    ck_assert(w.has_more);
+    int reached = 0;
+    for (int i = 0; i < COUNT; i++)
+        reached += buffer_bytes(peer_output(peers[i])) < BYTES;
+    ck_assert_int_gt(reached, 0);
+    ck_assert_int_lt(reached, COUNT);
+    for (int i = 0; w.has_more && i < COUNT; i++)
+        turn(&w);
+    for (int i = 0; i < COUNT; i++)
+        ck_assert_uint_lt(buffer_bytes(peer_output(peers[i])), BYTES);
+    for (int i = 0; i < COUNT; i++)
+        close(files[i]);
     world_stop(&w);
 }
 END_TEST
@@ -431,6 +521,9 @@ int main(void)
     tcase_add_test(tcase, test_frames_in_pieces_of_every_size);
     tcase_add_test(tcase, test_a_long_frame_byte_by_byte);
     tcase_add_test(tcase, test_a_torrent_is_taken_in_several_rounds);
+    tcase_add_test(tcase, test_frames_wait_for_the_next_round);
+    tcase_add_test(tcase, test_frames_that_wait_go_with_their_connection);
+    tcase_add_test(tcase, test_output_for_many_takes_several_rounds);
     tcase_add_test(tcase, test_a_silent_stranger_is_closed_in_time);
     tcase_add_test(tcase, test_heartbeats_go_out_and_silence_ends);
     tcase_add_test(tcase, test_a_stall_of_our_own_kills_nobody);

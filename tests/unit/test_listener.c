@@ -44,7 +44,7 @@ static void note(void *context, enum core_note level, const char *area, const ch
 
 static void world_start(struct world *w)
 {
-    const struct fake_settings settings = {65536, 1000, true, 0};
+    const struct fake_settings settings = {65536, 1000, true, 0, 0};
     memset(w, 0, sizeof(*w));
     snprintf(w->directory, sizeof(w->directory), "/tmp/herald-listener-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(w->directory));

@@ -53,7 +53,7 @@ static int connect_to(struct net *net)
  * those that were not read. */
 START_TEST(test_rounds_are_bounded_and_fair)
 {
-    const struct fake_settings settings = {65536, 0, true, 0};
+    const struct fake_settings settings = {65536, 0, true, 0, 0};
     uint64_t now_ms = 1000;
     struct core *core = fake_core_new(&settings);
     struct loop *loop = loop_new();
@@ -86,7 +86,7 @@ END_TEST
 
 START_TEST(test_limits_change_while_running)
 {
-    const struct fake_settings settings = {65536, 0, true, 0};
+    const struct fake_settings settings = {65536, 0, true, 0, 0};
     uint64_t now_ms = 1000;
     struct core *core = fake_core_new(&settings);
     struct loop *loop = loop_new();

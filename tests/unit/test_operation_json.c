@@ -18,13 +18,15 @@ static void expect(const struct operation *operation, const char *expected)
 START_TEST(test_message)
 {
     unsigned char queues[8];
-    unsigned char properties[64];
+    unsigned char properties[128];
     unsigned char headers[64];
     static const unsigned char id[16] = {1, 0xab, [15] = 0xff};
     wire_store_u32(queues, 3);
     wire_store_u32(queues + 4, 4);
     struct wire_writer p = wire_writer_of(properties, sizeof properties);
     property_put(&p, PROPERTY_MESSAGE_ID, wire_bytes_of(id, 16));
+    property_put_number(&p, PROPERTY_MESSAGE_DELAY, 5000);
+    property_put(&p, PROPERTY_MESSAGE_PARENT, wire_bytes_of(id, 16));
     property_put(&p, PROPERTY_MESSAGE_CONTENT_TYPE, wire_bytes_of_text("text/plain"));
     property_put(&p, 200, wire_bytes_of("\xff", 1));
     struct wire_writer h = wire_writer_of(headers, sizeof headers);
@@ -44,6 +46,7 @@ START_TEST(test_message)
     expect(&operation, "{\"operation\":\"MESSAGE\",\"number\":\"18446744073709551615\","
                        "\"time_ms\":5,\"queues\":[3,4],\"exchange\":\"x\",\"key\":\"\","
                        "\"properties\":{\"id\":\"01ab0000-0000-0000-0000-0000000000ff\","
+                       "\"delay\":5000,\"parent\":\"01ab0000-0000-0000-0000-0000000000ff\","
                        "\"content_type\":\"text/plain\",\"kind_200_base64\":\"/w==\"},"
                        "\"headers\":{\"a\":\"\\\"b\\\"\",\"c\":null},\"body_base64\":\"AP8=\"}");
 }

@@ -43,7 +43,7 @@ static void start(uint64_t now_ms)
 static void run_to(uint64_t now_ms)
 {
     clocks.now_ms = now_ms;
-    wheel_run(&clocks.wheel, now_ms, on_fire, &clocks);
+    ck_assert(!wheel_run(&clocks.wheel, now_ms, SIZE_MAX, on_fire, &clocks));
 }
 
 static void arm(size_t i, uint64_t due_ms)
@@ -144,10 +144,39 @@ START_TEST(test_a_timer_may_be_armed_as_it_fires)
     arm(1, 10);
     for (uint64_t now_ms = 10; now_ms < 2000; now_ms += 10) {
         clocks.now_ms = now_ms;
-        wheel_run(&clocks.wheel, now_ms, on_fire_again, &clocks);
+        (void)wheel_run(&clocks.wheel, now_ms, SIZE_MAX, on_fire_again, &clocks);
     }
     ck_assert_uint_ge(clocks.fire_count, 10);
     ck_assert_uint_eq(clocks.wheel.armed_count, 0);
+}
+END_TEST
+
+/* So many at once, and none is forgotten, whatever is armed and disarmed in between. */
+START_TEST(test_what_comes_due_together_fires_in_turns)
+{
+    start(1000);
+    for (size_t i = 0; i < 1000; i++)
+        arm(i, 2000 + i / 500 * 3000);
+    clocks.now_ms = 6000;
+    unsigned turns = 0;
+    while (wheel_run(&clocks.wheel, 6000, 100, on_fire, &clocks)) {
+        ck_assert_uint_eq(clocks.fire_count, ++turns * 100);
+        if (turns == 2) {
+            wheel_disarm(&clocks.wheel, &clocks.alarms[499].timer);
+            wheel_disarm(&clocks.wheel, &clocks.alarms[0].timer);
+            arm(1000, 1500);                       /* due long ago */
+            arm(1001, 2000 + 256 * WHEEL_TICK_MS); /* in the same slot, a turn later */
+        }
+    }
+    size_t fired = 0;
+    for (size_t i = 0; i < 1002; i++) {
+        ck_assert_uint_le(clocks.alarms[i].fire_count, 1);
+        fired += clocks.alarms[i].fire_count;
+    }
+    ck_assert_uint_ge(fired, 1000); /* but for one or two that were disarmed in time */
+    ck_assert_uint_eq(fired, clocks.fire_count);
+    ck_assert_uint_eq(clocks.wheel.armed_count, 0);
+    ck_assert_uint_eq(clocks.alarms[1000].fire_count + clocks.alarms[1001].fire_count, 2);
 }
 END_TEST
 
@@ -173,6 +202,7 @@ int main(void)
     tcase_add_test(tcase, test_every_tick_of_the_second_ring_is_met);
     tcase_add_test(tcase, test_many_timers_over_all_rings);
     tcase_add_test(tcase, test_a_timer_may_be_armed_as_it_fires);
+    tcase_add_test(tcase, test_what_comes_due_together_fires_in_turns);
     tcase_add_test(tcase, test_time_may_jump_far);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
