@@ -12,6 +12,13 @@
 
 #define NUMBER_MAX ((UINT64_C(1) << 48) - 1)
 
+/* What only the broker says. */
+static bool is_own(uint8_t kind)
+{
+    return kind == PROPERTY_MESSAGE_SEQUENCE || kind == PROPERTY_MESSAGE_VERSION ||
+           kind == PROPERTY_MESSAGE_PREVIOUS;
+}
+
 struct event_terms event_terms(struct wire_bytes properties)
 {
     struct event_terms terms = {.expect = EXPECT_ANY};
@@ -36,6 +43,7 @@ struct event_terms event_terms(struct wire_bytes properties)
         else if (property.kind == PROPERTY_MESSAGE_EXPECT)
             terms.expect = value;
         terms.has_expect |= property.kind == PROPERTY_MESSAGE_EXPECT;
+        terms.has_own |= is_own(property.kind);
     }
     return terms;
 }
@@ -56,7 +64,7 @@ static enum status check_terms(struct accept *accept)
     const struct event_terms *terms = &accept->event;
     struct core *core = accept->core;
     bool has_entity = terms->entity.at != NULL;
-    if (terms->sequence != 0 || terms->version != 0 || terms->previous != 0) {
+    if (terms->has_own) {
         dispatch_explain(core, "sequence, version and previous are the broker's to give");
         return STATUS_BAD_PROPERTY;
     }
@@ -83,7 +91,7 @@ static enum status check_appended(struct accept *accept)
         dispatch_explain(accept->core, "the entity and its version are said once for all events");
         return STATUS_BAD_PROPERTY;
     }
-    if (terms->sequence != 0 || terms->version != 0 || terms->previous != 0)
+    if (terms->has_own)
         return STATUS_BAD_PROPERTY;
     terms->entity = accept->append->entity;
     terms->expect = accept->append->expect;
@@ -134,7 +142,7 @@ static void make_properties(struct accept *accept)
     struct wire_reader r = wire_reader_of(given.at, given.bytes);
     struct property property;
     while (given.bytes > 0 && property_next(&r, &property))
-        if (property.kind != PROPERTY_MESSAGE_EXPECT)
+        if (property.kind != PROPERTY_MESSAGE_EXPECT && !is_own(property.kind))
             property_put(&w, property.kind, property.value);
     assert(!w.failed);
     accept->message.properties = wire_bytes_of(core->event_properties, (uint32_t)wire_written(&w));

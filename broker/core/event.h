@@ -22,6 +22,7 @@ struct event_terms {
     struct wire_bytes entity; /* at == NULL: none */
     uint64_t expect;
     bool has_expect;
+    bool has_own; /* any of the three that the broker makes, whatever its value */
     bool is_snapshot;
 };
 
