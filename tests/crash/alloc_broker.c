@@ -15,13 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/support/alloc_scene.h"
 #include "tests/support/crash_world_run.h"
 #include "tests/support/scarce.h"
-#include "tests/support/scene.h"
-
-/* The fake peers of the net floor's tests lie in the same archive; core_new draws in the real ones.
- */
-#pragma weak peer_new
 
 enum { SENDS_MAX = 64, BODY_LARGE = 20000, PIECE_BYTES = 6000, QUEUES = 6 };
 
@@ -52,49 +48,6 @@ static void violate(struct trial *trial, const char *text)
         trial->violation = text;
 }
 
-/* So many rounds and no more: without memory a broker may have to try the same again and again. */
-static void run(struct scene *scene)
-{
-    enum { ROUNDS = 12, ERRANDS = 8 };
-    for (int i = 0; i < ROUNDS; i++)
-        scene_step(scene, ERRANDS);
-}
-
-/* As actor_enter, where a peer may be refused for lack of memory. */
-static bool enter(struct actor *actor)
-{
-    struct scene *scene = actor->scene;
-    struct peer_origin origin = {.is_loopback = true, .text = "127.0.0.1:1"};
-    unsigned char greeting[512];
-    struct frame frame;
-    bool is_in = false;
-    actor_cut(actor);
-    actor->in_start = actor->in_bytes = actor->out_bytes = 0;
-    actor->tag = 0;
-    actor->peer =
-        scene->core != NULL && !scene->has_failed ? peer_new(scene->core, &origin, actor) : NULL;
-    if (actor->peer == NULL)
-        return false;
-    actor_put(actor, greeting, actor_greeting(actor, greeting, sizeof greeting, 0, 0));
-    actor_flush(actor);
-    run(scene);
-    while (actor_next(actor, &frame)) {
-        if (frame.header.type == FRAME_HELLO_OK)
-            actor->start = frame.as.hello_ok.start;
-        is_in = is_in || frame.header.type == FRAME_AUTH_OK;
-    }
-    return is_in;
-}
-
-static void say(struct actor *actor, struct frame *frame)
-{
-    if (actor->peer == NULL || actor->scene->has_failed)
-        return;
-    (void)actor_write(actor, frame);
-    actor_flush(actor);
-    run(actor->scene);
-}
-
 static struct wire_bytes queue_name(int i, char name[16])
 {
     (void)snprintf(name, 16, "queue-%d", i);
@@ -106,15 +59,15 @@ static void define(struct actor *actor)
     char name[16];
     struct frame frame = {.header.type = FRAME_EXCHANGE_CREATE};
     frame.as.exchange_create.exchange = wire_bytes_of_text("news");
-    say(actor, &frame);
+    (void)alloc_say(actor, &frame);
     for (int i = 0; i < QUEUES; i++) {
         frame = (struct frame){.header.type = FRAME_QUEUE_CREATE};
         frame.as.queue_create.queue = queue_name(i, name);
-        say(actor, &frame);
+        (void)alloc_say(actor, &frame);
         frame = (struct frame){.header.type = FRAME_BIND};
         frame.as.bind = (struct frame_bind){queue_name(i, name), wire_bytes_of_text("news"),
                                             wire_bytes_of_text(i % 2 == 0 ? "a.#" : "a.*.c")};
-        say(actor, &frame);
+        (void)alloc_say(actor, &frame);
     }
 }
 
@@ -170,7 +123,7 @@ static void settle(struct trial *trial, uint64_t delivery, size_t serial)
     if (serial % 4 == 3) {
         frame.header.type = FRAME_RELEASE;
         frame.as.release = (struct frame_release){worker->start, delivery, delivery};
-        say(worker, &frame);
+        (void)alloc_say(worker, &frame);
         return;
     }
     trial->is_settled[serial] = true;
@@ -183,7 +136,7 @@ static void settle(struct trial *trial, uint64_t delivery, size_t serial)
     } else {
         frame.as.done = (struct frame_done){worker->start, delivery, delivery};
     }
-    say(worker, &frame);
+    (void)alloc_say(worker, &frame);
 }
 
 /* Takes what came; settles so many of it. */
@@ -211,7 +164,7 @@ static void consume(struct trial *trial)
     struct frame frame = {.header.type = FRAME_CONSUME};
     frame.as.consume =
         (struct frame_consume){.queue = wire_bytes_of_text("work"), .prefetch_messages = SENDS_MAX};
-    say(trial->worker, &frame);
+    (void)alloc_say(trial->worker, &frame);
 }
 
 static void work(struct trial *trial)
@@ -220,16 +173,16 @@ static void work(struct trial *trial)
     define(trial->sender);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         send_one(trial, sizes[i], i % 2 == 1);
-        run(trial->scene);
+        alloc_run(trial->scene);
     }
     consume(trial);
     listen_sender(trial);
     listen_worker(trial, 3);
     actor_cut(trial->worker);
-    if (enter(trial->worker))
+    if (alloc_enter(trial->worker))
         consume(trial);
     send_one(trial, 50, true);
-    run(trial->scene);
+    alloc_run(trial->scene);
     listen_sender(trial);
     listen_worker(trial, 2);
 }
@@ -243,7 +196,7 @@ static void check_alive(struct trial *trial)
     }
     actor_cut(trial->sender);
     actor_cut(trial->worker);
-    if (!enter(trial->sender) || !enter(trial->worker)) {
+    if (!alloc_enter(trial->sender) || !alloc_enter(trial->worker)) {
         violate(trial, "a connection is refused although there is memory again");
         return;
     }
@@ -251,7 +204,7 @@ static void check_alive(struct trial *trial)
     define(trial->sender);
     send_one(trial, 100, true);
     size_t serial = trial->sent_count - 1;
-    run(trial->scene);
+    alloc_run(trial->scene);
     listen_sender(trial);
     consume(trial);
     listen_worker(trial, 0);
@@ -264,31 +217,6 @@ static void check_alive(struct trial *trial)
     memset(trial->is_seen, 0, sizeof trial->is_seen);
 }
 
-static void on_note(void *context, enum core_note level, const char *area, const char *text)
-{
-    (void)context;
-    (void)level;
-    (void)area;
-    (void)text;
-}
-
-/* As scene_start, where a core may be refused for lack of memory. */
-static enum status start_scarce(struct scene *scene)
-{
-    struct core *core = core_new(&scene->limits, on_note, NULL);
-    if (core == NULL)
-        return STATUS_NO_MEMORY;
-    enum status status = journal_open(
-        &scene->journal, disk_sim_disk(scene->sim), &scene->options,
-        &(struct journal_reader){.on_record = core_on_record, .argument = core}, &scene->failure);
-    if (status == STATUS_OK)
-        status = core_start(core, scene->journal, scene->now_ms);
-    core_free(core);
-    journal_free(scene->journal);
-    scene->journal = NULL;
-    return status;
-}
-
 /* Kills the broker and starts it again, the first time perhaps without memory. */
 static void start_again(struct trial *trial, const struct shortage *shortage)
 {
@@ -297,7 +225,7 @@ static void start_again(struct trial *trial, const struct shortage *shortage)
     disk_sim_kill(scene->sim);
     if (shortage->is_in_start) {
         scarce_fail_at(shortage->number, shortage->repeat);
-        enum status status = start_scarce(scene);
+        enum status status = alloc_try_start(scene);
         if (status != STATUS_OK && (status != STATUS_NO_MEMORY || !scarce_has_failed()))
             violate(trial, "a start failed for something else than lack of memory");
         scarce_end();
@@ -314,7 +242,7 @@ static const char *run_one(uint64_t seed, uint64_t number, bool is_in_start)
     trial = (struct trial){.scene = scene_new(seed)};
     trial.sender = scene_actor(trial.scene, "sender");
     trial.worker = scene_actor(trial.scene, "");
-    if (!enter(trial.sender) || !enter(trial.worker))
+    if (!alloc_enter(trial.sender) || !alloc_enter(trial.worker))
         violate(&trial, "a connection is refused without a fault");
     const struct shortage shortage = {.number = number / 2,
                                       .repeat = number % 2 == 0 ? SCARCE_ONCE : SCARCE_FOREVER,
