@@ -4,7 +4,8 @@
  *   alloc_broker [--seed S] [--life N]
  *
  * A broker on the simulated disk is given definitions, connections, messages that are small, large,
- * in pieces and for many queues, settlements and failures; part of it while memory is short.
+ * in pieces and for many queues, settlements and failures, and histories (alloc_history.h); part of
+ * it while memory is short.
  * Whatever fails must be refused, or close its connection. When there is memory again a new
  * connection works; what was confirmed is delivered; the broker starts again, short of memory at
  * first, and has it all still; and every block is given back. `--life N` fails only allocation N/2,
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/support/alloc_history.h"
 #include "tests/support/alloc_scene.h"
 #include "tests/support/crash_world_run.h"
 #include "tests/support/scarce.h"
@@ -32,6 +34,7 @@ struct trial {
     struct scene *scene;
     struct actor *sender;
     struct actor *worker;
+    struct alloc_history *history;
     size_t sent_count;
     bool is_confirmed[SENDS_MAX]; /* by serial of the message, to the queue `work` */
     bool is_refused[SENDS_MAX];
@@ -185,6 +188,7 @@ static void work(struct trial *trial)
     alloc_run(trial->scene);
     listen_sender(trial);
     listen_worker(trial, 2);
+    alloc_history_work(trial->history);
 }
 
 /* Everybody connects anew and all works: there is memory again. */
@@ -215,6 +219,9 @@ static void check_alive(struct trial *trial)
             !trial->is_event[i])
             violate(trial, "a confirmed message is not there");
     memset(trial->is_seen, 0, sizeof trial->is_seen);
+    const char *violation = alloc_history_judge(trial->history);
+    if (violation != NULL)
+        violate(trial, violation);
 }
 
 /* Kills the broker and starts it again, the first time perhaps without memory. */
@@ -239,7 +246,10 @@ static const char *run_one(uint64_t seed, uint64_t number, bool is_in_start)
 {
     static struct trial trial;
     uint64_t block_count = scarce_block_count();
-    trial = (struct trial){.scene = scene_new(seed)};
+    struct core_limits limits = scene_limits();
+    alloc_history_limits(&limits);
+    trial = (struct trial){.scene = scene_new_with(seed, &limits)};
+    trial.history = alloc_history_new(trial.scene);
     trial.sender = scene_actor(trial.scene, "sender");
     trial.worker = scene_actor(trial.scene, "");
     if (!alloc_enter(trial.sender) || !alloc_enter(trial.worker))
@@ -256,6 +266,7 @@ static const char *run_one(uint64_t seed, uint64_t number, bool is_in_start)
         start_again(&trial, &shortage);
     if (trial.violation == NULL)
         check_alive(&trial);
+    alloc_history_free(trial.history);
     scene_free(trial.scene);
     if (scarce_block_count() != block_count)
         violate(&trial, "memory was not given back");
