@@ -94,8 +94,9 @@ bool scene_start(struct scene *scene)
         status = core_start(scene->core, scene->journal, scene->now_ms);
     }
     if (status != STATUS_OK) {
-        if (core_failure(scene->core) != NULL)
-            scene->failure = *core_failure(scene->core);
+        const struct journal_failure *found = core_failure(scene->core);
+        if (found != NULL)
+            scene->failure = *found;
         core_free(scene->core);
         journal_free(scene->journal);
         scene->core = NULL;
