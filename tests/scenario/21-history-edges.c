@@ -116,6 +116,23 @@ START_TEST(test_what_was_out_before_a_seek_is_stale)
 }
 END_TEST
 
+/* It may have been seen before, whichever way it comes again. */
+START_TEST(test_what_came_before_a_seek_is_flagged)
+{
+    publish_events(1, 20);
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 5));
+    for (unsigned i = 1; i <= 5; i++)
+        ck_assert(!hear_delivery(bob, NULL).is_redelivered);
+    (void)say_seek("projection", FOLLOW_FIRST, 0);
+    hear_confirm(bob, bob->tag);
+    for (unsigned i = 1; i <= 5; i++) {
+        struct heard heard = hear_delivery(bob, NULL);
+        ck_assert_uint_eq(heard.sequence, i);
+        ck_assert(heard.is_redelivered);
+    }
+}
+END_TEST
+
 /* A number of a queue must not be taken for the sequence of an event. */
 START_TEST(test_nothing_but_events_enters_a_cursor)
 {
@@ -452,6 +469,7 @@ int main(void)
     tcase_add_test(tcase, test_a_cursor_goes_on_behind_many_that_do_not_match);
     tcase_add_test(tcase, test_a_cursor_of_many_ranges_is_stated_again);
     tcase_add_test(tcase, test_what_was_out_before_a_seek_is_stale);
+    tcase_add_test(tcase, test_what_came_before_a_seek_is_flagged);
     tcase_add_test(tcase, test_nothing_but_events_enters_a_cursor);
     tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
     tcase_add_test(tcase, test_a_refused_follow_makes_no_cursor);
