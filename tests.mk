@@ -99,7 +99,7 @@ crash: $(CRASHES)
 	@seed=$$(date +%s); end=$$((seed + $(SECONDS))); turn=60; \
 	[ $(SECONDS) -eq 0 ] || [ $(SECONDS) -gt 240 ] || turn=$$(($(SECONDS) / 2)); \
 	while [ $(SECONDS) -eq 0 ] || [ $$(date +%s) -lt $$end ]; do \
-	    for program in $(filter %/crash_journal %/crash_broker %/model_queue,$(CRASHES)); do \
+	    for program in $(filter %/crash_journal %/crash_broker %/crash_history %/model_queue,$(CRASHES)); do \
 	        $$program --seed $$seed --seconds $$turn || exit 1; done; \
 	    $(OBJ)/tests/crash/crash_flip --seed $$seed || exit 1; \
 	    $(OBJ)/tests/crash/crash_flip_history --seed $$seed || exit 1; seed=$$((seed + 1)); done

@@ -442,7 +442,9 @@ enum status cursor_seek(struct core *core, struct peer *peer, struct cursor *cur
     status = cursor_apply(core, queue, &operation, position);
     remove_places(core, queue, 0, UINT64_MAX);
     consumer_drop_stale(core, queue);
-    index_deinit(&queue->index); /* numbers begin anew */
+    index_deinit(&queue->index); /* numbers begin anew, and what came once may come again */
+    if (queue->redelivered_up_to < queue->handed_max)
+        queue->redelivered_up_to = queue->handed_max;
     cursor->is_seated = false;
     queue_wake(core, queue);
     return status;
