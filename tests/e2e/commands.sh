@@ -50,6 +50,18 @@ tracked() {
     local worker=$!
     code 1 "call --durable" call jobs again --durable
     wait "$worker"
+    bg call jobs more --durable --idempotency-key more >"$work/called" 2>&1 &
+    local caller=$!
+    until_true eval 'h queue show jobs | grep -qE "^ready +[1-9]"'
+    kill -KILL "$broker_pid"
+    wait "$broker_pid" 2>/dev/null
+    start_broker
+    code 0 "work" work jobs --count 1 -- sh -c 'cat; echo " and more"'
+    wait "$caller"
+    same "call --durable ends with 0" 0 $?
+    same "over a restart" "more and more" "$(grep -v '^herald: conn' "$work/called")"
+    code 0 "call --durable with the same key" call jobs more --durable --idempotency-key more
+    same "has the same outcome" "more and more" "$(<"$work/out")"
     code 1 "wait for what failed" -o json wait "$id"
     says "how it failed" out '"ran":"ran".*"code":"EXIT_1"'
     code 0 "queue for replies" queue create replies
