@@ -155,10 +155,19 @@ static bool has_text(json_t *row, const char *name, const char *wanted)
     return wanted == NULL || (text != NULL && strcmp(text, wanted) == 0);
 }
 
+/* Rather than that the queue to move to is not there. */
+static bool is_not_parked(const struct contact *contact, enum herald_status status)
+{
+    struct herald_error error = herald_last_error(contact->client);
+    return status == HERALD_ENOTFOUND &&
+           (error.status != status || strcmp(error.name, "NOT_PARKED") == 0);
+}
+
 /* One by one, in their order; what is no longer parked is no failure. */
 static int act_on_all(struct contact *contact, struct choice *choice)
 {
     struct query_print print = parked_of(choice->queue);
+    print.names.other = choice->to;
     int code;
     json_t *rows = query_fetch(contact, &print, &code);
     size_t i;
@@ -171,7 +180,7 @@ static int act_on_all(struct contact *contact, struct choice *choice)
             pause_between(choice);
         uint64_t number = (uint64_t)json_integer_value(json_object_get(row, "number"));
         enum herald_status status = act_on(contact, choice, number);
-        if (status != HERALD_OK && status != HERALD_ENOTFOUND) {
+        if (status != HERALD_OK && !is_not_parked(contact, status)) {
             code = report_status(contact->client, status, &print.names);
             break;
         }
@@ -187,9 +196,8 @@ static int act_on_all(struct contact *contact, struct choice *choice)
 static int report_missing(struct contact *contact, enum herald_status status,
                           const struct choice *choice)
 {
-    struct report_names names = {.queue = choice->queue};
-    /* The queue that is not there is told by the broker. */
-    if (status != HERALD_ENOTFOUND || herald_last_error(contact->client).code != 0)
+    struct report_names names = {.queue = choice->queue, .other = choice->to};
+    if (!is_not_parked(contact, status))
         return report_status(contact->client, status, &names);
     report_say("no command of number %" PRIu64 " is parked in queue '%s'", choice->number,
                choice->queue);
