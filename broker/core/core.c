@@ -38,7 +38,10 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
     if (core == NULL)
         return NULL;
     core->spill = spill_new(limits->index_bytes_max);
-    if (core->spill == NULL) {
+    core->router = router_new();
+    if (core->spill == NULL || core->router == NULL) {
+        spill_free(core->spill);
+        router_free(core->router);
         free(core);
         return NULL;
     }
@@ -94,6 +97,7 @@ void core_free(struct core *core)
     for (unsigned i = 0; i < core->spare_count; i++)
         buffer_deinit(&core->spares[i]);
     free(core->routed);
+    router_free(core->router);
     spill_free(core->spill);
     restate_deinit(&core->restate);
     free(core);

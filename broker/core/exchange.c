@@ -7,7 +7,6 @@
 #include "broker/core/apply.h"
 #include "broker/core/consumer.h"
 #include "broker/core/queue.h"
-#include "broker/core/route.h"
 #include "broker/store/record.h"
 #include "protocol/topic.h"
 
@@ -25,7 +24,7 @@ struct exchange *exchange_new(struct core *core, enum exchange_kind kind, uint32
                               struct wire_bytes name)
 {
     struct exchange *exchange = calloc(1, sizeof *exchange);
-    struct route *route = route_new();
+    struct route *route = route_new(core->router);
     if (exchange == NULL || route == NULL ||
         (name.bytes > 0 && exchange_set_name(core, exchange, name) != STATUS_OK)) {
         free(exchange);
@@ -126,8 +125,7 @@ enum status exchange_bind(struct core *core, struct exchange *exchange, struct q
     binding = malloc(sizeof *binding + 4 + pattern.bytes);
     if (binding == NULL)
         return STATUS_NO_MEMORY;
-    bool added;
-    enum status status = route_add(exchange->route, pattern, queue, &added);
+    enum status status = route_add(exchange->route, pattern, queue, &binding->entry);
     if (status != STATUS_OK) {
         free(binding);
         return status;
@@ -138,7 +136,7 @@ enum status exchange_bind(struct core *core, struct exchange *exchange, struct q
     binding->key_bytes = binding_key(binding->key, queue, pattern);
     HASH_ADD(hh, exchange->bindings, key, binding->key_bytes, binding);
     if (!table_has(&binding->hh)) {
-        route_remove(exchange->route, pattern, queue);
+        route_remove(exchange->route, &binding->entry);
         free(binding);
         return STATUS_NO_MEMORY;
     }
@@ -156,7 +154,7 @@ void exchange_unbind(struct core *core, struct exchange *exchange, struct queue 
     struct binding *binding = exchange_find_binding(exchange, queue, pattern);
     if (binding == NULL)
         return;
-    route_remove(exchange->route, pattern, queue);
+    route_remove(exchange->route, &binding->entry);
     binding_end(core, exchange, binding);
 }
 
@@ -165,8 +163,7 @@ void exchange_unbind_queue(struct core *core, struct queue *queue)
     struct binding *binding;
     while ((binding = LIST_FIRST(&queue->bindings)) != NULL) {
         struct exchange *exchange = binding->exchange;
-        route_remove(exchange->route, wire_bytes_of(binding->key + 4, binding->key_bytes - 4),
-                     queue);
+        route_remove(exchange->route, &binding->entry);
         binding_end(core, exchange, binding);
     }
 }
@@ -202,17 +199,18 @@ enum status exchange_route(struct core *core, struct exchange *exchange, struct 
 }
 
 enum status exchange_add_live(struct exchange *exchange, struct queue *queue,
-                              struct wire_bytes pattern)
+                              struct wire_bytes pattern, struct route_entry *entry)
 {
-    bool added;
-    enum status status = route_add(exchange->route, pattern, queue, &added);
+    enum status status = route_add(exchange->route, pattern, queue, entry);
     if (status == STATUS_OK)
         exchange->live_count++;
     return status;
 }
 
-void exchange_remove_live(struct exchange *exchange, struct queue *queue, struct wire_bytes pattern)
+void exchange_remove_live(struct exchange *exchange, struct route_entry *entry)
 {
-    if (route_remove(exchange->route, pattern, queue))
-        exchange->live_count--;
+    if (entry->node == NULL)
+        return;
+    route_remove(exchange->route, entry);
+    exchange->live_count--;
 }

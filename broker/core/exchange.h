@@ -2,6 +2,7 @@
 #ifndef HERALD_EXCHANGE_H
 #define HERALD_EXCHANGE_H
 
+#include "broker/core/route.h"
 #include "broker/core/state.h"
 
 enum exchange_kind {
@@ -15,6 +16,7 @@ struct binding {
     LIST_ENTRY(binding) queue_link;
     struct exchange *exchange;
     struct queue *queue;
+    struct route_entry entry;
     struct home home; /* the BINDING operation */
     uint32_t key_bytes;
     unsigned char key[]; /* 4 bytes of queue number, then the pattern */
@@ -69,8 +71,7 @@ enum status exchange_route(struct core *core, struct exchange *exchange, struct 
 
 /* Live subscriptions: the queue behind one is a target of the trie, but no binding. */
 enum status exchange_add_live(struct exchange *exchange, struct queue *queue,
-                              struct wire_bytes pattern);
-void exchange_remove_live(struct exchange *exchange, struct queue *queue,
-                          struct wire_bytes pattern);
+                              struct wire_bytes pattern, struct route_entry *entry);
+void exchange_remove_live(struct exchange *exchange, struct route_entry *entry);
 
 #endif

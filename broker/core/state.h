@@ -21,6 +21,7 @@
 #include "broker/core/peer.h"
 #include "broker/core/spill.h"
 #include "broker/core/restate.h"
+#include "broker/core/route.h"
 #include "broker/core/tracked.h"
 #include "broker/core/ward.h"
 #include "broker/core/wheel.h"
@@ -33,7 +34,6 @@ struct kept_bytes;
 struct peek;
 struct consumer;
 struct exchange;
-struct route;
 struct queue;
 
 struct core_counters {
@@ -167,7 +167,7 @@ struct consumer {
     struct peer *peer;
     struct queue *queue;
     struct exchange *exchange; /* of a live subscription, else NULL */
-    char *pattern;             /* of a live subscription, else NULL */
+    struct route_entry entry;  /* of a live subscription, in its exchange */
     uint32_t number;
     uint32_t prefetch_messages;
     uint32_t prefetch_bytes; /* 0: no limit */
@@ -361,6 +361,7 @@ struct core {
     uint32_t next_client;
     uint64_t next_delivery;
     uint64_t next_peer;
+    struct router *router;
     uint64_t route_stamp;
     struct queue **routed; /* the result of the last exchange_route */
     size_t routed_room;
