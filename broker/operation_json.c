@@ -138,7 +138,7 @@ static void set_list(json_t *object, const char *operation, const char *name,
 {
     if (strcmp(name, "queues") == 0)
         json_object_set_new(object, name, queues_json(bytes));
-    else if (strcmp(name, "headers") == 0)
+    else if (strcmp(name, "headers") == 0 || strcmp(name, "filter") == 0)
         json_object_set_new(object, name, headers_json(bytes));
     else if (strcmp(name, "properties") == 0)
         json_object_set_new(object, name, properties_json(bytes, PROPERTY_SCOPE_MESSAGE));

@@ -85,6 +85,7 @@ struct herald_consumer {
     bool auto_done;
     char *source; /* a queue, or the exchange of a live subscription */
     char *pattern;
+    struct buffer filter; /* encoded; of a live subscription */
     uint32_t prefetch_messages;
     uint32_t prefetch_bytes;
     herald_message_fn *on_message;

@@ -169,7 +169,8 @@ enum status consumer_subscribe(struct peer *peer, struct exchange *exchange,
     }
     queue->live = consumer;
     consumer->exchange = exchange;
-    status = exchange_add_live(exchange, queue, subscribe->pattern, &consumer->entry);
+    struct binding_terms terms = {{.queue = queue}, subscribe->pattern, subscribe->filter};
+    status = exchange_bind_live(core, exchange, &terms);
     if (status != STATUS_OK) {
         consumer_cancel(consumer);
         return status;
@@ -231,7 +232,7 @@ void consumer_cancel(struct consumer *consumer)
     core->consumer_count--;
     queue_ref(queue);
     if (queue->kind == QUEUE_LIVE) {
-        exchange_remove_live(consumer->exchange, &consumer->entry);
+        exchange_unbind_queue(core, queue);
         queue->live = NULL;
         queue_end(core, queue, STATUS_OK);
     }

@@ -21,6 +21,7 @@
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/restate.h"
+#include "broker/core/route.h"
 #include "broker/core/state.h"
 #include "broker/core/watch.h"
 #include "broker/plant.h"

@@ -4,6 +4,7 @@
 #include "broker/core/dispatch.h"
 #include "broker/core/exchange.h"
 #include "broker/core/queue.h"
+#include "broker/core/relay.h"
 #include "broker/core/watch.h"
 #include "protocol/property.h"
 #include "protocol/topic.h"
@@ -133,10 +134,10 @@ enum status handle_publish(struct peer *peer, const struct frame *frame)
                             .message.properties = publish->properties,
                             .message.headers = publish->headers,
                             .message.body = publish->body};
-    status = exchange_route(core, exchange, publish->key, &accept.queues, &accept.queue_count);
+    struct relay_event event = {publish->key, publish->headers};
+    status = relay_route(core, exchange, &event, &accept.queues, &accept.queue_count);
     if (status != STATUS_OK)
         return status;
-    exchange->published_total++;
     if (accept.queue_count == 0) {
         core->counters.events_unrouted++;
         return core->is_draining ? STATUS_DRAINING : STATUS_OK;

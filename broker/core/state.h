@@ -21,7 +21,6 @@
 #include "broker/core/peer.h"
 #include "broker/core/spill.h"
 #include "broker/core/restate.h"
-#include "broker/core/route.h"
 #include "broker/core/tracked.h"
 #include "broker/core/ward.h"
 #include "broker/core/wheel.h"
@@ -35,6 +34,7 @@ struct peek;
 struct consumer;
 struct exchange;
 struct queue;
+struct router;
 
 struct core_counters {
 #define COUNTER(name, text) uint64_t name;
@@ -167,7 +167,6 @@ struct consumer {
     struct peer *peer;
     struct queue *queue;
     struct exchange *exchange; /* of a live subscription, else NULL */
-    struct route_entry entry;  /* of a live subscription, in its exchange */
     uint32_t number;
     uint32_t prefetch_messages;
     uint32_t prefetch_bytes; /* 0: no limit */
@@ -359,11 +358,12 @@ struct core {
     uint32_t next_queue;
     uint32_t next_exchange;
     uint32_t next_client;
+    uint64_t next_binding; /* volatile: for paging */
     uint64_t next_delivery;
     uint64_t next_peer;
     struct router *router;
     uint64_t route_stamp;
-    struct queue **routed; /* the result of the last exchange_route */
+    struct queue **routed; /* the result of the last relay_route */
     size_t routed_room;
 
     struct queue *last_queue; /* the one a sender named last */

@@ -10,6 +10,7 @@
 #include "broker/core/exchange.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/core/relay.h"
 #include "protocol/topic.h"
 
 static struct exchange *find(const struct core *core)
@@ -42,9 +43,8 @@ static enum status publish(struct core *core, struct exchange *exchange, const c
                             .message.exchange = wire_bytes_of_text(SYS_EXCHANGE),
                             .message.key = wire_bytes_of_text(key),
                             .message.body = wire_bytes_of_text(body)};
-    enum status status =
-        exchange_route(core, exchange, accept.message.key, &accept.queues, &accept.queue_count);
-    exchange->published_total++;
+    struct relay_event event = {.key = accept.message.key};
+    enum status status = relay_route(core, exchange, &event, &accept.queues, &accept.queue_count);
     if (status != STATUS_OK || accept.queue_count == 0)
         return status;
     return accept_message(&accept);

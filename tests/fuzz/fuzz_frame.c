@@ -84,6 +84,9 @@ static void check_lists(const struct frame *frame)
     case FRAME_EXCHANGE_CREATE:
         check_properties(frame->as.exchange_create.settings, PROPERTY_SCOPE_EXCHANGE);
         break;
+    case FRAME_BIND:
+        check_headers(frame->as.bind.filter);
+        break;
     case FRAME_ROW:
         check_row(frame->as.row.fields);
         break;
