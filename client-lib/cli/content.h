@@ -16,6 +16,11 @@ struct content {
 /* False after it has said which option is not right. Must stay where it is while in use. */
 bool content_init(struct content *content, const struct arguments *arguments);
 
+/* The headers that an option describes which may be repeated; there are arguments->text_count of
+ * them. False after it has said which one is not right. */
+bool content_headers(const struct arguments *arguments, const char *option,
+                     struct herald_header headers[TEXTS_MAX]);
+
 /* Has the command tracked, with an id of its own unless it has one. */
 void content_track(struct content *content);
 
