@@ -361,6 +361,20 @@ void core_end_of_round(struct core *core)
     (void)spill_run(core->spill, core->now_ms); /* a failure was told with its errand */
 }
 
+enum { LONGEST_WINDOW_MS = 10000 };
+
+void core_on_round(struct core *core, uint64_t us)
+{
+    core->round_count++;
+    if (core->now_ms - core->longest_at_ms >= LONGEST_WINDOW_MS) {
+        core->longest_us[1] = core->longest_us[0];
+        core->longest_us[0] = 0;
+        core->longest_at_ms = core->now_ms;
+    }
+    if (us > core->longest_us[0])
+        core->longest_us[0] = us;
+}
+
 uint64_t core_next_due(const struct core *core)
 {
     uint64_t wheel_ms = wheel_next_ms(&core->wheel);

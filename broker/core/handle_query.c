@@ -165,6 +165,11 @@ static enum status query_stats(struct page *page, const struct frame_query *quer
     row_figure(page, "outcome_bytes", core->tracked.finished_bytes, "memory of these outcomes");
     row_figure(page, "clients", core->client_count, "clients whose answers are remembered");
     row_figure(page, "transient_bytes", core->transient_bytes, "memory of transient messages");
+    row_figure(page, "rounds", core->round_count, "rounds of the loop since the start");
+    row_figure(page, "round_us_max",
+               core->longest_us[0] > core->longest_us[1] ? core->longest_us[0]
+                                                         : core->longest_us[1],
+               "microseconds of the longest round in the last 10 to 20 seconds");
     row_figure(page, "start", core->start_number, "number of this start");
     row_figure(page, "journal_segments", figures.segment_count, "segments in use");
     row_figure(page, "journal_spares", figures.spare_count, "segments ready for use");

@@ -403,6 +403,10 @@ struct core {
     uint64_t rate_delivered;   /* hand-outs then */
     uint64_t numbers_a_second; /* numbers given or handed out in the last full second */
 
+    uint64_t round_count;
+    uint64_t longest_us[2]; /* of the rounds since longest_at_ms, and of the time before */
+    uint64_t longest_at_ms;
+
     uint64_t chance; /* of the jitter of retries: xorshift */
     bool is_running; /* core_start is done */
     bool is_draining;
