@@ -99,8 +99,8 @@ enum status route_add(struct route *route, struct wire_bytes pattern, void *targ
         return STATUS_NO_MEMORY;
     }
     *entry = (struct route_entry){node, node->target_count};
-    node->targets[node->target_count] = target;
-    node->entries[node->target_count] = entry;
+    trie_targets(node)[node->target_count] = target;
+    trie_entries(node)[node->target_count] = entry;
     node->target_count++;
     route->generation = route_cache_draw(route->router->cache);
     return STATUS_OK;
@@ -112,11 +112,13 @@ void route_remove(struct route *route, struct route_entry *entry)
     struct trie_node *node = entry->node;
     if (node == NULL)
         return;
-    assert(node->entries[entry->at] == entry);
+    void **targets = trie_targets(node);
+    void **entries = trie_entries(node);
+    assert(entries[entry->at] == entry);
     uint32_t last = --node->target_count;
-    struct route_entry *moved = node->entries[last];
-    node->targets[entry->at] = node->targets[last];
-    node->entries[entry->at] = moved;
+    struct route_entry *moved = entries[last];
+    targets[entry->at] = targets[last];
+    entries[entry->at] = moved;
     moved->at = entry->at;
     entry->node = NULL;
     trie_prune(&route->trie, node);
@@ -155,7 +157,7 @@ static bool found_reserve(struct found *found, size_t count)
     return true;
 }
 
-static void collect(struct walk *walk, const struct trie_node *node)
+static void collect(struct walk *walk, struct trie_node *node)
 {
     struct found *found = &walk->router->found;
     uint32_t count = node->target_count;
@@ -163,27 +165,42 @@ static void collect(struct walk *walk, const struct trie_node *node)
         walk->has_failed = true;
         return;
     }
-    void *const *from = walk->wanted == WANTED_TARGETS ? node->targets : node->entries;
+    void *const *from = walk->wanted == WANTED_TARGETS ? trie_targets(node) : trie_entries(node);
     for (uint32_t i = 0; i < count; i++)
         found->at[found->count + i] = from[i];
     found->count += count;
 }
 
-/* The words so far lead here, and on to the `#` below, which may stand for none. A `#` that was
- * reached earlier has taken these words, too. */
+/* Remembered where a word may follow; otherwise the next one is written over it. */
+static void go_on_from(struct walk *walk, struct trie_node *node)
+{
+    struct found *next = walk->next;
+    next->at[next->count] = node;
+    next->count += trie_goes_on(node);
+}
+
+/* A `#` that stands for no word here, and those behind it. One that was reached earlier has taken
+ * these words, too. */
+static void visit_hash(struct walk *walk, struct trie_node *node)
+{
+    for (; node != NULL && node->walk != walk->router->walk_count; node = node->hash) {
+        node->walk = walk->router->walk_count;
+        if (node->target_count > 0)
+            collect(walk, node);
+        if (!walk->is_end)
+            go_on_from(walk, node);
+    }
+}
+
+/* The words so far lead here. */
 static void visit(struct walk *walk, struct trie_node *node)
 {
-    for (; node != NULL; node = node->hash) {
-        if (node->kind == TRIE_HASH) {
-            if (node->walk == walk->router->walk_count)
-                return;
-            node->walk = walk->router->walk_count;
-        }
-        if (node->target_count > 0 && (walk->is_end || node->kind == TRIE_HASH))
-            collect(walk, node);
-        if (!walk->is_end && trie_goes_on(node))
-            walk->next->at[walk->next->count++] = node;
-    }
+    if (!walk->is_end)
+        go_on_from(walk, node);
+    else if (node->target_count > 0)
+        collect(walk, node);
+    if (node->hash != NULL)
+        visit_hash(walk, node->hash);
 }
 
 /* A node leads on to itself, if it is a `#`, and to two children, each with at most two `#` below.
@@ -196,7 +213,7 @@ static void take_word(struct walk *walk, const struct found *level, struct wire_
     const struct trie *trie = walk->trie;
     uint64_t hash = hash_bytes(word);
     walk->next->count = 0;
-    if (!found_reserve(walk->next, level->count * NEXT_OF_ONE_MAX)) {
+    if (!found_reserve(walk->next, level->count * NEXT_OF_ONE_MAX + 1)) {
         walk->has_failed = true;
         return;
     }
@@ -209,9 +226,13 @@ static void take_word(struct walk *walk, const struct found *level, struct wire_
         struct trie_node *node = level->at[i];
         if (node->kind == TRIE_HASH && !walk->is_end)
             walk->next->at[walk->next->count++] = node;
-        visit(walk, node->star);
-        if (trie_may_have(node, hash))
-            visit(walk, trie_find_plain(trie, node, trie_edge(node, hash), word));
+        if (node->star != NULL)
+            visit(walk, node->star);
+        struct trie_node *child = trie_may_have(node, hash)
+                                      ? trie_find_plain(trie, node, trie_edge(node, hash), word)
+                                      : NULL;
+        if (child != NULL)
+            visit(walk, child);
     }
     walk->router->step_count += level->count;
 }
@@ -226,7 +247,7 @@ static enum status search(struct route *route, struct wire_bytes key, enum wante
     router->walk_count++;
     router->found.count = 0;
     walk.next->count = 0;
-    if (!found_reserve(walk.next, NEXT_OF_ONE_MAX))
+    if (!found_reserve(walk.next, NEXT_OF_ONE_MAX + 1))
         return STATUS_NO_MEMORY;
     visit(&walk, route->trie.root);
     for (uint32_t i = 0; i < words.count && walk.next->count > 0; i++) {

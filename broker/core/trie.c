@@ -1,35 +1,83 @@
 /* Patterns as a trie. */
 #include "broker/core/trie.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
-enum { CELLS_MIN = 16 };
+enum {
+    CELLS_MIN = 16,
+    SLAB_NODES_MIN = 8,
+    SLAB_NODES_MAX = 512,
+};
+
+_Static_assert(sizeof(struct trie_node) == 2 * TRIE_LINE, "what a walk reads fills one line");
+
+/* --- memory of nodes ----------------------------------------------------------------------------
+ */
+
+struct trie_slab {
+    struct trie_slab *next;
+    uint32_t node_count;
+    unsigned char memory[];
+};
+
+/* Each slab is twice as large as the one before. */
+static bool slab_add(struct trie *trie)
+{
+    uint32_t count = trie->slabs != NULL ? trie->slabs->node_count * 2 : SLAB_NODES_MIN;
+    if (count > SLAB_NODES_MAX)
+        count = SLAB_NODES_MAX;
+    struct trie_slab *slab =
+        malloc(sizeof *slab + TRIE_LINE - 1 + count * sizeof(struct trie_node));
+    if (slab == NULL)
+        return false;
+    slab->next = trie->slabs;
+    slab->node_count = count;
+    trie->slabs = slab;
+    uintptr_t first = ((uintptr_t)slab->memory + TRIE_LINE - 1) & ~(uintptr_t)(TRIE_LINE - 1);
+    struct trie_node *nodes = (struct trie_node *)first;
+    for (uint32_t i = count; i > 0; i--) {
+        nodes[i - 1].next = trie->free;
+        trie->free = &nodes[i - 1];
+    }
+    return true;
+}
+
+static bool set_word(struct trie_node *node, struct wire_bytes word)
+{
+    node->word_bytes = (uint8_t)word.bytes;
+    node->is_long = word.bytes > TRIE_WORD_SHORT;
+    if (node->is_long && (node->word_long = malloc(word.bytes)) == NULL)
+        return false;
+    if (word.bytes > 0)
+        memcpy(node->is_long ? node->word_long : node->word_short, word.at, word.bytes);
+    return true;
+}
+
+static void node_free(struct trie *trie, struct trie_node *node)
+{
+    if (node->has_many) {
+        free(node->targets.many);
+        free(node->entries.many);
+    }
+    free(node->word_long);
+    node->next = trie->free;
+    trie->free = node;
+}
 
 static struct trie_node *node_new(struct trie *trie, enum trie_kind kind, struct wire_bytes word)
 {
-    uint32_t bytes = kind == TRIE_PLAIN ? word.bytes : 0;
-    struct trie_node *node = calloc(1, sizeof *node + bytes);
-    if (node == NULL)
+    if (trie->free == NULL && !slab_add(trie))
         return NULL;
+    struct trie_node *node = trie->free;
+    trie->free = node->next;
+    memset(node, 0, sizeof *node);
     node->kind = (uint8_t)kind;
-    node->word_bytes = (uint8_t)bytes;
-    if (bytes > 0)
-        memcpy(node->word, word.at, bytes);
-    node->salt = hash_mix(++trie->made_count, 0);
-    node->targets = &node->only[0];
-    node->entries = &node->only[1];
     node->target_room = 1;
-    return node;
-}
-
-static void node_free(struct trie_node *node)
-{
-    if (node->targets != &node->only[0]) {
-        free(node->targets);
-        free(node->entries);
+    if (kind == TRIE_PLAIN && !set_word(node, word)) {
+        node_free(trie, node);
+        return NULL;
     }
-    free(node);
+    return node;
 }
 
 bool trie_init(struct trie *trie)
@@ -145,7 +193,7 @@ static struct trie_node *child_add(struct trie *trie, struct trie_node *parent,
         uint64_t hash = hash_bytes(word);
         child->edge = trie_edge(parent, hash);
         if (!cells_add(trie, child)) {
-            node_free(child);
+            node_free(trie, child);
             return NULL;
         }
         parent->plain_count++;
@@ -191,41 +239,40 @@ void trie_prune(struct trie *trie, struct trie_node *node)
             if (--parent->plain_count == 0)
                 parent->plain_bits = 0; /* of single words that are gone the bits stay */
         }
-        node_free(node);
+        node_free(trie, node);
         node = parent;
     }
 }
 
-static void *grown(void *old, uint32_t room)
+/* A list with more room, of which the old one is the beginning. */
+static bool list_grow(union trie_list *list, bool has_many, uint32_t room)
 {
-    return realloc(old, room * sizeof(void *));
+    void **grown = realloc(has_many ? list->many : NULL, room * sizeof(void *));
+    if (grown == NULL)
+        return false;
+    if (!has_many)
+        grown[0] = list->one;
+    list->many = grown;
+    return true;
 }
 
 bool trie_reserve_target(struct trie_node *node)
 {
     if (node->target_count < node->target_room)
         return true;
-    bool is_first = node->targets == &node->only[0];
-    uint32_t room = node->target_room * 4;
-    if (room > 1024)
-        room = node->target_room * 2;
-    void **targets = grown(is_first ? NULL : node->targets, room);
-    if (targets == NULL)
+    uint32_t room = node->target_room < 1024 ? node->target_room * 4 : node->target_room * 2;
+    union trie_list targets = node->targets;
+    if (!list_grow(&targets, node->has_many, room))
         return false;
-    if (!is_first)
+    if (node->has_many)
         node->targets = targets;
-    void **entries = grown(is_first ? NULL : node->entries, room);
-    if (entries == NULL) {
-        if (is_first)
-            free(targets);
+    if (!list_grow(&node->entries, node->has_many, room)) {
+        if (!node->has_many)
+            free(targets.many);
         return false;
-    }
-    if (is_first) {
-        targets[0] = node->only[0];
-        entries[0] = node->only[1];
     }
     node->targets = targets;
-    node->entries = entries;
+    node->has_many = true;
     node->target_room = room;
     return true;
 }
@@ -233,27 +280,26 @@ bool trie_reserve_target(struct trie_node *node)
 /* --- the end ------------------------------------------------------------------------------------
  */
 
-/* A node without children, on the way down from this one. */
-static struct trie_node *wild_leaf(struct trie_node *node)
+/* What a node holds beside itself, and what hangs on it by `*` and `#` only. */
+static void node_empty(struct trie *trie, struct trie_node *top)
 {
-    while (node->star != NULL || node->hash != NULL)
-        node = node->star != NULL ? node->star : node->hash;
-    return node;
-}
-
-/* Frees what hangs below by `*` and `#` only, and the node itself. */
-static void node_free_wild(struct trie_node *top)
-{
+    struct trie_node *node = top;
     for (;;) {
-        struct trie_node *leaf = wild_leaf(top);
-        struct trie_node *parent = leaf->parent;
-        if (leaf != top && parent->star == leaf)
+        struct trie_node **child = node->star != NULL ? &node->star : &node->hash;
+        if (*child != NULL) {
+            node = *child;
+            continue;
+        }
+        struct trie_node *parent = node->parent;
+        bool is_top = node == top;
+        if (!is_top && parent->star == node)
             parent->star = NULL;
-        else if (leaf != top)
+        else if (!is_top)
             parent->hash = NULL;
-        node_free(leaf);
-        if (leaf == top)
+        node_free(trie, node);
+        if (is_top)
             return;
+        node = parent;
     }
 }
 
@@ -262,10 +308,14 @@ void trie_deinit(struct trie *trie)
 {
     for (uint32_t i = 0; trie->cells != NULL && i <= trie->mask; i++)
         if (trie->cells[i].node != NULL)
-            node_free_wild(trie->cells[i].node);
+            node_empty(trie, trie->cells[i].node);
     if (trie->root != NULL)
-        node_free_wild(trie->root);
+        node_empty(trie, trie->root);
     free(trie->cells);
-    assert(trie->root != NULL || trie->plain_count == 0);
+    while (trie->slabs != NULL) {
+        struct trie_slab *slab = trie->slabs;
+        trie->slabs = slab->next;
+        free(slab);
+    }
     *trie = (struct trie){0};
 }

@@ -4,7 +4,10 @@
  * open addressing, by the hash of (parent, word): a walk hashes each word of its key once, and
  * looks at one cell for each node that it comes to.
  *
- *   cells   [ hash | node ] [ hash | node ] ...     a power of two, at most half of them in use
+ *   cells   [ edge | node ] [ edge | node ] ...     a power of two, at most half of them in use
+ *
+ * With many patterns what a walk costs are the lines of memory that it touches: a node has all that
+ * it needs in one of them. Nodes come from slabs, which are kept until the trie ends.
  *
  * Always true: a node other than the root has targets or children.
  */
@@ -21,24 +24,38 @@ enum trie_kind {
     TRIE_HASH,
 };
 
-/* What a walk reads comes first. */
+enum {
+    TRIE_LINE = 64,       /* of memory */
+    TRIE_WORD_SHORT = 12, /* bytes of a word that stand in its node */
+};
+
+/* One of them, or a list of more. */
+union trie_list {
+    void *one;
+    void **many;
+};
+
 struct trie_node {
-    struct trie_node *star;
-    struct trie_node *hash;
-    void **targets;       /* what is bound here, ... */
-    void **entries;       /* ... and whose each is, in the same order; see route.h */
-    uint64_t walk;        /* TRIE_HASH: the walk that came here last */
-    uint64_t plain_bits;  /* one bit for each of their words: most others are not looked for */
-    uint32_t plain_count; /* children in the table */
-    uint32_t target_count;
+    uint64_t edge;            /* hash of (parent, word) */
+    uint64_t walk;            /* TRIE_HASH: the walk that came here last */
+    unsigned char *word_long; /* NULL: it is short */
+    union trie_list entries;  /* whose each target is, in their order; see route.h */
+    struct trie_node *next;   /* free: the next one */
     uint32_t target_room;
+
+    /* What a walk reads. */
+    _Alignas(TRIE_LINE) struct trie_node *star;
+    struct trie_node *hash;
+    struct trie_node *parent; /* NULL: the root */
+    union trie_list targets;  /* what is bound here */
+    uint64_t plain_bits;      /* one bit for each word of a child: most others are not looked for */
+    uint32_t plain_count;     /* children in the table */
+    uint32_t target_count;
     uint8_t kind; /* enum trie_kind */
     uint8_t word_bytes;
-    struct trie_node *parent; /* NULL: the root */
-    uint64_t edge;            /* hash of (parent, word) */
-    uint64_t salt;            /* hash of the node itself, for its children */
-    void *only[2];            /* room for one target and its entry */
-    unsigned char word[];
+    bool has_many; /* targets and entries are lists */
+    bool is_long;  /* the word stands elsewhere */
+    unsigned char word_short[TRIE_WORD_SHORT];
 };
 
 struct trie_cell {
@@ -46,12 +63,15 @@ struct trie_cell {
     struct trie_node *node; /* NULL: free */
 };
 
+struct trie_slab;
+
 struct trie {
     struct trie_node *root;
     struct trie_cell *cells;
     uint32_t mask; /* of cells; 0: there are none */
     uint32_t plain_count;
-    uint64_t made_count; /* nodes, ever */
+    struct trie_slab *slabs;
+    struct trie_node *free; /* nodes that are not in use */
 };
 
 /* False: no memory. */
@@ -71,7 +91,7 @@ bool trie_reserve_target(struct trie_node *node);
 /* Whether a further word may lead on from here; `#` apart. */
 static inline bool trie_goes_on(const struct trie_node *node)
 {
-    return node->plain_count > 0 || node->star != NULL;
+    return (node->plain_count > 0) | (node->star != NULL);
 }
 
 static inline uint64_t trie_bit(uint64_t word_hash)
@@ -87,7 +107,22 @@ static inline bool trie_may_have(const struct trie_node *node, uint64_t word_has
 
 static inline uint64_t trie_edge(const struct trie_node *parent, uint64_t word_hash)
 {
-    return hash_mix(parent->salt, word_hash);
+    return hash_mix((uintptr_t)parent, word_hash);
+}
+
+static inline void **trie_targets(struct trie_node *node)
+{
+    return node->has_many ? node->targets.many : &node->targets.one;
+}
+
+static inline void **trie_entries(struct trie_node *node)
+{
+    return node->has_many ? node->entries.many : &node->entries.one;
+}
+
+static inline struct wire_bytes trie_word(const struct trie_node *node)
+{
+    return wire_bytes_of(node->is_long ? node->word_long : node->word_short, node->word_bytes);
 }
 
 static inline const struct trie_cell *trie_cell(const struct trie *trie, uint64_t edge)
@@ -105,8 +140,7 @@ static inline struct trie_node *trie_find_plain(const struct trie *trie,
         if (trie->cells[at].edge != edge)
             continue;
         struct trie_node *node = trie->cells[at].node;
-        if (node->parent == parent && node->word_bytes == word.bytes &&
-            memcmp(node->word, word.at, word.bytes) == 0)
+        if (node->parent == parent && wire_bytes_equal(trie_word(node), word))
             return node;
     }
     return NULL;

@@ -33,10 +33,10 @@ static void check_table(void)
         const struct trie_node *node = trie.cells[i].node;
         if (node == NULL)
             continue;
-        struct wire_bytes word = wire_bytes_of(node->word, node->word_bytes);
-        if (trie_find_plain(&trie, node->parent, node->edge, word) != node)
+        struct wire_bytes word = trie_word(node);
+        if (trie_find_plain(&trie, node->parent, node->edge, word) != node ||
+            !trie_may_have(node->parent, hash_bytes(word)))
             ck_abort_msg("cell %u cannot be found", i);
-        ck_assert(trie_may_have(node->parent, hash_bytes(word)));
         count++;
     }
     ck_assert_uint_eq(count, trie.plain_count);
@@ -44,9 +44,22 @@ static void check_table(void)
 
 START_TEST(test_a_pattern_has_one_node)
 {
-    static const char *const patterns[] = {
-        "a",   "b",     "a.b",           "a.*",      "a.#",      "*",        "#",
-        "*.*", "#.a.#", "a.b.c.d.e.f.g", "\xc3\xa4", "abcdefgh", "abcdefghi"};
+    static const char *const patterns[] = {"a",
+                                           "b",
+                                           "a.b",
+                                           "a.*",
+                                           "a.#",
+                                           "*",
+                                           "#",
+                                           "*.*",
+                                           "#.a.#",
+                                           "a.b.c.d.e.f.g",
+                                           "\xc3\xa4",
+                                           "abcdefgh",
+                                           "abcdefghi",
+                                           "abcdefghijkl",
+                                           "abcdefghijklm",
+                                           "abcdefghijkln.*"};
     enum { COUNT = sizeof patterns / sizeof patterns[0] };
     struct trie_node *nodes[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
@@ -113,12 +126,12 @@ START_TEST(test_room_for_targets)
     struct trie_node *node = reach("a.#");
     for (uint32_t i = 0; i < 5000; i++) {
         ck_assert(trie_reserve_target(node));
-        node->targets[i] = &targets[i];
-        node->entries[i] = &targets[i] + 1;
+        trie_targets(node)[i] = &targets[i];
+        trie_entries(node)[i] = &targets[i] + 1;
         node->target_count++;
     }
     for (uint32_t i = 0; i < 5000; i++)
-        ck_assert(node->targets[i] == &targets[i] && node->entries[i] == &targets[i] + 1);
+        ck_assert(trie_targets(node)[i] == &targets[i] && trie_entries(node)[i] == &targets[i] + 1);
 }
 END_TEST
 
