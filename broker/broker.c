@@ -62,6 +62,7 @@ struct broker {
     bool has_more;             /* the next round must not wait */
     bool has_settled;          /* stopped in good order: the journal may be marked clean */
     uint64_t now_ms;           /* of this round */
+    uint64_t round_us;         /* when it began, by the machine's clock */
     uint64_t state_due_ms;     /* when the state ends at the latest */
     uint64_t upkeep_due_ms;
     uint64_t rest_due_ms; /* when the journal wants a round */
@@ -78,6 +79,7 @@ static uint64_t broker_begin(void *context)
     struct broker *broker = context;
     if (!broker->is_in_round) {
         broker->is_in_round = true;
+        broker->round_us = clock_machine_us();
         broker->now_ms = clock_now_ms(&broker->clock);
         core_set_time(broker->core, broker->now_ms);
     }
@@ -174,6 +176,7 @@ static void broker_end_of_round(struct broker *broker)
     bool has_more = net_end_of_round(broker->net);
     broker->has_more = has_more || core_has_more(broker->core);
     broker_upkeep(broker);
+    core_on_round(broker->core, clock_machine_us() - broker->round_us);
     broker->is_in_round = false;
 }
 

@@ -29,6 +29,14 @@ uint64_t clock_now_ms(const struct clock *clock)
     return clock->base_ms + clock_read_ms(CLOCK_BOOTTIME);
 }
 
+uint64_t clock_machine_us(void)
+{
+    struct timespec now;
+    int failed = clock_gettime(CLOCK_MONOTONIC, &now);
+    assert(failed == 0);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 uint64_t clock_ahead_ms(const struct clock *clock)
 {
     uint64_t now_ms = clock_now_ms(clock);

@@ -20,6 +20,9 @@ void clock_start_at(struct clock *clock, uint64_t newest_ms, uint64_t wall_ms, u
 
 uint64_t clock_now_ms(const struct clock *clock);
 
+/* Microseconds of the machine's own, to measure by. */
+uint64_t clock_machine_us(void);
+
 /* How far broker time is ahead of the wall clock; 0 when it is not. */
 uint64_t clock_ahead_ms(const struct clock *clock);
 

@@ -1,6 +1,7 @@
 /* Consumers: serving queues and hearing events, over reconnects. */
 #include "client-lib/client.h"
 
+#include "client-lib/headers.h"
 #include "client-lib/request.h"
 
 #include <stdlib.h>
@@ -38,6 +39,7 @@ static void free_consumer(struct herald_consumer *consumer)
     free(consumer->source);
     free(consumer->pattern);
     free(consumer->following);
+    buffer_deinit(&consumer->filter);
     free(consumer);
 }
 
@@ -133,6 +135,7 @@ static struct request *new_plain_request(const struct herald_consumer *consumer)
             .consumer = consumer->number,
             .exchange = wire_bytes_of_text(consumer->source),
             .pattern = wire_bytes_of_text(consumer->pattern),
+            .filter = headers_in(&consumer->filter),
         };
     else
         frame.as.consume = (struct frame_consume){
@@ -171,6 +174,20 @@ void consumer_replay(struct herald_client *client)
     }
 }
 
+static bool copy_filter(struct herald_consumer *consumer, const struct buffer *from)
+{
+    size_t bytes = buffer_bytes(from);
+    buffer_init(&consumer->filter);
+    if (bytes == 0)
+        return true;
+    unsigned char *room = buffer_reserve(&consumer->filter, bytes);
+    if (room == NULL)
+        return false;
+    memcpy(room, from->bytes, bytes);
+    buffer_commit(&consumer->filter, bytes);
+    return true;
+}
+
 /* A copy of the caller's with a number and copied names; NULL without memory. */
 static struct herald_consumer *add_consumer(struct herald_client *client,
                                             const struct herald_consumer *from)
@@ -183,8 +200,9 @@ static struct herald_consumer *add_consumer(struct herald_client *client,
     consumer->state = CONSUMER_STARTING;
     consumer->source = strdup(from->source);
     consumer->pattern = strdup(from->pattern);
+    bool is_copied = copy_filter(consumer, &from->filter);
     consumer->following = from->following != NULL ? follow_copy(from->following) : NULL;
-    if (consumer->source == NULL || consumer->pattern == NULL ||
+    if (!is_copied || consumer->source == NULL || consumer->pattern == NULL ||
         (from->following != NULL && consumer->following == NULL))
         goto fail;
     consumer->number = take_number(client, consumer);
@@ -274,13 +292,8 @@ out:
 /* --- subscribing --------------------------------------------------------------------------------
  */
 
-static bool is_settled_by(enum herald_status status, unsigned code)
-{
-    /* A queue that somebody made with other settings will do. */
-    return status == HERALD_OK || code == STATUS_MISMATCH;
-}
-
-/* Sends one frame of a durable subscription's preparation. */
+/* Sends one frame of a durable subscription's preparation. A queue that somebody made with other
+ * settings will do; a binding with another filter will not. */
 static enum herald_status prepare(struct herald_client *client, struct frame *frame, int timeout_ms)
 {
     struct request *request = request_new(frame);
@@ -291,24 +304,26 @@ static enum herald_status prepare(struct herald_client *client, struct frame *fr
     if (timeout_ms == 0)
         return HERALD_OK;
     enum herald_status status = request_wait(client, request, timeout_ms);
-    return is_settled_by(status, client->error.code) ? HERALD_OK : status;
+    bool will_do =
+        frame->header.type == FRAME_QUEUE_CREATE && client->error.code == STATUS_MISMATCH;
+    return status == HERALD_EREFUSED && will_do ? HERALD_OK : status;
 }
 
 /* Creates the queue and binds it. The broker handles frames in order, so nothing need be waited
  * for. */
-static enum herald_status prepare_durable(struct herald_client *client,
-                                          const struct herald_subscription *subscription,
-                                          const char *pattern, int timeout_ms)
+static enum herald_status prepare_durable(struct herald_client *client, const char *queue,
+                                          const struct herald_consumer *from, int timeout_ms)
 {
     struct frame create = {
         .header.type = FRAME_QUEUE_CREATE,
-        .as.queue_create.queue = wire_bytes_of_text(subscription->queue),
+        .as.queue_create.queue = wire_bytes_of_text(queue),
     };
     struct frame bind = {
         .header.type = FRAME_BIND,
-        .as.bind = {.queue = wire_bytes_of_text(subscription->queue),
-                    .exchange = wire_bytes_of_text(subscription->exchange),
-                    .pattern = wire_bytes_of_text(pattern)},
+        .as.bind = {.to = wire_bytes_of_text(queue),
+                    .exchange = wire_bytes_of_text(from->source),
+                    .pattern = wire_bytes_of_text(from->pattern),
+                    .filter = headers_in(&from->filter)},
     };
     enum herald_status status = prepare(client, &create, timeout_ms);
     if (status == HERALD_OK)
@@ -316,41 +331,54 @@ static enum herald_status prepare_durable(struct herald_client *client,
     return status;
 }
 
+/* Live, it consumes from the exchange, else from the queue that is bound to it. */
+static enum herald_status subscribe_from(struct herald_client *client, struct herald_consumer *from,
+                                         const char *queue, int timeout_ms,
+                                         struct herald_consumer **consumer)
+{
+    if (queue == NULL)
+        return consumer_start(client, from, timeout_ms, consumer);
+    enum herald_status status = prepare_durable(client, queue, from, timeout_ms);
+    if (status != HERALD_OK)
+        return status;
+    free(from->source);
+    from->source = strdup(queue);
+    if (from->source == NULL)
+        return error_set(client, HERALD_ENOMEMORY, "no memory for a consumer");
+    return consumer_start(client, from, timeout_ms, consumer);
+}
+
 static enum herald_status subscribe(struct herald_client *client,
                                     const struct herald_subscription *subscription, int timeout_ms,
                                     struct herald_consumer **consumer)
 {
-    bool is_live = subscription->queue == NULL;
-    const char *pattern = subscription->pattern != NULL ? subscription->pattern : "#";
     if (timeout_ms != 0 && client_is_in_callback(client))
         return error_set(client, HERALD_EWOULDDEADLOCK, "in a callback the timeout must be 0");
-    if (!is_live) {
-        enum herald_status status = prepare_durable(client, subscription, pattern, timeout_ms);
-        if (status != HERALD_OK)
-            return status;
-    }
-    char *source = strdup(is_live ? subscription->exchange : subscription->queue);
-    char *own_pattern = strdup(pattern);
+    struct herald_consumer from = {
+        .is_live = subscription->queue == NULL,
+        .auto_done = !subscription->manual_settle,
+        .source = strdup(subscription->exchange),
+        .pattern = strdup(subscription->pattern != NULL ? subscription->pattern : "#"),
+        .prefetch_messages = subscription->prefetch_messages,
+        .prefetch_bytes = subscription->prefetch_bytes,
+        .on_message = subscription->on_message,
+        .on_gone = subscription->on_gone,
+        .on_gap = subscription->on_gap,
+        .context = subscription->context,
+    };
+    buffer_init(&from.filter);
     enum herald_status status = HERALD_ENOMEMORY;
-    if (source != NULL && own_pattern != NULL) {
-        const struct herald_consumer from = {
-            .is_live = is_live,
-            .auto_done = !subscription->manual_settle,
-            .source = source,
-            .pattern = own_pattern,
-            .prefetch_messages = subscription->prefetch_messages,
-            .prefetch_bytes = subscription->prefetch_bytes,
-            .on_message = subscription->on_message,
-            .on_gone = subscription->on_gone,
-            .on_gap = subscription->on_gap,
-            .context = subscription->context,
-        };
-        status = consumer_start(client, &from, timeout_ms, consumer);
-    } else {
-        error_set(client, status, "no memory for a consumer");
-    }
-    free(source);
-    free(own_pattern);
+    if (from.source != NULL && from.pattern != NULL)
+        status = headers_append(&from.filter, subscription->filter, subscription->filter_count);
+    if (status == HERALD_OK)
+        status = subscribe_from(client, &from, subscription->queue, timeout_ms, consumer);
+    else
+        (void)error_set(client, status,
+                        status == HERALD_EINVAL ? "the filter cannot be sent"
+                                                : "no memory for a consumer");
+    buffer_deinit(&from.filter);
+    free(from.source);
+    free(from.pattern);
     return status;
 }
 

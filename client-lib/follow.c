@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "client-lib/request.h"
+#include "client-lib/headers.h"
 #include "client-lib/send.h"
 
 static size_t following_bytes(const struct following *following)
@@ -112,14 +113,14 @@ static struct following *make_following(const struct herald_reading *reading, si
         memcpy(following->cursor, reading->cursor, strlen(reading->cursor));
     following->filter_bytes = (uint32_t)filter_bytes;
     struct wire_writer w = wire_writer_of(following->filter, filter_bytes);
-    send_put_headers(&w, reading->filter, reading->filter_count);
+    headers_put(&w, reading->filter, reading->filter_count);
     return following;
 }
 
 static enum herald_status start(struct herald_client *client, const struct herald_reading *reading,
                                 int timeout_ms, struct herald_consumer **consumer)
 {
-    size_t filter_bytes = send_measure_headers(reading->filter, reading->filter_count);
+    size_t filter_bytes = headers_measure(reading->filter, reading->filter_count);
     if (filter_bytes == 0 && reading->filter_count > 0)
         return error_set(client, HERALD_EINVAL, "a header has no name or is too long");
     struct following *following = make_following(reading, filter_bytes);

@@ -447,6 +447,8 @@ struct herald_subscription {
     int manual_settle; /* durable only. 1: the callback settles; default: done when it returns */
     herald_gone_fn *on_gone;
     herald_gap_fn *on_gap;
+    const struct herald_header *filter; /* headers that an event must have, as in */
+    size_t filter_count;                /* struct herald_binding */
 };
 
 static inline struct herald_service herald_service(const char *queue, herald_message_fn *on_message)
@@ -868,12 +870,48 @@ HERALD_API enum herald_status herald_exchange_set(struct herald_client *client,
 HERALD_API enum herald_status herald_exchange_delete(struct herald_client *client,
                                                      const char *exchange,
                                                      enum herald_delete condition, int timeout_ms);
+/* Events whose key matches go to the queue; or they do not any longer. */
 HERALD_API enum herald_status herald_bind(struct herald_client *client, const char *queue,
                                           const char *exchange, const char *pattern,
                                           int timeout_ms);
 HERALD_API enum herald_status herald_unbind(struct herald_client *client, const char *queue,
                                             const char *exchange, const char *pattern,
                                             int timeout_ms);
+
+/* A binding with all that it may have. Start from herald_binding(). Destination, exchange and
+ * pattern say which one it is. */
+struct herald_binding {
+    size_t size;
+    const char *to; /* a queue, or the exchange that events go on to */
+    const char *exchange;
+    const char *pattern;
+    int to_exchange; /* 1: `to` is an exchange */
+    const struct herald_header
+        *filter;         /* headers that an event must have, at most 8 and 1 KiB, ... */
+    size_t filter_count; /* ... all of them with exactly these values; 0: any event */
+};
+
+static inline struct herald_binding herald_binding(const char *to, const char *exchange,
+                                                   const char *pattern)
+{
+    struct herald_binding binding;
+    memset(&binding, 0, sizeof binding);
+    binding.size = sizeof binding;
+    binding.to = to;
+    binding.exchange = exchange;
+    binding.pattern = pattern;
+    return binding;
+}
+
+/* The same for these; the filter does not matter when a binding is ended. HERALD_EREFUSED with the
+ * name MISMATCH: it is there with another filter; CYCLE: events would come back to the exchange
+ * that they left; LIMIT: they would go through more than 8 exchanges behind the first. */
+HERALD_API enum herald_status herald_bind_with(struct herald_client *client,
+                                               const struct herald_binding *binding,
+                                               int timeout_ms);
+HERALD_API enum herald_status herald_unbind_with(struct herald_client *client,
+                                                 const struct herald_binding *binding,
+                                                 int timeout_ms);
 
 /* --- asking the broker ------------------------------------------------------------------------ */
 
@@ -883,11 +921,12 @@ enum herald_subject {
     HERALD_EXCHANGES = 3,
     HERALD_EXCHANGE = 4, /* name */
     HERALD_BINDINGS = 5, /* name of an exchange */
-    HERALD_ROUTE = 6,    /* name of an exchange, key: which queues would get it */
+    HERALD_ROUTE = 6,    /* name of an exchange, key, headers: the bindings an event would pass */
     HERALD_STATS = 7,
     HERALD_CONNECTIONS = 8,
-    HERALD_PARKED = 9,   /* name of a queue: its parked commands */
-    HERALD_ATTEMPTS = 10 /* name of a queue, key: number of a message: its failed attempts */
+    HERALD_PARKED = 9,    /* name of a queue: its parked commands */
+    HERALD_ATTEMPTS = 10, /* name of a queue, key: number of a message: its failed attempts */
+    HERALD_EXPLAIN = 16   /* as HERALD_ROUTE, with the others, and what is in the way there */
 };
 
 enum herald_field_kind {
@@ -916,6 +955,8 @@ struct herald_query {
     const char *key;  /* likewise */
     herald_row_fn *on_row;
     void *context;
+    const struct herald_header *headers; /* likewise */
+    size_t header_count;
 };
 
 /* Asks, and has on_row called for every row, over as many pages as there are. */

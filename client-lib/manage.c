@@ -1,6 +1,7 @@
 /* Queues, exchanges, bindings, and asking the broker. */
 #include "client-lib/client.h"
 
+#include "client-lib/headers.h"
 #include "client-lib/request.h"
 
 enum { SETTINGS_BYTES_MAX = 256 };
@@ -213,24 +214,64 @@ enum herald_status herald_exchange_delete(struct herald_client *client, const ch
     return request_run(client, request_new(&frame), timeout_ms);
 }
 
+/* What is wrong with the arguments themselves. */
+static enum herald_status refuse(struct herald_client *client, enum herald_status status,
+                                 const char *text)
+{
+    pthread_mutex_lock(&client->lock);
+    (void)error_set(client, status, text);
+    pthread_mutex_unlock(&client->lock);
+    return status;
+}
+
+enum herald_status herald_bind_with(struct herald_client *client,
+                                    const struct herald_binding *binding, int timeout_ms)
+{
+    if (binding->size < sizeof *binding)
+        return refuse(client, HERALD_EINVAL, "a binding needs its size");
+    struct buffer filter;
+    buffer_init(&filter);
+    enum herald_status status = headers_append(&filter, binding->filter, binding->filter_count);
+    if (status == HERALD_OK) {
+        struct frame frame = {
+            .header.type = FRAME_BIND,
+            .header.flags = binding->to_exchange ? FLAG_TO_EXCHANGE : 0,
+            .as.bind = {name_of(binding->to), name_of(binding->exchange), name_of(binding->pattern),
+                        headers_in(&filter)},
+        };
+        status = request_run(client, request_new(&frame), timeout_ms);
+    } else {
+        status = refuse(client, status, "the filter cannot be sent");
+    }
+    buffer_deinit(&filter);
+    return status;
+}
+
+enum herald_status herald_unbind_with(struct herald_client *client,
+                                      const struct herald_binding *binding, int timeout_ms)
+{
+    if (binding->size < sizeof *binding)
+        return refuse(client, HERALD_EINVAL, "a binding needs its size");
+    struct frame frame = {
+        .header.type = FRAME_UNBIND,
+        .header.flags = binding->to_exchange ? FLAG_TO_EXCHANGE : 0,
+        .as.unbind = {name_of(binding->to), name_of(binding->exchange), name_of(binding->pattern)},
+    };
+    return request_run(client, request_new(&frame), timeout_ms);
+}
+
 enum herald_status herald_bind(struct herald_client *client, const char *queue,
                                const char *exchange, const char *pattern, int timeout_ms)
 {
-    struct frame frame = {
-        .header.type = FRAME_BIND,
-        .as.bind = {name_of(queue), name_of(exchange), name_of(pattern)},
-    };
-    return request_run(client, request_new(&frame), timeout_ms);
+    struct herald_binding binding = herald_binding(queue, exchange, pattern);
+    return herald_bind_with(client, &binding, timeout_ms);
 }
 
 enum herald_status herald_unbind(struct herald_client *client, const char *queue,
                                  const char *exchange, const char *pattern, int timeout_ms)
 {
-    struct frame frame = {
-        .header.type = FRAME_UNBIND,
-        .as.unbind = {name_of(queue), name_of(exchange), name_of(pattern)},
-    };
-    return request_run(client, request_new(&frame), timeout_ms);
+    struct herald_binding binding = herald_binding(queue, exchange, pattern);
+    return herald_unbind_with(client, &binding, timeout_ms);
 }
 
 /* --- queries ------------------------------------------------------------------------------------
@@ -238,20 +279,22 @@ enum herald_status herald_unbind(struct herald_client *client, const char *queue
 
 static bool has_pages(enum herald_subject subject)
 {
-    return subject == HERALD_QUEUES || subject == HERALD_EXCHANGES ||
-           subject == HERALD_CONNECTIONS || subject == HERALD_PARKED;
+    return subject == HERALD_QUEUES || subject == HERALD_EXCHANGES || subject == HERALD_BINDINGS ||
+           subject == HERALD_CONNECTIONS || subject == HERALD_PARKED || subject == HERALD_ROUTE ||
+           subject == HERALD_EXPLAIN;
 }
 
 /* One page; *after is moved on to the number of its last row. */
 static enum herald_status query_page(struct herald_client *client, const struct herald_query *query,
-                                     uint64_t *after, int timeout_ms)
+                                     const struct buffer *headers, uint64_t *after, int timeout_ms)
 {
     struct frame frame = {
         .header.type = FRAME_QUERY,
         .as.query = {.subject = (uint8_t)query->subject,
                      .name = wire_bytes_of_text(query->name != NULL ? query->name : ""),
                      .key = wire_bytes_of_text(query->key != NULL ? query->key : ""),
-                     .after = *after},
+                     .after = *after,
+                     .headers = headers_in(headers)},
     };
     struct request *request = request_new(&frame);
     if (request == NULL)
@@ -269,6 +312,8 @@ enum herald_status herald_query(struct herald_client *client, const struct heral
     pthread_mutex_lock(&client->lock);
     enum herald_status status;
     uint64_t after = 0;
+    struct buffer headers;
+    buffer_init(&headers);
     if (query->size < sizeof *query || query->on_row == NULL || timeout_ms == 0) {
         status =
             error_set(client, HERALD_EINVAL, "a query needs its size, a callback and a timeout");
@@ -278,12 +323,18 @@ enum herald_status herald_query(struct herald_client *client, const struct heral
         status = error_set(client, HERALD_EWOULDDEADLOCK, "herald_query in a callback");
         goto out;
     }
+    status = headers_append(&headers, query->headers, query->header_count);
+    if (status != HERALD_OK) {
+        (void)error_set(client, status, "the headers cannot be sent");
+        goto out;
+    }
     uint64_t before;
     do {
         before = after;
-        status = query_page(client, query, &after, timeout_ms);
+        status = query_page(client, query, &headers, &after, timeout_ms);
     } while (status == HERALD_OK && has_pages(query->subject) && after > before);
 out:
+    buffer_deinit(&headers);
     pthread_mutex_unlock(&client->lock);
     return status;
 }

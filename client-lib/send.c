@@ -1,4 +1,5 @@
 /* Sending: one encoding straight into the outbox's log. */
+#include "client-lib/headers.h"
 #include "client-lib/request.h"
 #include "client-lib/send.h"
 #include "protocol/append.h"
@@ -10,7 +11,6 @@ enum {
     /* What is gathered before it is written without anybody asking. */
     WRITE_BYTES = 64 * 1024,
     FRAME_FIELDS_BYTES_MAX = 600, /* header, two names and lengths */
-    HEADERS_BYTES_MAX = UINT16_MAX,
     TEXT_BYTES_MAX = 255,
 };
 
@@ -176,35 +176,6 @@ static bool encode_properties(struct parcel *parcel, const struct herald_content
     return !w.failed;
 }
 
-static size_t name_bytes_of(const struct herald_header *header)
-{
-    return header->name_bytes > 0 ? header->name_bytes : strlen(header->name);
-}
-
-size_t send_measure_headers(const struct herald_header *headers, size_t count)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct herald_header *header = &headers[i];
-        if (header->name == NULL || header->value_bytes > HEADERS_BYTES_MAX)
-            return 0;
-        size_t name_bytes = name_bytes_of(header);
-        if (name_bytes < 1 || name_bytes > NAME_BYTES_MAX)
-            return 0;
-        bytes += 1 + name_bytes + 2 + header->value_bytes;
-        if (bytes > HEADERS_BYTES_MAX)
-            return 0;
-    }
-    return bytes;
-}
-
-void send_put_headers(struct wire_writer *w, const struct herald_header *headers, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        header_put(w, wire_bytes_of(headers[i].name, (uint32_t)name_bytes_of(&headers[i])),
-                   wire_bytes_of(headers[i].value, (uint32_t)headers[i].value_bytes));
-}
-
 /* Only once nothing is waited for any more: all threads share the scratch buffer. */
 static enum herald_status encode_headers(struct herald_client *client, struct parcel *parcel)
 {
@@ -221,7 +192,7 @@ static enum herald_status encode_headers(struct herald_client *client, struct pa
     if (room == NULL)
         return error_set(client, HERALD_ENOMEMORY, "no memory for headers");
     struct wire_writer w = wire_writer_of(room, parcel->header_bytes);
-    send_put_headers(&w, content->headers, content->header_count);
+    headers_put(&w, content->headers, content->header_count);
     parcel->headers = wire_bytes_of(room, (uint32_t)wire_written(&w));
     return HERALD_OK;
 }
@@ -377,7 +348,7 @@ static enum herald_status pack(struct herald_client *client, struct parcel *parc
     if (!encode_properties(parcel, content))
         return error_set(client, HERALD_EINVAL, "a property is longer than 255 bytes");
     parcel->content = content;
-    parcel->header_bytes = send_measure_headers(content->headers, content->header_count);
+    parcel->header_bytes = headers_measure(content->headers, content->header_count);
     if (content->header_count == 0 && content->like != NULL)
         parcel->header_bytes = content->like->fields.headers.bytes;
     if (parcel->header_bytes == 0 && content->header_count > 0)

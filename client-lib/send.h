@@ -22,10 +22,4 @@ enum herald_status send_put_event(struct herald_client *client, const struct her
 enum herald_status send_append(struct herald_client *client, const struct frame_append *fields,
                                int timeout_ms, struct herald_appended *appended);
 
-/* The size of a list of headers; 0 when there are none or they cannot be sent. */
-size_t send_measure_headers(const struct herald_header *headers, size_t count);
-
-/* Writes headers that were measured. */
-void send_put_headers(struct wire_writer *w, const struct herald_header *headers, size_t count);
-
 #endif

@@ -61,6 +61,7 @@ enum {
     FLAG_QUEUE_TRANSIENT = 0x01,
     FLAG_QUEUE_EXCLUSIVE = 0x02,
     FLAG_QUEUE_AUTO_DELETE = 0x04,
+    FLAG_TO_EXCHANGE = 0x01,
     FLAG_IF_EMPTY = 0x01,
     FLAG_IF_UNUSED = 0x02,
     FLAG_BACKWARD = 0x01,
@@ -140,11 +141,12 @@ enum frame_query_subject {
     QUERY_EXCHANGES = 3,   /* all exchanges, a page at a time */
     QUERY_EXCHANGE = 4,    /* one exchange: name */
     QUERY_BINDINGS = 5,    /* bindings of an exchange: name */
-    QUERY_ROUTE = 6,       /* the queues an event would go to: exchange in name, key */
+    QUERY_ROUTE = 6,       /* the bindings an event would pass: exchange in name, key, headers */
     QUERY_STATS = 7,       /* the broker's counters, one row each */
     QUERY_CONNECTIONS = 8, /* all connections, a page at a time */
     QUERY_PARKED = 9,      /* parked commands of a queue, a page at a time: name */
     QUERY_ATTEMPTS = 10,   /* failed attempts of a message: queue in name, its number in key */
+    QUERY_EXPLAIN = 16,    /* likewise all bindings, and why it would not pass the others */
 };
 
 struct frame_header {

@@ -14,11 +14,14 @@
 #include "broker/core/expiry.h"
 #include "broker/core/history.h"
 #include "broker/core/mover.h"
+#include "broker/core/pump.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/spill.h"
 #include "broker/core/tracked.h"
 #include "protocol/property.h"
+
+enum { AT_ONCE_MAX = 256 };
 
 enum status accept_check(const struct core *core, struct wire_bytes properties,
                          struct wire_bytes headers)
@@ -62,14 +65,25 @@ enum status accept_reserve_numbers(struct core *core, size_t count)
     return STATUS_OK;
 }
 
+/* A live subscriber that has kept up is given a transient event as it comes in, past its queue. For
+ * very many of them that would take too long at a time: they are left to the pump. */
+static bool takes_at_once(const struct accept *accept, const struct queue *queue)
+{
+    return queue->kind == QUEUE_LIVE && accept->durable_count == 0 && queue->live != NULL &&
+           queue->live->is_willing && queue_count(queue) == 0 && accept->queue_count <= AT_ONCE_MAX;
+}
+
 /* Every queue must take it before any is touched. */
-static enum status check_room(const struct accept *accept, uint32_t bytes)
+static enum status check_room(struct accept *accept, uint32_t bytes)
 {
     struct core *core = accept->core;
     if (accept_reserve_numbers(core, accept->queue_count + 1) != STATUS_OK)
         return STATUS_NO_MEMORY;
     for (size_t i = 0; i < accept->queue_count; i++) {
         struct queue *queue = accept->queues[i];
+        if (takes_at_once(accept, queue))
+            continue;
+        accept->needs_message = true;
         if (!is_plain_in(accept, queue) && core->aside_count >= core->limits.timers_max) {
             dispatch_explain(core, "too many messages have a priority or a time of their own");
             return STATUS_LIMIT;
@@ -226,9 +240,10 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
     return true;
 }
 
-static enum status accept_durable(struct accept *accept, size_t durable_count)
+static enum status accept_durable(struct accept *accept)
 {
     struct core *core = accept->core;
+    size_t durable_count = accept->durable_count;
     if (spill_is_full(core->spill) || (accept->history != NULL && mover_is_full(core)))
         return STATUS_DISK_FULL;
     put_queue_numbers(accept, core->numbers);
@@ -250,22 +265,39 @@ static enum status accept_durable(struct accept *accept, size_t durable_count)
     return status;
 }
 
+/* The body that all queues share; made when the first of them needs it. */
+static struct message *body_of(struct accept *accept)
+{
+    if (accept->made == NULL)
+        accept->made = message_new(accept->core, &accept->message);
+    return accept->made;
+}
+
+static bool place_transient(struct accept *accept, struct queue *queue)
+{
+    struct core *core = accept->core;
+    if (takes_at_once(accept, queue)) {
+        pump_hand_live(core, queue, &accept->message);
+        return true;
+    }
+    struct message *message = body_of(accept);
+    if (message == NULL || !place(core, accept, queue, place_word_transient(message)))
+        return false;
+    message_ref(message, 1);
+    return true;
+}
+
 static enum status accept_transient(struct accept *accept)
 {
     struct core *core = accept->core;
-    struct message *message = message_new(core, &accept->message);
-    if (message == NULL)
+    if (accept->needs_message && body_of(accept) == NULL)
         return STATUS_LIMIT;
     core->next_message++;
-    accept->made = message;
-    uint64_t word = place_word_transient(message);
     size_t placed_count = 0;
     for (size_t i = 0; i < accept->queue_count; i++)
-        if (place(core, accept, accept->queues[i], word)) {
-            message_ref(message, 1);
-            placed_count++;
-        }
-    message_unref(core, message); /* the queues have their own */
+        placed_count += place_transient(accept, accept->queues[i]);
+    if (accept->made != NULL)
+        message_unref(core, accept->made); /* the queues have their own */
     /* A command has one receiver: where that cannot take it, its sender must know. */
     return placed_count > 0 || accept->is_event ? STATUS_OK : STATUS_OVERFLOW;
 }
@@ -274,6 +306,7 @@ static enum status take_in(struct accept *accept)
 {
     uint32_t bytes = message_counted_bytes(&accept->message);
     enum status status = STATUS_OK;
+    accept->durable_count = count_durable(accept);
     if (accept->append == NULL)
         status = check_room(accept, bytes);
     if (status == STATUS_OK && accept->append == NULL)
@@ -282,8 +315,7 @@ static enum status take_in(struct accept *accept)
         return status;
     if (accept->is_event)
         budget_take_in(&accept->core->budget, bytes, accept->queue_count);
-    size_t durable_count = count_durable(accept);
-    return durable_count > 0 ? accept_durable(accept, durable_count) : accept_transient(accept);
+    return accept->durable_count > 0 ? accept_durable(accept) : accept_transient(accept);
 }
 
 enum status accept_message(struct accept *accept)
@@ -302,6 +334,7 @@ enum status accept_message(struct accept *accept)
                               (uint32_t)accept->queue_count + (accept->history != NULL));
     accept->made = NULL;
     accept->known = NULL;
+    accept->needs_message = false;
     accept->terms = message_terms(&accept->message);
     if (accept->terms.needs_ward) {
         enum status status = check_terms(accept);

@@ -27,6 +27,8 @@ struct accept {
     struct tracked *known; /* out: the tracked command that this one is again */
     uint32_t size;         /* of its places; accept_message sets these */
     uint32_t message_bytes;
+    size_t durable_count;
+    bool needs_message; /* some queue is to hold it */
 };
 
 /* Checks what a sender gave. STATUS_OK, STATUS_BAD_PROPERTY, STATUS_BAD_HEADER. */

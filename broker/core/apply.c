@@ -326,18 +326,22 @@ enum status apply_binding(struct core *core, const struct operation_binding *ope
                           uint64_t position)
 {
     struct exchange *exchange = exchange_named(core, operation->exchange);
-    struct queue *queue = queue_named(core, operation->queue);
-    if (exchange == NULL || queue == NULL)
+    struct binding_terms terms = {.pattern = operation->pattern, .filter = operation->filter};
+    if (operation->kind == BINDING_TO_EXCHANGE)
+        terms.to.exchange = exchange_named(core, operation->to);
+    else
+        terms.to.queue = queue_named(core, operation->to);
+    if (exchange == NULL || (terms.to.exchange == NULL && terms.to.queue == NULL))
         return STATUS_NO_MEMORY;
-    return exchange_bind(core, exchange, queue, operation->pattern, position);
+    return exchange_bind(core, exchange, &terms, position);
 }
 
 void apply_unbinding(struct core *core, const struct operation_unbinding *operation)
 {
     struct exchange *exchange = exchange_find_number(core, operation->exchange);
-    struct queue *queue = queue_find_number(core, operation->queue);
-    if (exchange != NULL && queue != NULL)
-        exchange_unbind(core, exchange, queue, operation->pattern);
+    struct destination to = exchange_destination(core, operation->kind, operation->to);
+    if (exchange != NULL && (to.queue != NULL || to.exchange != NULL))
+        exchange_unbind(core, exchange, to, operation->pattern);
 }
 
 static enum status apply_history(struct core *core, const struct operation_history *operation,

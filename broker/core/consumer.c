@@ -206,37 +206,27 @@ enum status consumer_subscribe(struct peer *peer, struct exchange *exchange,
     enum status status = consumer_may_open(peer, subscribe->consumer);
     if (status != STATUS_OK)
         return status;
-    char *pattern = malloc((size_t)subscribe->pattern.bytes + 1);
     struct queue *queue = queue_new(core, QUEUE_LIVE, 0, (struct wire_bytes){NULL, 0});
-    if (pattern == NULL || queue == NULL) {
-        status = STATUS_NO_MEMORY;
-        goto fail_after_queue;
-    }
-    memcpy(pattern, subscribe->pattern.at, subscribe->pattern.bytes);
-    pattern[subscribe->pattern.bytes] = '\0';
+    if (queue == NULL)
+        return STATUS_NO_MEMORY;
     queue->bytes_max = core->limits.live_unsent_bytes_max;
     queue->count_max = queue->bytes_max / LIVE_EVENT_BYTES_MIN;
     queue->overflow = QUEUE_DROP_OLDEST;
-    status = exchange_add_live(exchange, queue, subscribe->pattern);
-    if (status != STATUS_OK)
-        goto fail_after_queue;
     struct consumer *consumer = consumer_new(peer, queue, subscribe->consumer);
     if (consumer == NULL) {
-        exchange_remove_live(exchange, queue, subscribe->pattern);
-        status = STATUS_NO_MEMORY;
-        goto fail_after_queue;
+        queue_end(core, queue, STATUS_OK);
+        return STATUS_NO_MEMORY;
     }
     queue->live = consumer;
     consumer->exchange = exchange;
-    consumer->pattern = pattern;
+    struct binding_terms terms = {{.queue = queue}, subscribe->pattern, subscribe->filter};
+    status = exchange_bind_live(core, exchange, &terms);
+    if (status != STATUS_OK) {
+        consumer_cancel(consumer);
+        return status;
+    }
     consumer_update(consumer);
     return STATUS_OK;
-
-fail_after_queue:
-    free(pattern);
-    if (queue != NULL)
-        queue_end(core, queue, STATUS_OK);
-    return status;
 }
 
 struct consumer *consumer_find(const struct peer *peer, uint32_t number)
@@ -261,7 +251,6 @@ static void consumer_free(struct consumer *consumer)
         consumer_elect(core, queue);
     }
     queue_unref(core, queue);
-    free(consumer->pattern);
     free(consumer);
 }
 
@@ -296,7 +285,7 @@ void consumer_cancel(struct consumer *consumer)
         if (queue->feed != NULL)
             consumer->exchange->live_count--;
         else
-            exchange_remove_live(consumer->exchange, queue, wire_bytes_of_text(consumer->pattern));
+            exchange_unbind_queue(core, queue);
         queue->live = NULL;
         queue_end(core, queue, STATUS_OK);
     }

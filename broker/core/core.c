@@ -28,6 +28,7 @@
 #include "broker/core/recorder.h"
 #include "broker/core/restate.h"
 #include "broker/core/retention.h"
+#include "broker/core/route.h"
 #include "broker/core/saver.h"
 #include "broker/core/state.h"
 #include "broker/core/watch.h"
@@ -50,10 +51,12 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
     core->spill = spill_new(limits->index_bytes_max);
     core->mover = mover_new(core);
     core->saver = saver_new(core);
-    if (core->spill == NULL || core->mover == NULL || core->saver == NULL) {
+    core->router = router_new();
+    if (core->spill == NULL || core->mover == NULL || core->saver == NULL || core->router == NULL) {
         spill_free(core->spill);
         mover_free(core->mover);
         saver_free(core->saver);
+        router_free(core->router);
         free(core);
         return NULL;
     }
@@ -124,6 +127,7 @@ void core_free(struct core *core)
     free(core->routed);
     free(core->numbers);
     sys_deinit(&core->sys);
+    router_free(core->router);
     spill_free(core->spill);
     archive_free(core->archive);
     history_recover_deinit(core);
@@ -434,6 +438,20 @@ void core_end_of_round(struct core *core)
     }
     core->has_more |= sys_has_more(core);
     (void)spill_run(core->spill, core->now_ms); /* a failure was told with its errand */
+}
+
+enum { LONGEST_WINDOW_MS = 10000 };
+
+void core_on_round(struct core *core, uint64_t us)
+{
+    core->round_count++;
+    if (core->now_ms - core->longest_at_ms >= LONGEST_WINDOW_MS) {
+        core->longest_us[1] = core->longest_us[0];
+        core->longest_us[0] = 0;
+        core->longest_at_ms = core->now_ms;
+    }
+    if (us > core->longest_us[0])
+        core->longest_us[0] = us;
 }
 
 uint64_t core_next_due(const struct core *core)

@@ -144,6 +144,9 @@ void core_set_time(struct core *core, uint64_t now_ms);
  * written. */
 void core_end_of_round(struct core *core);
 
+/* How long the round took that has just ended: kept for whoever asks for figures. */
+void core_on_round(struct core *core, uint64_t us);
+
 /* When core_end_of_round must be called at the latest although nothing happens, in broker time.
  * UINT64_MAX: never. */
 uint64_t core_next_due(const struct core *core);

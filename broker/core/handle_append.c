@@ -9,6 +9,7 @@
 #include "broker/core/mover.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/core/relay.h"
 #include "broker/core/spill.h"
 #include "protocol/append.h"
 #include "protocol/property.h"
@@ -74,8 +75,9 @@ static enum status check_queue(struct batch *batch, const struct accept *accept,
 
 static enum status route(struct batch *batch, struct accept *accept)
 {
-    return exchange_route(batch->core, batch->exchange, accept->message.key, &accept->queues,
-                          &accept->queue_count);
+    struct relay_event event = {accept->message.key, accept->message.headers};
+    return relay_route(batch->core, batch->exchange, &event, &accept->queues,
+                       &accept->queue_count);
 }
 
 /* Everything that may go wrong does so here, before anything is recorded. */
@@ -124,7 +126,7 @@ static enum status take_in(struct batch *batch, struct event_terms *last)
             status = accept_message(&accept);
         if (status != STATUS_OK)
             return status;
-        batch->exchange->published_total++;
+        relay_count(batch->exchange);
         *last = accept.event;
         batch->terms.expect = last->version;
     }

@@ -2,6 +2,7 @@
 #include "broker/core/consumer.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/exchange.h"
+#include "broker/core/filter.h"
 #include "broker/core/queue.h"
 #include "broker/core/sys.h"
 #include "protocol/topic.h"
@@ -21,6 +22,8 @@ enum status handle_subscribe(struct peer *peer, const struct frame *frame)
     const struct frame_subscribe *subscribe = &frame->as.subscribe;
     struct core *core = peer->core;
     enum status status = topic_check_pattern(subscribe->pattern);
+    if (status == STATUS_OK)
+        status = filter_check(subscribe->filter);
     if (status == STATUS_OK)
         status = sys_open(core, subscribe->exchange);
     if (status != STATUS_OK)

@@ -3,9 +3,11 @@
 #include "broker/core/cursor.h"
 #include "broker/core/dispatch.h"
 #include "broker/core/exchange.h"
+#include "broker/core/filter.h"
 #include "broker/core/history.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/core/relay.h"
 #include "broker/core/sys.h"
 #include "protocol/property.h"
 #include "protocol/topic.h"
@@ -142,7 +144,7 @@ enum status handle_exchange_delete(struct peer *peer, const struct frame *frame)
     if (exchange == NULL)
         return STATUS_NO_EXCHANGE;
     if ((frame->header.flags & FLAG_IF_UNUSED) != 0 &&
-        (exchange->binding_count > 0 || exchange->live_count > 0))
+        (exchange->binding_count > 0 || exchange->inbound_count > 0 || exchange->live_count > 0))
         return STATUS_IN_USE;
     struct operation_exchange_gone operation = {exchange->number};
     if (exchange->kind == EXCHANGE_TRANSIENT) {
@@ -158,79 +160,154 @@ enum status handle_exchange_delete(struct peer *peer, const struct frame *frame)
     return STATUS_OK;
 }
 
-/* Both ends of a binding. */
-static enum status find_ends(struct peer *peer, const struct frame_bind *bind,
-                             struct exchange **exchange, struct queue **queue)
+/* Both ends of a binding, as BIND and UNBIND name them. */
+struct ends {
+    uint8_t flags;
+    struct wire_bytes to_name;
+    struct wire_bytes exchange_name;
+    struct wire_bytes pattern;
+    struct exchange *exchange; /* out */
+    struct destination to;     /* out */
+};
+
+static enum status find_queue(struct peer *peer, struct ends *ends)
 {
-    enum status status = topic_check_pattern(bind->pattern);
-    if (status != STATUS_OK)
-        return status;
-    status = sys_open(peer->core, bind->exchange);
-    if (status != STATUS_OK)
-        return status;
-    *exchange = dispatch_find_exchange(peer->core, bind->exchange);
-    if (*exchange == NULL)
-        return STATUS_NO_EXCHANGE;
-    *queue = dispatch_find_queue(peer->core, bind->queue);
-    if (*queue == NULL)
-        return STATUS_NO_QUEUE;
-    if ((*queue)->cursor != NULL) {
-        dispatch_explain(peer->core, "%s is a cursor, which has one history", (*queue)->name);
+    enum status status = queue_find_own(peer, ends->to_name, &ends->to.queue);
+    if (status == STATUS_OK && ends->to.queue->cursor != NULL) {
+        dispatch_explain(peer->core, "%s is a cursor, which has one history",
+                         ends->to.queue->name);
         return STATUS_MISMATCH;
     }
-    return (*queue)->owner == NULL || (*queue)->owner == peer ? STATUS_OK : STATUS_EXCLUSIVE;
+    return status;
+}
+
+/* Where to. Nothing goes to the broker's own exchanges but what the broker publishes. */
+static enum status find_destination(struct peer *peer, struct ends *ends)
+{
+    struct core *core = peer->core;
+    if ((ends->flags & FLAG_TO_EXCHANGE) == 0)
+        return find_queue(peer, ends);
+    if (topic_name_is_reserved(ends->to_name)) {
+        dispatch_explain(core, "only the broker publishes here");
+        return STATUS_DENIED;
+    }
+    ends->to.exchange = dispatch_find_exchange(core, ends->to_name);
+    if (ends->to.exchange == NULL)
+        return STATUS_NO_EXCHANGE;
+    if (ends->to.exchange->history != NULL) {
+        dispatch_explain(core, "%s keeps what is published to it, and nothing else",
+                         ends->to.exchange->name);
+        return STATUS_MISMATCH;
+    }
+    return STATUS_OK;
+}
+
+static enum status find_ends(struct peer *peer, struct ends *ends)
+{
+    enum status status = topic_check_pattern(ends->pattern);
+    if (status != STATUS_OK)
+        return status;
+    status = sys_open(peer->core, ends->exchange_name);
+    if (status != STATUS_OK)
+        return status;
+    ends->exchange = dispatch_find_exchange(peer->core, ends->exchange_name);
+    return ends->exchange != NULL ? find_destination(peer, ends) : STATUS_NO_EXCHANGE;
 }
 
 /* A binding lasts when both its ends do. */
-static bool is_durable(const struct exchange *exchange, const struct queue *queue)
+static bool is_durable(const struct ends *ends)
 {
-    return exchange->kind == EXCHANGE_DURABLE && queue->kind == QUEUE_DURABLE;
+    if (ends->exchange->kind != EXCHANGE_DURABLE)
+        return false;
+    return ends->to.queue != NULL ? ends->to.queue->kind == QUEUE_DURABLE
+                                  : ends->to.exchange->kind == EXCHANGE_DURABLE;
+}
+
+static uint8_t kind_of(const struct ends *ends)
+{
+    return ends->to.exchange != NULL ? BINDING_TO_EXCHANGE : BINDING_TO_QUEUE;
+}
+
+static uint32_t number_of(const struct ends *ends)
+{
+    return ends->to.exchange != NULL ? ends->to.exchange->number : ends->to.queue->number;
+}
+
+/* Whether something new may be bound like that. */
+static enum status check_new(struct core *core, const struct ends *ends)
+{
+    if (core->binding_count >= core->limits.bindings_max)
+        return STATUS_LIMIT;
+    if (ends->to.exchange == NULL)
+        return STATUS_OK;
+    enum status status = relay_check(core, ends->exchange, ends->to.exchange);
+    if (status == STATUS_LIMIT)
+        dispatch_explain(core, "an event would go through more than %d exchanges behind the first",
+                         RELAY_HOPS_MAX);
+    return status;
+}
+
+static enum status record_binding(struct peer *peer, const struct ends *ends,
+                                  const struct binding_terms *terms)
+{
+    struct core *core = peer->core;
+    struct operation_binding operation = {ends->exchange->number, kind_of(ends), number_of(ends),
+                                          terms->pattern, terms->filter};
+    uint64_t position;
+    enum status status = recorder_append_binding(core, peer, &operation, &position);
+    if (status == STATUS_OK)
+        return apply_binding(core, &operation, position);
+    exchange_unbind(core, ends->exchange, ends->to, ends->pattern);
+    return status;
 }
 
 enum status handle_bind(struct peer *peer, const struct frame *frame)
 {
     const struct frame_bind *bind = &frame->as.bind;
     struct core *core = peer->core;
-    struct exchange *exchange;
-    struct queue *queue;
-    enum status status = find_ends(peer, bind, &exchange, &queue);
-    if (status != STATUS_OK)
-        return status;
-    if (exchange_find_binding(exchange, queue, bind->pattern) != NULL)
-        return STATUS_OK;
-    if (core->binding_count >= core->limits.bindings_max)
-        return STATUS_LIMIT;
-    if (!is_durable(exchange, queue))
-        return exchange_bind(core, exchange, queue, bind->pattern, 0);
-    struct operation_binding operation = {exchange->number, queue->number, bind->pattern};
-    status = exchange_bind(core, exchange, queue, bind->pattern, 0);
-    if (status != STATUS_OK)
-        return status;
-    uint64_t position;
-    status = recorder_append_binding(core, peer, &operation, &position);
+    struct ends ends = {.flags = frame->header.flags,
+                        .to_name = bind->to,
+                        .exchange_name = bind->exchange,
+                        .pattern = bind->pattern};
+    enum status status = filter_check(bind->filter);
     if (status == STATUS_OK)
-        return apply_binding(core, &operation, position);
-    exchange_unbind(core, exchange, queue, bind->pattern);
-    return status;
+        status = find_ends(peer, &ends);
+    if (status != STATUS_OK)
+        return status;
+    const struct binding *known = exchange_find_binding(ends.exchange, ends.to, bind->pattern);
+    if (known != NULL && filter_is_same(binding_filter(known), bind->filter))
+        return STATUS_OK;
+    if (known != NULL) {
+        dispatch_explain(core, "it is bound by this pattern with another filter");
+        return STATUS_MISMATCH;
+    }
+    status = check_new(core, &ends);
+    if (status != STATUS_OK)
+        return status;
+    struct binding_terms terms = {ends.to, bind->pattern, bind->filter};
+    status = exchange_bind(core, ends.exchange, &terms, 0);
+    return status == STATUS_OK && is_durable(&ends) ? record_binding(peer, &ends, &terms) : status;
 }
 
 enum status handle_unbind(struct peer *peer, const struct frame *frame)
 {
     const struct frame_unbind *unbind = &frame->as.unbind;
     struct core *core = peer->core;
-    struct frame_bind ends = {unbind->queue, unbind->exchange, unbind->pattern};
-    struct exchange *exchange;
-    struct queue *queue;
-    enum status status = find_ends(peer, &ends, &exchange, &queue);
+    struct ends ends = {.flags = frame->header.flags,
+                        .to_name = unbind->to,
+                        .exchange_name = unbind->exchange,
+                        .pattern = unbind->pattern};
+    enum status status = find_ends(peer, &ends);
     if (status != STATUS_OK)
         return status;
-    if (exchange_find_binding(exchange, queue, unbind->pattern) == NULL)
+    if (exchange_find_binding(ends.exchange, ends.to, unbind->pattern) == NULL)
         return STATUS_NO_BINDING;
-    if (!is_durable(exchange, queue)) {
-        exchange_unbind(core, exchange, queue, unbind->pattern);
+    if (!is_durable(&ends)) {
+        exchange_unbind(core, ends.exchange, ends.to, unbind->pattern);
         return STATUS_OK;
     }
-    struct operation_unbinding operation = {exchange->number, queue->number, unbind->pattern};
+    struct operation_unbinding operation = {ends.exchange->number, kind_of(&ends), number_of(&ends),
+                                            unbind->pattern};
     status = recorder_append_unbinding(core, peer, &operation, NULL);
     if (status != STATUS_OK)
         return status;

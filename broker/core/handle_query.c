@@ -11,63 +11,13 @@
 #include "broker/core/exchange.h"
 #include "broker/core/history.h"
 #include "broker/core/kept.h"
-#include "broker/core/line.h"
-#include "broker/core/output.h"
+#include "broker/core/page.h"
+#include "broker/core/query_route.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "broker/core/spill.h"
 #include "protocol/property.h"
 #include "protocol/topic.h"
-
-enum {
-    PAGE_ROWS = 256,
-    ROW_BYTES_MAX = 2048, /* of one row with two names and a pattern of 255 bytes each */
-};
-
-/* The answer as it grows: encoded ROW frames. The last one is flagged when it is known to be. */
-struct page {
-    struct peer *peer;
-    uint64_t tag;
-    struct buffer frames;
-    size_t last_at; /* where the last frame begins */
-    uint32_t row_count;
-    uint32_t row_count_max;
-    unsigned char row[ROW_BYTES_MAX];
-    struct wire_writer w; /* over row */
-    bool is_broken;
-};
-
-static struct wire_writer *row_begin(struct page *page)
-{
-    page->w = wire_writer_of(page->row, sizeof page->row);
-    return &page->w;
-}
-
-static void row_end(struct page *page)
-{
-    struct wire_bytes fields = wire_bytes_of(page->row, (uint32_t)wire_written(&page->w));
-    size_t bytes = FRAME_HEADER_BYTES + fields.bytes;
-    unsigned char *at = page->w.failed ? NULL : buffer_reserve(&page->frames, bytes);
-    if (at == NULL) {
-        page->is_broken = true;
-        return;
-    }
-    struct wire_writer w = wire_writer_of(at, bytes);
-    frame_put_row(&w, 0, page->tag, &(struct frame_row){fields});
-    page->last_at = page->frames.end;
-    buffer_commit(&page->frames, bytes);
-    page->row_count++;
-}
-
-static bool page_is_full(const struct page *page)
-{
-    return page->is_broken || page->row_count >= page->row_count_max;
-}
-
-static void put_text(struct wire_writer *w, const char *name, const char *text)
-{
-    row_put_text(w, name, wire_bytes_of_text(text));
-}
 
 /* Empty when there is none. */
 static void put_id(struct wire_writer *w, const char *name, const struct wire_id *id)
@@ -78,14 +28,14 @@ static void put_id(struct wire_writer *w, const char *name, const struct wire_id
                    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", at[0],
                    at[1], at[2], at[3], at[4], at[5], at[6], at[7], at[8], at[9], at[10], at[11],
                    at[12], at[13], at[14], at[15]);
-    put_text(w, name, wire_id_is_zero(id) ? "" : text);
+    page_put_text(w, name, wire_id_is_zero(id) ? "" : text);
 }
 
 static const char *const lane_parked_names[] = {"block", "park", "go-on"};
 
 static void put_cursor(struct wire_writer *w, const struct cursor *cursor)
 {
-    put_text(w, "exchange", feed_history(cursor->feed)->exchange->name);
+    page_put_text(w, "exchange", feed_history(cursor->feed)->exchange->name);
     row_put_text(w, "pattern", feed_get_terms(cursor->feed)->pattern);
     row_put_number(w, "at", ROW_NUMBER, cursor_low(cursor));
     row_put_number(w, "lag", ROW_NUMBER, cursor_lag(cursor));
@@ -93,9 +43,9 @@ static void put_cursor(struct wire_writer *w, const struct cursor *cursor)
 
 static void row_queue(struct page *page, const struct queue *queue)
 {
-    struct wire_writer *w = row_begin(page);
+    struct wire_writer *w = page_begin_row(page);
     row_put_number(w, "number", ROW_NUMBER, queue->number);
-    put_text(w, "name", queue->name);
+    page_put_text(w, "name", queue->name);
     row_put_number(w, "durable", ROW_FLAG, queue->kind == QUEUE_DURABLE);
     row_put_number(w, "exclusive", ROW_FLAG, queue->owner != NULL);
     row_put_number(w, "auto_delete", ROW_FLAG, queue->is_auto_delete);
@@ -109,7 +59,7 @@ static void row_queue(struct page *page, const struct queue *queue)
     row_put_number(w, "bytes", ROW_BYTES, queue->bytes);
     row_put_number(w, "max_count", ROW_NUMBER, queue->count_max);
     row_put_number(w, "max_bytes", ROW_BYTES, queue->bytes_max);
-    put_text(w, "overflow", queue->overflow == QUEUE_REFUSE ? "refuse" : "drop-oldest");
+    page_put_text(w, "overflow", queue->overflow == QUEUE_REFUSE ? "refuse" : "drop-oldest");
     row_put_number(w, "attempts", ROW_NUMBER, queue->retry.attempts_max);
     row_put_number(w, "backoff", ROW_MILLISECONDS, queue->retry.backoff_ms);
     row_put_number(w, "backoff_max", ROW_MILLISECONDS, queue->retry.backoff_max_ms);
@@ -120,7 +70,7 @@ static void row_queue(struct page *page, const struct queue *queue)
     row_put_number(w, "tripped", ROW_FLAG, queue->breaker.is_tripped);
     row_put_number(w, "single_active", ROW_FLAG, queue->is_single_active);
     row_put_number(w, "paused", ROW_FLAG, queue->is_paused);
-    put_text(w, "lane_parked", lane_parked_names[queue->lane_parked]);
+    page_put_text(w, "lane_parked", lane_parked_names[queue->lane_parked]);
     row_put_number(w, "lanes", ROW_NUMBER, HASH_CNT(hh, queue->lanes));
     row_put_number(w, "blocked", ROW_NUMBER, queue->asides.blocked_count);
     row_put_number(w, "accepted", ROW_NUMBER, queue->accepted_total);
@@ -129,7 +79,7 @@ static void row_queue(struct page *page, const struct queue *queue)
     row_put_number(w, "failed", ROW_NUMBER, queue->failed_total);
     if (queue->cursor != NULL)
         put_cursor(w, queue->cursor);
-    row_end(page);
+    page_end_row(page);
 }
 
 static void put_history(struct wire_writer *w, const struct history *history)
@@ -148,15 +98,16 @@ static void put_history(struct wire_writer *w, const struct history *history)
 
 static void row_exchange(struct page *page, const struct exchange *exchange)
 {
-    struct wire_writer *w = row_begin(page);
+    struct wire_writer *w = page_begin_row(page);
     row_put_number(w, "number", ROW_NUMBER, exchange->number);
-    put_text(w, "name", exchange->name);
+    page_put_text(w, "name", exchange->name);
     row_put_number(w, "durable", ROW_FLAG, exchange->kind == EXCHANGE_DURABLE);
     row_put_number(w, "bindings", ROW_NUMBER, exchange->binding_count);
+    row_put_number(w, "inbound", ROW_NUMBER, exchange->inbound_count);
     row_put_number(w, "subscribers", ROW_NUMBER, exchange->live_count);
     row_put_number(w, "published", ROW_NUMBER, exchange->published_total);
     put_history(w, exchange->history);
-    row_end(page);
+    page_end_row(page);
 }
 
 static enum status query_queues(struct page *page, const struct frame_query *query)
@@ -197,58 +148,42 @@ static enum status query_exchange(struct page *page, const struct frame_query *q
     return STATUS_OK;
 }
 
+/* Where to go on behind the last page: mostly right behind what it showed last. */
+static struct binding *bindings_after(const struct exchange *exchange, uint64_t after)
+{
+    struct binding *binding = exchange->listed;
+    if (binding == NULL || binding->number > after)
+        binding = TAILQ_FIRST(&exchange->all);
+    while (binding != NULL && binding->number <= after)
+        binding = TAILQ_NEXT(binding, exchange_link);
+    return binding;
+}
+
 static enum status query_bindings(struct page *page, const struct frame_query *query)
 {
-    const struct exchange *exchange = exchange_find(page->peer->core, query->name);
+    struct exchange *exchange = exchange_find(page->peer->core, query->name);
     if (exchange == NULL)
         return STATUS_NO_EXCHANGE;
-    struct binding *binding;
-    struct binding *next;
-    uint64_t number = 0;
-    HASH_ITER (hh, exchange->bindings, binding, next) {
-        if (++number <= query->after || page_is_full(page))
+    struct binding *binding = bindings_after(exchange, query->after);
+    for (; binding != NULL && !page_is_full(page); binding = TAILQ_NEXT(binding, exchange_link)) {
+        exchange->listed = binding;
+        if (binding->is_live)
             continue;
-        struct wire_writer *w = row_begin(page);
-        row_put_number(w, "number", ROW_NUMBER, number);
-        put_text(w, "exchange", exchange->name);
-        put_text(w, "queue", binding->queue->name);
-        row_put_text(w, "pattern", wire_bytes_of(binding->key + 4, binding->key_bytes - 4));
-        row_end(page);
+        struct wire_writer *w = page_begin_row(page);
+        row_put_number(w, "number", ROW_NUMBER, binding->number);
+        query_put_binding(w, binding);
+        page_end_row(page);
     }
     return STATUS_OK;
 }
 
-static enum status query_route(struct page *page, const struct frame_query *query)
-{
-    struct core *core = page->peer->core;
-    enum status status = topic_check_key(query->key);
-    if (status != STATUS_OK)
-        return status;
-    struct exchange *exchange = exchange_find(core, query->name);
-    if (exchange == NULL)
-        return STATUS_NO_EXCHANGE;
-    struct queue *const *queues;
-    size_t count;
-    status = exchange_route(core, exchange, query->key, &queues, &count);
-    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-        if (i < query->after || page_is_full(page))
-            continue;
-        struct wire_writer *w = row_begin(page);
-        row_put_number(w, "number", ROW_NUMBER, i + 1);
-        put_text(w, "queue", queues[i]->name);
-        row_put_number(w, "live", ROW_FLAG, queues[i]->kind == QUEUE_LIVE);
-        row_end(page);
-    }
-    return status;
-}
-
 static void row_figure(struct page *page, const char *name, uint64_t value, const char *text)
 {
-    struct wire_writer *w = row_begin(page);
-    put_text(w, "name", name);
+    struct wire_writer *w = page_begin_row(page);
+    page_put_text(w, "name", name);
     row_put_number(w, "value", ROW_NUMBER, value);
-    put_text(w, "text", text);
-    row_end(page);
+    page_put_text(w, "text", text);
+    page_end_row(page);
 }
 
 static enum status query_stats(struct page *page, const struct frame_query *query)
@@ -271,6 +206,11 @@ static enum status query_stats(struct page *page, const struct frame_query *quer
     row_figure(page, "outcome_bytes", core->tracked.finished_bytes, "memory of these outcomes");
     row_figure(page, "clients", core->client_count, "clients whose answers are remembered");
     row_figure(page, "transient_bytes", core->transient_bytes, "memory of transient messages");
+    row_figure(page, "rounds", core->round_count, "rounds of the loop since the start");
+    row_figure(page, "round_us_max",
+               core->longest_us[0] > core->longest_us[1] ? core->longest_us[0]
+                                                         : core->longest_us[1],
+               "microseconds of the longest round in the last 10 to 20 seconds");
     row_figure(page, "start", core->start_number, "number of this start");
     row_figure(page, "journal_segments", figures.segment_count, "segments in use");
     row_figure(page, "journal_spares", figures.spare_count, "segments ready for use");
@@ -293,15 +233,15 @@ static enum status query_connections(struct page *page, const struct frame_query
     TAILQ_FOREACH (peer, &page->peer->core->peers, link) {
         if (peer->number <= query->after || page_is_full(page))
             continue;
-        struct wire_writer *w = row_begin(page);
+        struct wire_writer *w = page_begin_row(page);
         row_put_number(w, "number", ROW_NUMBER, peer->number);
-        put_text(w, "from", peer->origin->text);
-        put_text(w, "client", peer->client_name != NULL ? peer->client_name : "");
+        page_put_text(w, "from", peer->origin->text);
+        page_put_text(w, "client", peer->client_name != NULL ? peer->client_name : "");
         row_put_number(w, "open", ROW_FLAG, peer->state == PEER_OPEN);
         row_put_number(w, "consumers", ROW_NUMBER, HASH_COUNT(peer->consumers));
         row_put_number(w, "unsettled", ROW_NUMBER, peer->deliveries.live_count);
         row_put_number(w, "unsent", ROW_BYTES, buffer_bytes(&peer->output));
-        row_end(page);
+        page_end_row(page);
     }
     return STATUS_OK;
 }
@@ -323,7 +263,7 @@ static enum status query_parked(struct page *page, const struct frame_query *que
         if (parked->number <= query->after || page_is_full(page))
             continue;
         struct kept_attempt last = kept_history_last(kept_bytes(parked->history));
-        struct wire_writer *w = row_begin(page);
+        struct wire_writer *w = page_begin_row(page);
         row_put_number(w, "number", ROW_NUMBER, parked->number);
         row_put_number(w, "time_ms", ROW_NUMBER, parked->time_ms);
         row_put_number(w, "attempts", ROW_NUMBER, parked->attempts);
@@ -332,7 +272,7 @@ static enum status query_parked(struct page *page, const struct frame_query *que
         row_put_text(w, "lane",
                      parked->lane != NULL ? lane_key(parked->lane) : wire_bytes_of(NULL, 0));
         put_id(w, "id", &parked->id);
-        row_end(page);
+        page_end_row(page);
     }
     return STATUS_OK;
 }
@@ -365,12 +305,12 @@ static enum status query_attempts(struct page *page, const struct frame_query *q
     struct wire_reader r = wire_reader_of(history.at, history.bytes);
     struct kept_attempt attempt;
     while (kept_history_next(&r, &attempt)) {
-        struct wire_writer *w = row_begin(page);
+        struct wire_writer *w = page_begin_row(page);
         row_put_number(w, "number", ROW_NUMBER, attempt.attempt);
         row_put_number(w, "time_ms", ROW_NUMBER, attempt.time_ms);
         row_put_text(w, "code", attempt.code);
         row_put_text(w, "text", attempt.text);
-        row_end(page);
+        page_end_row(page);
     }
     return STATUS_OK;
 }
@@ -390,6 +330,8 @@ static enum status run_query(struct page *page, const struct frame_query *query)
         return query_bindings(page, query);
     case QUERY_ROUTE:
         return query_route(page, query);
+    case QUERY_EXPLAIN:
+        return query_explain(page, query);
     case QUERY_STATS:
         return query_stats(page, query);
     case QUERY_CONNECTIONS:
@@ -405,24 +347,13 @@ static enum status run_query(struct page *page, const struct frame_query *query)
 enum status handle_query(struct peer *peer, const struct frame *frame)
 {
     const struct frame_query *query = &frame->as.query;
-    struct page page = {.peer = peer, .tag = frame->header.tag, .row_count_max = PAGE_ROWS};
-    if (query->limit > 0 && query->limit < PAGE_ROWS)
-        page.row_count_max = query->limit;
-    buffer_init(&page.frames);
+    struct page page;
+    page_init(&page, peer, frame->header.tag, query->limit);
     enum status status = run_query(&page, query);
-    if (status == STATUS_OK && page.row_count == 0) {
-        row_begin(&page);
-        row_end(&page);
-    }
-    if (page.is_broken)
-        status = STATUS_NO_MEMORY;
-    if (status == STATUS_OK) {
-        page.frames.memory[page.last_at + 5] = FLAG_LAST; /* the flags of a header, see frame.h */
-        /* Figures rest on nothing; names of things that are not on disk yet must wait. */
-        bool is_figures = query->subject == QUERY_STATS || query->subject == QUERY_CONNECTIONS;
-        line_answer(peer, frame->header.tag, buffer_at(&page.frames), buffer_bytes(&page.frames),
-                    is_figures ? 0 : recorder_needs(peer->core));
-    }
-    buffer_deinit(&page.frames);
+    /* Figures rest on nothing; names of things that are not on disk yet must wait. */
+    bool is_figures = query->subject == QUERY_STATS || query->subject == QUERY_CONNECTIONS;
+    if (status == STATUS_OK)
+        status = page_answer(&page, is_figures ? 0 : recorder_needs(peer->core));
+    page_deinit(&page);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "broker/core/dispatch.h"
 #include "broker/core/exchange.h"
 #include "broker/core/queue.h"
+#include "broker/core/relay.h"
 #include "broker/core/watch.h"
 #include "protocol/property.h"
 #include "protocol/topic.h"
@@ -150,14 +151,15 @@ enum status handle_publish(struct peer *peer, const struct frame *frame)
                             .message.properties = publish->properties,
                             .message.headers = publish->headers,
                             .message.body = publish->body};
-    status = exchange_route(core, exchange, publish->key, &accept.queues, &accept.queue_count);
+    struct relay_event event = {publish->key, publish->headers};
+    status = relay_route(core, exchange, &event, &accept.queues, &accept.queue_count);
     if (status != STATUS_OK)
         return status;
     accept.history = exchange->history;
     status = accept_message(&accept);
     if (status != STATUS_OK)
         return status;
-    exchange->published_total++;
+    relay_count(exchange);
     core->counters.events_unrouted += accept.queue_count == 0;
     return STATUS_OK;
 }

@@ -81,11 +81,14 @@ static struct index_page *last_page(const struct index *index)
     return index->end > index->start ? index->slots[index->end - 1].page : NULL;
 }
 
-/* Moves the slots to the front and drops the empty ones. */
+/* Moves the slots to the front and drops the empty ones. A cursor that stands before the first slot,
+ * where its page has gone, comes to the beginning of it. */
 static void directory_tidy(struct index *index)
 {
     size_t to = 0;
     size_t cursor = 0;
+    if (index->cursor_slot < index->start)
+        index->cursor_place = 0;
     for (size_t i = index->start; i < index->end; i++) {
         if (i == index->cursor_slot)
             cursor = to;

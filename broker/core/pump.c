@@ -148,6 +148,28 @@ static void hand_out(struct core *core, struct consumer *consumer, struct standi
         queue->handed_max = message->number;
 }
 
+void pump_hand_live(struct core *core, struct queue *queue, const struct operation_message *message)
+{
+    struct consumer *consumer = queue->live;
+    const struct frame_deliver deliver = {.consumer = consumer->number,
+                                          .number = message->number,
+                                          .attempt = 1,
+                                          .time_ms = message->time_ms,
+                                          .exchange = message->exchange,
+                                          .key = message->key,
+                                          .properties = message->properties,
+                                          .headers = message->headers,
+                                          .body_bytes = message->body.bytes,
+                                          .body = message->body};
+    if (queue->missed > 0)
+        tell_gap(consumer);
+    output_deliver(consumer->peer, 0, &deliver);
+    core->counters.messages_delivered++;
+    queue->accepted_total++;
+    queue->delivered_total++;
+    consumer_update(consumer);
+}
+
 static void on_fetch(void *argument, uint64_t position, enum status status)
 {
     struct queue *queue = argument;

@@ -12,6 +12,12 @@ void pump_prepare(struct core *core);
 /* After the durable position moved: queues whose head waited for the disk may go on. */
 void pump_on_durable(struct core *core);
 
+/* Hands an event to the live subscriber behind a queue that holds nothing, as it comes in. */
+struct operation_message;
+struct queue;
+void pump_hand_live(struct core *core, struct queue *queue,
+                    const struct operation_message *message);
+
 /* Hands out, queue by queue, a bounded amount. Sets core->has_more when some is left. */
 void pump_run(struct core *core);
 

@@ -143,10 +143,10 @@ static const struct home *home_of_binding(const struct core *core,
                                           const struct operation_binding *operation)
 {
     const struct exchange *exchange = exchange_find_number(core, operation->exchange);
-    const struct queue *queue = queue_find_number(core, operation->queue);
-    if (exchange == NULL || queue == NULL)
+    struct destination to = exchange_destination(core, operation->kind, operation->to);
+    if (exchange == NULL || (to.queue == NULL && to.exchange == NULL))
         return NULL;
-    const struct binding *binding = exchange_find_binding(exchange, queue, operation->pattern);
+    const struct binding *binding = exchange_find_binding(exchange, to, operation->pattern);
     return binding != NULL ? &binding->home : NULL;
 }
 

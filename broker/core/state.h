@@ -41,8 +41,8 @@ struct kept_bytes;
 struct peek;
 struct consumer;
 struct exchange;
-struct route;
 struct queue;
+struct router;
 
 struct core_counters {
 #define COUNTER(name, text) uint64_t name;
@@ -198,7 +198,6 @@ struct consumer {
     struct peer *peer;
     struct queue *queue;
     struct exchange *exchange; /* of a live subscription, else NULL */
-    char *pattern;             /* of a live subscription, else NULL */
     uint32_t number;
     uint32_t prefetch_messages;
     uint32_t prefetch_bytes; /* 0: no limit */
@@ -393,10 +392,12 @@ struct core {
     uint32_t next_queue;
     uint32_t next_exchange;
     uint32_t next_client;
+    uint64_t next_binding; /* volatile: for paging */
     uint64_t next_delivery;
     uint64_t next_peer;
+    struct router *router;
     uint64_t route_stamp;
-    struct queue **routed; /* the result of the last exchange_route */
+    struct queue **routed; /* the result of the last relay_route */
     size_t routed_room;
     unsigned char *numbers; /* of the receivers of the message that is recorded */
     size_t numbers_room;
@@ -461,6 +462,10 @@ struct core {
     uint64_t rate_number;      /* next_message then */
     uint64_t rate_delivered;   /* hand-outs then */
     uint64_t numbers_a_second; /* numbers given or handed out in the last full second */
+
+    uint64_t round_count;
+    uint64_t longest_us[2]; /* of the rounds since longest_at_ms, and of the time before */
+    uint64_t longest_at_ms;
 
     uint64_t chance; /* of the jitter of retries: xorshift */
     bool is_checked; /* core_on_read is done */

@@ -10,6 +10,7 @@
 #include "broker/core/mover.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/core/relay.h"
 #include "broker/core/spill.h"
 #include "broker/core/sys_body.h"
 
@@ -93,9 +94,9 @@ static enum status publish(struct core *core, struct exchange *exchange,
                             .message.exchange = wire_bytes_of_text(SYS_EXCHANGE),
                             .message.key = wire_bytes_of_text(keys[waiting->type]),
                             .message.body = wire_bytes_of(waiting->body, waiting->body_bytes)};
-    enum status status =
-        exchange_route(core, exchange, accept.message.key, &accept.queues, &accept.queue_count);
-    exchange->published_total++;
+    struct relay_event event = {.key = accept.message.key};
+    enum status status = relay_route(core, exchange, &event, &accept.queues, &accept.queue_count);
+    relay_count(exchange);
     if (status != STATUS_OK || accept.queue_count == 0)
         return status;
     return accept_message(&accept);

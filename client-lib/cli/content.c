@@ -7,11 +7,11 @@
 #include "client-lib/cli/report.h"
 #include "client-lib/cli/value.h"
 
-static bool parse_header(struct herald_header *header, const char *text)
+static bool parse_header(struct herald_header *header, const char *option, const char *text)
 {
     const char *equals = strchr(text, '=');
     if (equals == NULL || equals == text) {
-        report_say("--header takes NAME=VALUE, not '%s'", text);
+        report_say("--%s takes NAME=VALUE, not '%s'", option, text);
         return false;
     }
     *header = (struct herald_header){
@@ -20,6 +20,15 @@ static bool parse_header(struct herald_header *header, const char *text)
         .value = equals + 1,
         .value_bytes = strlen(equals + 1),
     };
+    return true;
+}
+
+bool content_headers(const struct arguments *arguments, const char *option,
+                     struct herald_header headers[TEXTS_MAX])
+{
+    for (size_t i = 0; i < arguments->text_count; i++)
+        if (!parse_header(&headers[i], option, arguments->texts[i]))
+            return false;
     return true;
 }
 
@@ -86,10 +95,8 @@ static void take_terms(struct content *content, const struct arguments *argument
 bool content_init(struct content *content, const struct arguments *arguments)
 {
     content->content = herald_content(NULL, 0);
-    for (size_t i = 0; i < arguments->text_count; i++) {
-        if (!parse_header(&content->headers[i], arguments->texts[i]))
-            return false;
-    }
+    if (!content_headers(arguments, "header", content->headers))
+        return false;
     content->content.headers = content->headers;
     content->content.header_count = arguments->text_count;
     if (arguments_has(arguments, OPTION_ID)) {

@@ -25,6 +25,11 @@ bool content_take_entity(struct content *content, const struct arguments *argume
 /* --expect, or what any entity fulfils. False after it has said why not. */
 bool content_read_expect(const struct arguments *arguments, struct expectation *expectation);
 
+/* The headers that an option describes which may be repeated; there are arguments->text_count of
+ * them. False after it has said which one is not right. */
+bool content_headers(const struct arguments *arguments, const char *option,
+                     struct herald_header headers[TEXTS_MAX]);
+
 /* Has the command tracked, with an id of its own unless it has one. */
 void content_track(struct content *content);
 

@@ -86,21 +86,26 @@ static double seconds_of(const struct timeval *time)
     return (double)time->tv_sec + (double)time->tv_usec / 1e6;
 }
 
-static double own_cpu_s(void)
+static double own_cpu_s(const struct helpers *helpers)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime);
+    double sum_s = seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime);
+    for (size_t i = 0; helpers != NULL && i < helpers->count; i++)
+        sum_s += read_cpu_s(helpers->all[i].pid);
+    return sum_s;
 }
 
-void measure_start(struct measure *measure, const struct arguments *arguments)
+void measure_start(struct measure *measure, const struct arguments *arguments,
+                   const struct helpers *helpers)
 {
     const char *path = measure_socket_path(arguments);
     measure->broker_pid = (pid_t)arguments_number(arguments, OPTION_PID, 0);
     if (measure->broker_pid == 0 && path != NULL)
         measure->broker_pid = find_listener(path);
     measure->broker_cpu_s = read_cpu_s(measure->broker_pid);
-    measure->client_cpu_s = own_cpu_s();
+    measure->helpers = helpers;
+    measure->client_cpu_s = own_cpu_s(helpers);
     measure->started_ns = measure_now_ns();
 }
 
@@ -120,7 +125,7 @@ double measure_stop(const struct measure *measure, struct figures *figures, int6
                 "processor time of the broker per message", broker_us);
     figures_add(figures, FIGURE_MICROSECONDS, "client_cpu_us",
                 "processor time of this program per message",
-                (own_cpu_s() - measure->client_cpu_s) * 1e6 / count);
+                (own_cpu_s(measure->helpers) - measure->client_cpu_s) * 1e6 / count);
     return rate;
 }
 

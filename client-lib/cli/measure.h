@@ -8,19 +8,22 @@
 
 #include "client-lib/cli/arguments.h"
 #include "client-lib/cli/figures.h"
+#include "client-lib/cli/helpers.h"
 
 struct measure {
     pid_t broker_pid; /* 0: not known */
     int64_t started_ns;
     double broker_cpu_s;
     double client_cpu_s;
+    const struct helpers *helpers; /* whose processor time is ours; NULL: none */
 };
 
 /* Nanoseconds of a clock that only goes forward. */
 int64_t measure_now_ns(void);
 
 /* Begins; finds the broker's process by --pid, or by asking its unix socket who listens there. */
-void measure_start(struct measure *measure, const struct arguments *arguments);
+void measure_start(struct measure *measure, const struct arguments *arguments,
+                   const struct helpers *helpers);
 
 /* Adds elapsed time, messages per second and processor time per message; returns the messages per
  * second. */

@@ -54,7 +54,7 @@ static int fill(struct backlog *backlog, const struct arguments *arguments)
     int code = bench_create_queue(&backlog->contact, BACKLOG_QUEUE);
     if (code != EXIT_OK)
         return code;
-    measure_start(&measure, arguments);
+    measure_start(&measure, arguments, NULL);
     code = report_status(backlog->contact.client, send_all(backlog), NULL);
     measure_stop(&measure, &backlog->figures, backlog->count);
     figures_add(&backlog->figures, FIGURE_BYTES, "broker_peak_bytes",
@@ -86,7 +86,7 @@ static enum herald_status take_all(struct backlog *backlog, const struct argumen
 static int drain(struct backlog *backlog, const struct arguments *arguments)
 {
     struct measure measure;
-    measure_start(&measure, arguments);
+    measure_start(&measure, arguments, NULL);
     int code = report_status(backlog->contact.client, take_all(backlog, arguments), NULL);
     measure_stop(&measure, &backlog->figures, backlog->count);
     figures_add(&backlog->figures, FIGURE_BYTES, "broker_peak_bytes",

@@ -69,7 +69,7 @@ static int run(struct bench_call *bench, const struct arguments *arguments, stru
         report_say("cannot start a thread");
         return EXIT_FAILED;
     }
-    measure_start(&measure, arguments);
+    measure_start(&measure, arguments, NULL);
     code = report_status(bench->caller.client, call_all(bench), NULL);
     measure_stop(&measure, figures, bench->count);
     atomic_store(&bench->is_over, true);

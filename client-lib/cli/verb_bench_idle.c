@@ -1,16 +1,12 @@
 /* herald bench idle: how much memory of the broker a connection that does nothing costs.
  *
  * The connections are made by helper processes, as many as the limit on open files asks for: a
- * handle of the library holds three descriptors. A helper says on a socket when all of its
- * connections are open, keeps them alive, and ends when the other end of the socket is closed.
+ * handle of the library holds three descriptors. They keep them alive.
  */
 #include "client-lib/cli/verbs.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client-lib/cli/bench.h"
@@ -25,10 +21,6 @@ enum {
     OPEN_MS_MAX = 60000,
     KEEP_MS = 50,
     SETTLE_US = 500000,
-    FILES_PER_HANDLE = 3,
-    FILES_BESIDE = 64,
-    FILES_LEAST = 128,
-    HELPERS_MAX = 64,
 };
 
 /* What a helper does. */
@@ -37,11 +29,6 @@ struct bench_idle {
     int64_t wanted;
     int64_t open;
     bool is_refused;
-};
-
-struct helper {
-    pid_t pid;
-    int fd;
 };
 
 static void on_state(struct herald_client *client, enum herald_state state, void *user)
@@ -83,99 +70,58 @@ static int open_all(struct bench_idle *bench, const struct herald_options *optio
     return EXIT_OK;
 }
 
-/* Returns the exit code of the helper. */
-static int help(int fd, int64_t count, const struct herald_options *given)
+/* What all helpers are told. */
+struct order {
+    const struct herald_options *options;
+    int64_t connections;
+    int64_t most; /* of one helper */
+};
+
+static int help(int fd, size_t index, void *context)
 {
-    char byte = 0;
-    struct bench_idle bench = {.wanted = count};
-    struct herald_options options = *given;
+    const struct order *order = context;
+    int64_t left = order->connections - (int64_t)index * order->most;
+    struct bench_idle bench = {.wanted = left < order->most ? left : order->most};
+    struct herald_options options = *order->options;
     options.user = &bench;
     options.on_state = on_state;
-    if (!group_init(&bench.group, (size_t)count))
+    if (!group_init(&bench.group, (size_t)bench.wanted))
         return EXIT_FAILED;
     int code = open_all(&bench, &options);
-    if (code == EXIT_OK && write(fd, &byte, 1) == 1) {
-        while (recv(fd, &byte, 1, MSG_DONTWAIT) != 0)
+    if (code == EXIT_OK && helper_say_ready(fd)) {
+        while (helper_is_wanted(fd))
             group_wait(&bench.group, KEEP_MS);
     }
     group_deinit(&bench.group);
     return code;
 }
 
-static bool start_helper(struct helper *helper, int64_t count, const struct herald_options *options)
-{
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
-        return false;
-    helper->fd = pair[0];
-    helper->pid = fork();
-    if (helper->pid == 0) {
-        close(pair[0]);
-        _exit(help(pair[1], count, options));
-    }
-    close(pair[1]);
-    return helper->pid > 0;
-}
-
-/* How many connections one process can hold. */
-static int64_t connections_per_process(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max == RLIM_INFINITY)
-        return CONNECTIONS;
-    int64_t files = (int64_t)limit.rlim_max;
-    return files > FILES_LEAST ? (files - FILES_BESIDE) / FILES_PER_HANDLE : 1;
-}
-
-/* Starts helpers for all connections and waits until they are open. *count is how many were
- * started, also after a failure. */
-static int start_helpers(struct helper *helpers, size_t *count, int64_t connections,
+static int start_helpers(struct helpers *helpers, int64_t connections,
                          const struct herald_options *options)
 {
-    int64_t most = connections_per_process();
-    char byte;
-    int64_t all = most * HELPERS_MAX;
-    if (connections > all) {
-        report_say("at most %" PRId64 " connections can be made from here", all);
+    struct order order = {options, connections, helpers_connections_each()};
+    int64_t count = (connections + order.most - 1) / order.most;
+    if (count > HELPERS_MAX) {
+        report_say("at most %" PRId64 " connections can be made from here",
+                   order.most * HELPERS_MAX);
         return EXIT_FAILED;
     }
-    for (int64_t left = connections; left > 0; left -= most) {
-        if (!start_helper(&helpers[(*count)++], left < most ? left : most, options)) {
-            report_say("cannot start a process");
-            return EXIT_FAILED;
-        }
-    }
-    for (size_t i = 0; i < *count; i++) {
-        if (read(helpers[i].fd, &byte, 1) != 1)
-            return EXIT_FAILED;
-    }
-    return EXIT_OK;
-}
-
-static void stop_helpers(struct helper *helpers, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        close(helpers[i].fd);
-    for (size_t i = 0; i < count; i++) {
-        if (helpers[i].pid > 0)
-            waitpid(helpers[i].pid, NULL, 0);
-    }
+    return helpers_start(helpers, (size_t)count, help, &order);
 }
 
 static int run(const struct arguments *arguments, const struct herald_options *options,
                struct figures *figures)
 {
-    struct helper helpers[HELPERS_MAX] = {{0}};
+    struct helpers helpers = {.count = 0};
     struct measure measure;
-    size_t count = 0;
     int64_t connections = arguments_number(arguments, OPTION_CONNECTIONS, CONNECTIONS);
-    measure_start(&measure, arguments);
+    measure_start(&measure, arguments, NULL);
     double before = measure_broker_memory(&measure);
-    int code = start_helpers(helpers, &count, connections, options);
+    int code = start_helpers(&helpers, connections, options);
     double elapsed_s = (double)(measure_now_ns() - measure.started_ns) / 1e9;
     usleep(SETTLE_US);
     double after = measure_broker_memory(&measure);
-    stop_helpers(helpers, count);
+    helpers_stop(&helpers);
     bool is_known = before >= 0 && after >= 0;
     figures_add(figures, FIGURE_COUNT, "connections", "idle connections", (double)connections);
     figures_add(figures, FIGURE_SECONDS, "elapsed_s", "time to open them", elapsed_s);

@@ -83,7 +83,7 @@ static int measure_reading(struct replay *replay, const struct arguments *argume
     int code = contact_open_plain(&reader, arguments);
     if (code != EXIT_OK)
         return code;
-    measure_start(&measure, arguments);
+    measure_start(&measure, arguments, NULL);
     code = report_status(reader.client, read_all(replay, reader.client), NULL);
     measure_stop(&measure, &replay->figures, replay->count);
     figures_add(&replay->figures, FIGURE_BYTES, "broker_peak_bytes",

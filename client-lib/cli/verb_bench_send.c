@@ -139,7 +139,7 @@ static int run(struct bench_send *bench, const struct arguments *arguments, stru
     int code = start_consumer(bench, arguments);
     if (code != EXIT_OK)
         return code;
-    measure_start(&measure, arguments);
+    measure_start(&measure, arguments, NULL);
     if (pthread_create(&thread, NULL, consume, bench) != 0) {
         report_say("cannot start a thread");
         return EXIT_FAILED;

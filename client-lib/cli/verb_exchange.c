@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client-lib/cli/confirm.h"
+#include "client-lib/cli/content.h"
 #include "client-lib/cli/query.h"
 
 static struct herald_exchange_options exchange_options(const struct arguments *arguments)
@@ -113,7 +114,7 @@ int verb_exchange_show(const struct arguments *arguments)
     struct query_print bindings = {
         .query = query_about(HERALD_BINDINGS, name, NULL),
         .shape = QUERY_LIST,
-        .first_columns = "pattern queue",
+        .first_columns = "pattern queue onward filter",
         .names = {.exchange = name},
     };
     output_init(&output, arguments);
@@ -145,42 +146,58 @@ int verb_exchange_delete(const struct arguments *arguments)
     return code;
 }
 
-typedef enum herald_status bind_fn(struct herald_client *client, const char *queue,
-                                   const char *exchange, const char *pattern, int timeout_ms);
+typedef enum herald_status bind_fn(struct herald_client *client,
+                                   const struct herald_binding *binding, int timeout_ms);
 
 static int change_binding(const struct arguments *arguments, bind_fn *change)
 {
     struct contact contact;
+    struct herald_header filter[TEXTS_MAX];
     char *const *words = arguments->words;
+    if (!content_headers(arguments, "where", filter))
+        return EXIT_USAGE;
+    struct herald_binding binding = herald_binding(words[0], words[1], words[2]);
+    binding.to_exchange = arguments_has(arguments, OPTION_EXCHANGE);
+    binding.filter = filter;
+    binding.filter_count = arguments->text_count;
     int code = contact_open_plain(&contact, arguments);
     if (code != EXIT_OK)
         return code;
-    struct report_names names = {.queue = words[0], .exchange = words[1]};
-    code = report_status(contact.client,
-                         change(contact.client, words[0], words[1], words[2], CONTACT_ANSWER_MS),
-                         &names);
+    /* Of two exchanges the broker says which one is missing. */
+    struct report_names names = {.queue = words[0],
+                                 .exchange = binding.to_exchange ? NULL : words[1]};
+    code =
+        report_status(contact.client, change(contact.client, &binding, CONTACT_ANSWER_MS), &names);
     contact_close(&contact);
     return code;
 }
 
 int verb_bind(const struct arguments *arguments)
 {
-    return change_binding(arguments, herald_bind);
+    return change_binding(arguments, herald_bind_with);
 }
 
 int verb_unbind(const struct arguments *arguments)
 {
-    return change_binding(arguments, herald_unbind);
+    return change_binding(arguments, herald_unbind_with);
 }
 
 int verb_route(const struct arguments *arguments)
 {
+    struct herald_header headers[TEXTS_MAX];
+    bool is_all = arguments_has(arguments, OPTION_ALL);
     struct query_print print = {
-        .query = query_about(HERALD_ROUTE, arguments->words[0], arguments->words[1]),
+        .query = query_about(is_all ? HERALD_EXPLAIN : HERALD_ROUTE, arguments->words[0],
+                             arguments->words[1]),
         .shape = QUERY_LIST,
-        .first_columns = "queue pattern",
+        .first_columns = is_all ? "queue pattern passes why exchange onward filter"
+                                : "queue pattern exchange onward filter live",
         .names = {.exchange = arguments->words[0]},
     };
+    if (!content_headers(arguments, "header", headers))
+        return EXIT_USAGE;
+    print.query.headers = headers;
+    print.query.header_count = arguments->text_count;
     return query_run(arguments, &print);
 }
 

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "client-lib/cli/content.h"
 #include "client-lib/cli/cursor.h"
 #include "client-lib/cli/place.h"
 #include "client-lib/cli/receive.h"
@@ -20,6 +21,8 @@ struct plan {
     bool is_following;
     struct place place;
     struct cursor cursor; /* what stands under the name */
+    struct herald_header filter[TEXTS_MAX];
+    size_t filter_count;
 };
 
 static bool make_plan(struct plan *plan, const struct arguments *arguments)
@@ -29,6 +32,7 @@ static bool make_plan(struct plan *plan, const struct arguments *arguments)
         .pattern = arguments->word_count > 1 ? arguments->words[1] : NULL,
         .name = arguments->options[OPTION_NAME].text,
         .is_following = arguments_has(arguments, OPTION_FROM),
+        .filter_count = arguments->text_count,
     };
     if (plan->is_following && !place_parse(arguments->options[OPTION_FROM].text, &plan->place)) {
         report_say("--from takes first, next, last, a sequence or a time like "
@@ -44,7 +48,7 @@ static bool make_plan(struct plan *plan, const struct arguments *arguments)
         report_say("--prefetch is for events that are kept: give --name too");
         return false;
     }
-    return true;
+    return content_headers(arguments, "where", plan->filter);
 }
 
 static enum herald_status follow(struct receiver *receiver, const struct plan *plan,
@@ -54,6 +58,8 @@ static enum herald_status follow(struct receiver *receiver, const struct plan *p
     struct herald_reading reading = herald_reading(plan->exchange, pattern, receive_on_message);
     if (plan->cursor.is_there && plan->pattern == NULL)
         reading.pattern = plan->cursor.pattern;
+    reading.filter = plan->filter;
+    reading.filter_count = plan->filter_count;
     reading.context = receiver;
     reading.cursor = plan->name;
     reading.from = plan->place.from;
@@ -72,6 +78,8 @@ static enum herald_status subscribe(struct receiver *receiver, const struct plan
 {
     struct herald_subscription subscription = herald_subscription(
         plan->exchange, plan->pattern != NULL ? plan->pattern : "#", receive_on_message);
+    subscription.filter = plan->filter;
+    subscription.filter_count = plan->filter_count;
     subscription.context = receiver;
     subscription.on_gone = receive_on_gone;
     subscription.on_gap = receive_on_gap;

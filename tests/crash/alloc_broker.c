@@ -46,6 +46,28 @@ static struct wire_bytes queue_name(int i, char name[16])
     return i == 0 ? wire_bytes_of_text("work") : wire_bytes_of_text(name);
 }
 
+/* A filter, another exchange behind the first, and both at once. */
+static void define_ways(struct actor *actor)
+{
+    static const unsigned char filter[] = {1, 'k', 1, 0, 'v'};
+    struct frame frame = {.header.type = FRAME_EXCHANGE_CREATE};
+    frame.as.exchange_create.exchange = wire_bytes_of_text("more");
+    (void)scarce_say(actor, &frame);
+    for (int i = 0; i < 3; i++) {
+        frame = (struct frame){.header.type = FRAME_BIND};
+        frame.header.flags = i < 2 ? FLAG_TO_EXCHANGE : 0;
+        frame.as.bind = (struct frame_bind){wire_bytes_of_text(i < 2 ? "more" : "work"),
+                                            wire_bytes_of_text(i < 2 ? "news" : "more"),
+                                            wire_bytes_of_text(i == 1 ? "b.#" : "#"),
+                                            wire_bytes_of(filter, i > 0 ? sizeof filter : 0)};
+        (void)scarce_say(actor, &frame);
+    }
+    frame = (struct frame){.header.type = FRAME_UNBIND, .header.flags = FLAG_TO_EXCHANGE};
+    frame.as.unbind = (struct frame_unbind){wire_bytes_of_text("more"), wire_bytes_of_text("news"),
+                                            wire_bytes_of_text("b.#")};
+    (void)scarce_say(actor, &frame);
+}
+
 static void define(struct actor *actor)
 {
     char name[16];
@@ -57,10 +79,13 @@ static void define(struct actor *actor)
         frame.as.queue_create.queue = queue_name(i, name);
         (void)scarce_say(actor, &frame);
         frame = (struct frame){.header.type = FRAME_BIND};
-        frame.as.bind = (struct frame_bind){queue_name(i, name), wire_bytes_of_text("news"),
-                                            wire_bytes_of_text(i % 2 == 0 ? "a.#" : "a.*.c")};
+        frame.as.bind = (struct frame_bind){queue_name(i, name),
+                                            wire_bytes_of_text("news"),
+                                            wire_bytes_of_text(i % 2 == 0 ? "a.#" : "a.*.c"),
+                                            {NULL, 0}};
         (void)scarce_say(actor, &frame);
     }
+    define_ways(actor);
 }
 
 /* Sends a message with its serial at the front, in pieces when it is long. */

@@ -159,6 +159,9 @@ exchanges() {
     code 0 "route json" route orders order.eu.paid -o json
     same "route to nobody" '[]' "$(cat "$work/out")"
     code 4 "route no exchange" route none a
+    code 0 "route all" route orders order.eu.paid --all
+    says "route all" out 'word 3 is paid, not placed'
+    routing
     code 0 "exchange list" exchange list
     says "exchange list" out '^orders +1'
     code 0 "exchange show" exchange show orders
@@ -174,6 +177,55 @@ exchanges() {
     code 0 "stats" stats
     code 0 "stats json" stats -o json
     is_json "stats json" <"$work/out"
+}
+
+routing() {
+    code 0 "exchange create another" exchange create europe
+    code 0 "bind to an exchange" bind europe orders 'order.eu.#' --exchange --where tenant=acme
+    code 0 "bind behind it" bind mail europe '*.*.paid'
+    code 1 "a circle" bind orders europe '#' --exchange
+    says "a circle" err 'CYCLE'
+    code 1 "another filter" bind europe orders 'order.eu.#' --exchange --where tenant=ajax
+    says "another filter" err 'MISMATCH'
+    code 4 "bind to no exchange" bind none orders '#' --exchange
+    says "bind to no exchange" err 'no exchange none'
+    code 2 "bind where what" bind mail orders '#' --where tenant
+    says "bind where what" err '\-\-where takes NAME=VALUE'
+    code 0 "route onward" route orders order.eu.paid --header tenant=acme
+    says "route onward" out '^mail +\*\.\*\.paid +europe'
+    code 0 "route with another header" route orders order.eu.paid -H tenant=ajax --all -o json
+    is_json "route in json" <"$work/out"
+    says "why in json" out '"why":"header tenant is ajax, not acme"'
+    same "not passed in json" 2 "$(grep -o '"passes":false' "$work/out" | wc -l)"
+    code 0 "show what leads on" exchange show orders
+    says "show what leads on" out 'order\.eu\.# +europe +tenant=acme'
+    code 0 "publish with the header" publish orders order.eu.paid one -H tenant=acme
+    code 0 "publish with another" publish orders order.eu.paid two -H tenant=ajax
+    same "one of them arrived" one "$(h work mail --idle 0.3)"
+    h subscribe orders --where tenant=acme --count 1 >"$work/filtered" &
+    until h exchange show orders -o json | grep -q '"subscribers":1'; do sleep 0.05; done
+    h publish orders x no
+    h publish orders x yes -H tenant=acme -H other=1
+    wait $!
+    same "a filtered subscriber" yes "$(cat "$work/filtered")"
+    code 0 "unbind from an exchange" unbind europe orders 'order.eu.#' --exchange
+    code 4 "unbind again" unbind europe orders 'order.eu.#' --exchange
+    code 0 "exchange delete another" exchange delete europe --yes
+}
+
+# Several workers under one name share the events, and what one of them leaves the others get.
+sharing() {
+    h subscribe orders 'shared.#' --name shared --idle 2 >"$work/first" &
+    local first=$!
+    h subscribe orders 'shared.#' --name shared --idle 2 >"$work/second" &
+    local second=$!
+    until h queue show shared -o json 2>/dev/null | grep -q '"consumers":2'; do sleep 0.05; done
+    seq 600 | sed 's/^/shared.x /' | h publish orders --lines --keyed
+    wait $first $second
+    same "each event once" "$(seq 600)" "$(sort -n "$work/first" "$work/second")"
+    [ -s "$work/first" ] && [ -s "$work/second" ]
+    same "both had some" 0 $?
+    h queue delete shared --yes
 }
 
 completes() {
@@ -457,6 +509,7 @@ completes
 sending
 receiving
 events
+sharing
 calls
 commands
 killed

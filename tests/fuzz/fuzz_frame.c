@@ -112,6 +112,9 @@ static void check_lists(const struct frame *frame)
     case FRAME_APPEND:
         check_events(frame->as.append.body);
         break;
+    case FRAME_BIND:
+        check_headers(frame->as.bind.filter);
+        break;
     case FRAME_ROW:
         check_row(frame->as.row.fields);
         break;

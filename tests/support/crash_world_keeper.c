@@ -43,7 +43,7 @@ static void put_side_change(struct load *load, struct frame *frame)
         load->tried.side = SIDE_THERE;
     } else if (load->sure.side == SIDE_THERE && is_forth) {
         frame->header.type = FRAME_BIND;
-        frame->as.bind = (struct frame_bind){text("side"), text("aside"), text("#")};
+        frame->as.bind = (struct frame_bind){text("side"), text("aside"), text("#"), {NULL, 0}};
         load->tried.side = SIDE_BOUND;
     } else if (load->sure.side == SIDE_BOUND && is_forth) {
         frame->header.type = FRAME_PUBLISH;
@@ -184,14 +184,14 @@ void load_listener_enter(struct load *load)
     frame.as.queue_create.queue = text("fast");
     actor_write(listener, &frame);
     frame = (struct frame){.header.type = FRAME_BIND};
-    frame.as.bind = (struct frame_bind){text("fast"), text("news"), text("#")};
+    frame.as.bind = (struct frame_bind){text("fast"), text("news"), text("#"), {NULL, 0}};
     actor_write(listener, &frame);
     frame = (struct frame){.header.type = FRAME_CONSUME};
     frame.as.consume = (struct frame_consume){
         .consumer = 1, .queue = text("fast"), .prefetch_messages = LISTENER_PREFETCH};
     actor_write(listener, &frame);
     frame = (struct frame){.header.type = FRAME_SUBSCRIBE};
-    frame.as.subscribe = (struct frame_subscribe){2, text("news"), text("#")};
+    frame.as.subscribe = (struct frame_subscribe){2, text("news"), text("#"), {NULL, 0}};
     actor_write(listener, &frame);
     actor_flush(listener);
 }
@@ -229,8 +229,8 @@ void load_define(struct load *load)
         frame.as.queue_create.queue = text(queue_names[i]);
         actor_say(keeper, &frame);
         frame = (struct frame){.header.type = FRAME_BIND};
-        frame.as.bind =
-            (struct frame_bind){text(queue_names[i]), text("news"), text(i == 0 ? "order.*" : "#")};
+        frame.as.bind = (struct frame_bind){
+            text(queue_names[i]), text("news"), text(i == 0 ? "order.*" : "#"), {NULL, 0}};
         actor_say(keeper, &frame);
     }
     load_keeper_listen(load);

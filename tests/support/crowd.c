@@ -447,7 +447,7 @@ static void create(struct daemon *daemon)
     }
     for (int i = QUEUE_NORTH; is_made && i <= QUEUE_SOUTH; i++) {
         frame = (struct frame){.header.type = FRAME_BIND};
-        frame.as.bind.queue = wire_bytes_of_text(queue_names[i]);
+        frame.as.bind.to = wire_bytes_of_text(queue_names[i]);
         frame.as.bind.exchange = wire_bytes_of_text("news");
         frame.as.bind.pattern = wire_bytes_of_text(i == QUEUE_NORTH ? "day.*" : "#");
         is_made = talk_ask(talk, &frame) == STATUS_OK;

@@ -103,7 +103,9 @@ static void create(struct history_world *world, struct book *book)
     (void)ask(world, &frame, &is_answered);
     frame = (struct frame){.header.type = FRAME_BIND};
     frame.as.bind = (struct frame_bind){wire_bytes_of_text(book->queue),
-                                        wire_bytes_of_text(book->name), wire_bytes_of_text("b.#")};
+                                        wire_bytes_of_text(book->name),
+                                        wire_bytes_of_text("b.#"),
+                                        {NULL, 0}};
     if (ask(world, &frame, &is_answered))
         book->state = BOOK_THERE;
 }

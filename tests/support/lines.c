@@ -86,7 +86,7 @@ uint64_t say_exchange_delete(struct actor *actor, const char *exchange, uint8_t 
 uint64_t say_bind(struct actor *actor, const char *queue, const char *exchange, const char *pattern)
 {
     struct frame frame = frame_of(FRAME_BIND, 0);
-    frame.as.bind = (struct frame_bind){text(queue), text(exchange), text(pattern)};
+    frame.as.bind = (struct frame_bind){text(queue), text(exchange), text(pattern), {NULL, 0}};
     return actor_say(actor, &frame);
 }
 
@@ -172,7 +172,8 @@ uint64_t say_subscribe(struct actor *actor, uint32_t consumer, const char *excha
                        const char *pattern)
 {
     struct frame frame = frame_of(FRAME_SUBSCRIBE, 0);
-    frame.as.subscribe = (struct frame_subscribe){consumer, text(exchange), text(pattern)};
+    frame.as.subscribe =
+        (struct frame_subscribe){consumer, text(exchange), text(pattern), {NULL, 0}};
     return actor_say(actor, &frame);
 }
 

@@ -36,7 +36,8 @@ START_TEST(test_census)
                                                        .body = wire_bytes_of_text("12345")});
     record_put_attempt(&w, &(struct operation_attempt){.queue = 2, .number = 8, .failed = 3});
     record_put_park(&w, &(struct operation_park){.queue = 2, .number = 5});
-    record_put_binding(&w, &(struct operation_binding){1, 2, wire_bytes_of_text("#")});
+    record_put_binding(&w, &(struct operation_binding){
+                               .exchange = 1, .to = 2, .pattern = wire_bytes_of_text("#")});
     struct core_limits limits = scene_limits();
     struct core *core = core_new(&limits, note, NULL);
     struct core_census census;

@@ -121,6 +121,38 @@ START_TEST(test_a_queue_worked_off_in_order_keeps_little)
 }
 END_TEST
 
+/* The oldest goes for each new one: slots are tidied when the cursor stands before the first of
+ * them, where it had a page that is gone. */
+START_TEST(test_the_oldest_is_dropped_for_each_new_one)
+{
+    const uint64_t limits[] = {1, 1000, 8191, 8192, 8193, 16384};
+    uint64_t limit = limits[_i];
+    uint64_t oldest = 1;
+    struct index index;
+    index_init(&index, NULL);
+    for (uint64_t number = 1; number <= 200000; number++) {
+        if (index_reserve(&index, number) != STATUS_OK)
+            ck_abort_msg("no memory");
+        if (index.live_count == limit) {
+            struct index_at at = index_first_ready(&index);
+            if (at.found == NULL || index_number(&index, at) != oldest)
+                ck_abort_msg("%llu is not found at %llu", (unsigned long long)oldest,
+                             (unsigned long long)number);
+            index_remove(&index, at);
+            oldest++;
+        }
+        index_append(&index, number, place_word_durable(number, 0), 1);
+    }
+    for (; index.live_count > 0; oldest++) {
+        struct index_at at = index_first_ready(&index);
+        if (at.found == NULL || index_number(&index, at) != oldest)
+            ck_abort_msg("%llu is not found", (unsigned long long)oldest);
+        index_remove(&index, at);
+    }
+    index_deinit(&index);
+}
+END_TEST
+
 START_TEST(test_numbers_may_be_far_apart)
 {
     struct index index;
@@ -148,6 +180,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, test_random_work, 0, 12);
     tcase_add_test(tcase, test_a_queue_worked_off_in_order_keeps_little);
+    tcase_add_loop_test(tcase, test_the_oldest_is_dropped_for_each_new_one, 0, 6);
     tcase_add_test(tcase, test_numbers_may_be_far_apart);
     suite_add_tcase(suite, tcase);
     return check_main(suite);

@@ -111,7 +111,7 @@ END_TEST
 START_TEST(test_an_exchange_and_a_client_without_definition)
 {
     define_queue(1, "work");
-    struct operation_binding binding = {3, 1, wire_bytes_of_text("#")};
+    struct operation_binding binding = {.exchange = 3, .to = 1, .pattern = wire_bytes_of_text("#")};
     record_put_binding(&w, &binding);
     struct operation_answered answered = {5, 17};
     record_put_answered(&w, &answered);
