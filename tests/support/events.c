@@ -1,7 +1,7 @@
 /* Files of events on a disk, made of nothing but their format. */
 #include "tests/support/events.h"
 
-#include <check.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ uint32_t event_encode(unsigned char at[EVENT_BYTES_MAX], uint64_t sequence, uint
         .body = wire_bytes_of(body, body_bytes),
     };
     record_put_message(&w, &event);
-    ck_assert(!w.failed);
+    assert(!w.failed);
     return (uint32_t)wire_written(&w);
 }
 
@@ -59,7 +59,7 @@ unsigned char *event_blocks(uint32_t exchange, uint32_t offset, uint64_t first, 
                             unsigned count, size_t *bytes)
 {
     unsigned char *at = malloc(((size_t)count * 512 + 1024) * blocks);
-    ck_assert_ptr_nonnull(at);
+    assert(at != NULL);
     *bytes = 0;
     for (unsigned i = 0; i < blocks; i++)
         *bytes += put_block(at + *bytes,
@@ -77,7 +77,8 @@ void event_file(struct archive *archive, uint32_t exchange, uint64_t first, unsi
                                   .first = first};
     write.at =
         event_blocks(exchange, ARCHIVE_HEADER_BYTES, first, blocks, EVENTS_IN_BLOCK, &write.bytes);
-    ck_assert_int_eq(archive_run(archive, &write.work), STATUS_OK);
+    enum status status = archive_run(archive, &write.work);
+    assert(status == STATUS_OK);
     free(write.at);
     uint64_t last = first + (uint64_t)blocks * EVENTS_IN_BLOCK - 1;
     *file = (struct archive_file){.first = first,
@@ -91,6 +92,7 @@ void event_file_finish(struct archive *archive, uint32_t exchange, unsigned bloc
                        struct archive_file *file)
 {
     struct archive_spot *spots = calloc(blocks, sizeof *spots);
+    assert(spots != NULL);
     uint32_t block_bytes = (file->end - ARCHIVE_HEADER_BYTES) / blocks;
     for (unsigned i = 0; i < blocks; i++) {
         uint64_t first = file->first + (uint64_t)i * EVENTS_IN_BLOCK;
@@ -107,7 +109,8 @@ void event_file_finish(struct archive *archive, uint32_t exchange, unsigned bloc
                                             .first_ms = file->first_ms,
                                             .last_ms = file->last_ms,
                                             .count = blocks}};
-    ck_assert_int_eq(archive_run(archive, &write.work), STATUS_OK);
+    enum status status = archive_run(archive, &write.work);
+    assert(status == STATUS_OK);
     free(spots);
     file->is_finished = true;
 }
