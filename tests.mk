@@ -99,7 +99,7 @@ crash: $(CRASHES)
 	@seed=$$(date +%s); end=$$((seed + $(SECONDS))); turn=60; \
 	[ $(SECONDS) -eq 0 ] || [ $(SECONDS) -gt 240 ] || turn=$$(($(SECONDS) / 2)); \
 	while [ $(SECONDS) -eq 0 ] || [ $$(date +%s) -lt $$end ]; do \
-	    for program in $(filter %/crash_journal %/crash_broker %/model_queue,$(CRASHES)); do \
+	    for program in $(filter %/crash_journal %/crash_broker %/crash_history %/model_queue,$(CRASHES)); do \
 	        $$program --seed $$seed --seconds $$turn || exit 1; done; \
 	    $(OBJ)/tests/crash/crash_flip --seed $$seed || exit 1; \
 	    $(OBJ)/tests/crash/crash_flip_history --seed $$seed || exit 1; seed=$$((seed + 1)); done
@@ -132,7 +132,8 @@ endif
 PLANT_PROGRAMS := crash/crash_journal crash/crash_broker crash/crash_flip crash/model_queue unit/test_disk_real \
     unit/test_connection unit/test_net \
     scenario/02-consume-order-and-return scenario/08-limits-and-pieces \
-    scenario/14-tracked scenario/15-outcomes scenario/16-leases
+    scenario/13-retries scenario/14-tracked scenario/15-outcomes scenario/16-leases scenario/18-repair \
+    scenario/19-ways-out scenario/20-life-cycle
 
 .PHONY: plants-build
 plants-build: $(PLANT_PROGRAMS:%=$(OBJ)/tests/%)

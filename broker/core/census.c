@@ -78,7 +78,7 @@ void core_census_each(const struct core *core, enum census_kind kind, core_censu
 {
     const struct queue *queue = kind == CENSUS_QUEUE ? core->queues_by_number : NULL;
     for (; queue != NULL; queue = queue->by_number.next)
-        on_object(argument, queue->number, wire_bytes_of(queue->name, queue->name_bytes));
+        on_object(argument, queue->number, queue_name(queue));
     const struct exchange *exchange = kind == CENSUS_EXCHANGE ? core->exchanges_by_number : NULL;
     for (; exchange != NULL; exchange = exchange->by_number.next)
         on_object(argument, exchange->number, name_of(exchange->name));

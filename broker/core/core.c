@@ -71,6 +71,7 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
     TAILQ_INIT(&core->dying);
     TAILQ_INIT(&core->peers);
     TAILQ_INIT(&core->dirty);
+    sys_init(&core->sys);
     TAILQ_INIT(&core->lines);
     TAILQ_INIT(&core->creditors);
     TAILQ_INIT(&core->absent);
@@ -122,6 +123,7 @@ void core_free(struct core *core)
     aside_blocks_deinit(&core->aside_blocks);
     free(core->routed);
     free(core->numbers);
+    sys_deinit(&core->sys);
     spill_free(core->spill);
     archive_free(core->archive);
     history_recover_deinit(core);
@@ -414,6 +416,7 @@ void core_end_of_round(struct core *core)
     core->has_more |= wheel_run(&core->wheel, core->now_ms, TIMERS_A_ROUND, on_timer, core);
     lane_work_off(core);
     line_release_all(core);
+    sys_run(core);
     if (!core->is_draining)
         pump_run(core);
     core->has_more |= queue_work_off(core);
@@ -429,6 +432,7 @@ void core_end_of_round(struct core *core)
         recorder_close(core);
         journal_round(core->journal, core->now_ms);
     }
+    core->has_more |= sys_has_more(core);
     (void)spill_run(core->spill, core->now_ms); /* a failure was told with its errand */
 }
 

@@ -298,7 +298,7 @@ enum feed_result cursor_fill(struct core *core, struct cursor *cursor)
     cursor->is_seated = true;
     enum feed_result result = fill(core, cursor);
     uint64_t missed = feed_take_missed(cursor->feed);
-    cursor->queue->missed += missed;
+    queue_miss(core, cursor->queue, missed);
     record_passed(core, cursor, missed);
     return cursor->queue->index.live_count > count ? FEED_EVENT : result;
 }
@@ -442,7 +442,9 @@ enum status cursor_seek(struct core *core, struct peer *peer, struct cursor *cur
     status = cursor_apply(core, queue, &operation, position);
     remove_places(core, queue, 0, UINT64_MAX);
     consumer_drop_stale(core, queue);
-    index_deinit(&queue->index); /* numbers begin anew */
+    index_deinit(&queue->index); /* numbers begin anew, and what came once may come again */
+    if (queue->redelivered_up_to < queue->handed_max)
+        queue->redelivered_up_to = queue->handed_max;
     cursor->is_seated = false;
     queue_wake(core, queue);
     return status;

@@ -36,7 +36,8 @@ struct ending ending_of(enum status status, enum frame_outcome_ran ran)
 
 struct ending ending_of_aside(enum status status, const struct aside *aside)
 {
-    return ending_of(status, queue_ran(aside_queue(aside), aside->number, aside->word));
+    enum frame_outcome_ran ran = queue_ran(aside_queue(aside), aside->number, aside->word);
+    return ending_of(status, planted(PLANT_RAN_GUESSED) ? OUTCOME_NOT_RUN : ran);
 }
 
 bool ending_is_wanted(struct aside *aside)
@@ -250,7 +251,12 @@ enum status ending_carry_out(struct core *core, struct peer *peer, struct queue 
                              ? leave(core, peer, queue, number, ending->park)
                              : tell_and_leave(core, peer, aside, ending, true);
     if (status == STATUS_OK && ending->park != NULL)
-        sys_tell_parked(core, queue, number, ending);
+        sys_tell(core, &(struct sys_event){SYS_COMMAND_PARKED,
+                                           .as.command_parked = {.queue = queue_name(queue),
+                                                                 .number = number,
+                                                                 .attempts = ending->park->attempts,
+                                                                 .code = ending->park->code,
+                                                                 .text = ending->park->text}});
     return status;
 }
 

@@ -12,6 +12,13 @@
 
 #define NUMBER_MAX ((UINT64_C(1) << 48) - 1)
 
+/* What only the broker says. */
+static bool is_own(uint8_t kind)
+{
+    return kind == PROPERTY_MESSAGE_SEQUENCE || kind == PROPERTY_MESSAGE_VERSION ||
+           kind == PROPERTY_MESSAGE_PREVIOUS;
+}
+
 struct event_terms event_terms(struct wire_bytes properties)
 {
     struct event_terms terms = {.expect = EXPECT_ANY};
@@ -36,6 +43,7 @@ struct event_terms event_terms(struct wire_bytes properties)
         else if (property.kind == PROPERTY_MESSAGE_EXPECT)
             terms.expect = value;
         terms.has_expect |= property.kind == PROPERTY_MESSAGE_EXPECT;
+        terms.has_own |= is_own(property.kind);
     }
     return terms;
 }
@@ -56,7 +64,7 @@ static enum status check_terms(struct accept *accept)
     const struct event_terms *terms = &accept->event;
     struct core *core = accept->core;
     bool has_entity = terms->entity.at != NULL;
-    if (terms->sequence != 0 || terms->version != 0 || terms->previous != 0) {
+    if (terms->has_own) {
         dispatch_explain(core, "sequence, version and previous are the broker's to give");
         return STATUS_BAD_PROPERTY;
     }
@@ -75,19 +83,28 @@ static enum status check_terms(struct accept *accept)
     return !has_entity || event_entity_is_good(terms->entity) ? STATUS_OK : STATUS_BAD_NAME;
 }
 
-/* One of several: their entity and what is expected of it stand beside them. */
-static enum status check_appended(struct accept *accept)
+enum status event_check_appended(struct core *core, struct wire_bytes properties)
 {
-    struct event_terms *terms = &accept->event;
-    if (terms->entity.at != NULL || terms->has_expect) {
-        dispatch_explain(accept->core, "the entity and its version are said once for all events");
+    struct event_terms terms = event_terms(properties);
+    if (terms.entity.at != NULL || terms.has_expect) {
+        dispatch_explain(core, "the entity and its version are said once for all events");
         return STATUS_BAD_PROPERTY;
     }
-    if (terms->sequence != 0 || terms->version != 0 || terms->previous != 0)
+    if (terms.has_own) {
+        dispatch_explain(core, "sequence, version and previous are the broker's to give");
         return STATUS_BAD_PROPERTY;
+    }
+    return STATUS_OK;
+}
+
+/* One of several, all of which were looked at before: their entity and what is expected of it stand
+ * beside them. */
+static void take_terms(struct accept *accept)
+{
+    struct event_terms *terms = &accept->event;
+    assert(terms->entity.at == NULL && !terms->has_expect && !terms->has_own);
     terms->entity = accept->append->entity;
     terms->expect = accept->append->expect;
-    return STATUS_OK;
 }
 
 static bool is_expected(uint64_t expect, uint64_t version)
@@ -134,7 +151,7 @@ static void make_properties(struct accept *accept)
     struct wire_reader r = wire_reader_of(given.at, given.bytes);
     struct property property;
     while (given.bytes > 0 && property_next(&r, &property))
-        if (property.kind != PROPERTY_MESSAGE_EXPECT)
+        if (property.kind != PROPERTY_MESSAGE_EXPECT && !is_own(property.kind))
             property_put(&w, property.kind, property.value);
     assert(!w.failed);
     accept->message.properties = wire_bytes_of(core->event_properties, (uint32_t)wire_written(&w));
@@ -143,7 +160,11 @@ static void make_properties(struct accept *accept)
 enum status event_prepare(struct accept *accept)
 {
     accept->event = event_terms(accept->message.properties);
-    enum status status = accept->append != NULL ? check_appended(accept) : check_terms(accept);
+    enum status status = STATUS_OK;
+    if (accept->append != NULL)
+        take_terms(accept);
+    else
+        status = check_terms(accept);
     if (accept->is_transient)
         accept->history = NULL;
     if (status != STATUS_OK || accept->history == NULL)

@@ -22,6 +22,7 @@ struct event_terms {
     struct wire_bytes entity; /* at == NULL: none */
     uint64_t expect;
     bool has_expect;
+    bool has_own; /* any of the three that the broker makes, whatever its value */
     bool is_snapshot;
 };
 
@@ -35,6 +36,10 @@ struct event_terms event_terms(struct wire_bytes properties);
 
 /* Whether an entity may have this name: 1 to 255 bytes of UTF-8 without control characters. */
 bool event_entity_is_good(struct wire_bytes name);
+
+/* Whether events that are appended together may have these properties, besides what any message may.
+ * STATUS_BAD_PROPERTY. */
+enum status event_check_appended(struct core *core, struct wire_bytes properties);
 
 /* Decides on the event of accept->history (NULL: its exchange keeps none, or it is transient): what
  * it expects, its sequence and version; has made what it needs, and gives it the properties that

@@ -42,11 +42,13 @@ static struct accept accept_of(struct batch *batch, const struct append_event *e
                            .message.body = event->body};
 }
 
-static enum status check_event(const struct core *core, const struct append_event *event)
+static enum status check_event(struct core *core, const struct append_event *event)
 {
     enum status status = accept_check(core, event->properties, event->headers);
     if (status == STATUS_OK)
         status = topic_check_key(event->key);
+    if (status == STATUS_OK)
+        status = event_check_appended(core, event->properties);
     if (status != STATUS_OK)
         return status;
     struct operation_message message = {.properties = event->properties};

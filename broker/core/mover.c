@@ -28,13 +28,14 @@ enum {
     FULL_BYTES = 64 << 20,
 };
 
-enum mover_state { MOVER_IDLE, MOVER_GATHERING, MOVER_WRITING, MOVER_STATING };
+enum mover_state { MOVER_IDLE, MOVER_GATHERING, MOVER_WRITING, MOVER_REMOVING, MOVER_STATING };
 
 struct mover {
     struct core *core;
     enum mover_state state;
     struct history *history; /* not while idle */
     struct archive_write write;
+    struct archive_remove removal;
     bool is_fetching;
     bool is_lacking; /* the last write found no room */
     uint64_t retry_ms;
@@ -320,6 +321,26 @@ static void take_over(struct mover *mover)
     history->moved_bytes += mover->bytes;
 }
 
+static void on_removed(void *argument, struct archive_work *work)
+{
+    (void)work; /* a failure ends the process */
+    give_up(argument);
+}
+
+/* A file that was begun in vain must not be there when the next one is stated: the next piece may
+ * go to the one before after all. */
+static void remove_begun(struct mover *mover)
+{
+    mover->state = MOVER_REMOVING;
+    mover->removal = (struct archive_remove){.work = {.kind = ARCHIVE_REMOVE,
+                                                      .exchange = mover->history->number,
+                                                      .on_done = on_removed,
+                                                      .argument = mover},
+                                             .files = {mover->first},
+                                             .file_count = 1};
+    archive_post(mover->core->archive, &mover->removal.work);
+}
+
 static void on_written(void *argument, struct archive_work *work)
 {
     struct mover *mover = argument;
@@ -329,7 +350,10 @@ static void on_written(void *argument, struct archive_work *work)
     mover->is_lacking = work->status != STATUS_OK;
     mover->retry_ms = mover->core->now_ms + RETRY_MS;
     if (work->status != STATUS_OK || history->exchange == NULL) {
-        give_up(mover);
+        if (mover->is_new_file)
+            remove_begun(mover);
+        else
+            give_up(mover);
         return;
     }
     take_over(mover);

@@ -94,6 +94,11 @@ enum status queue_set_name(struct core *core, struct queue *queue, struct wire_b
     return STATUS_NO_MEMORY;
 }
 
+struct wire_bytes queue_name(const struct queue *queue)
+{
+    return wire_bytes_of(queue->name, queue->name_bytes);
+}
+
 void queue_ref(struct queue *queue)
 {
     queue->ref_count++;
@@ -106,7 +111,6 @@ void queue_unref(struct core *core, struct queue *queue)
         return;
     assert(queue->is_gone && queue_count(queue) == 0);
     index_deinit(&queue->index);
-    asides_unreserve(queue);
     asides_deinit(&queue->asides);
     free(queue->name);
     free(queue);
@@ -194,6 +198,20 @@ bool queue_has_room(const struct queue *queue, uint32_t bytes)
 }
 
 /* Drops the oldest ready message, plain ones first; STATUS_NOT_FOUND: none is ready. */
+void queue_miss(struct core *core, struct queue *queue, uint64_t count)
+{
+    const struct consumer *consumer =
+        queue->live != NULL ? queue->live : TAILQ_FIRST(&queue->all);
+    if (queue->missed == 0 && count > 0 && consumer != NULL)
+        sys_tell(core, &(struct sys_event){
+                           SYS_SUBSCRIBER_SLOW,
+                           .as.subscriber_slow = {.connection = consumer->peer->number,
+                                                  .consumer = consumer->number,
+                                                  .client = peer_client_name(consumer->peer)}});
+    queue->missed += count;
+    core->counters.events_missed += count;
+}
+
 static enum status drop_oldest(struct core *core, struct queue *queue)
 {
     struct standing where = {.at = index_first_ready(&queue->index)};
@@ -211,10 +229,8 @@ static enum status drop_oldest(struct core *core, struct queue *queue)
     if (status != STATUS_OK)
         return status;
     core->counters.messages_dropped++;
-    if (queue->kind == QUEUE_LIVE) {
-        queue->missed++;
-        core->counters.events_missed++;
-    }
+    if (queue->kind == QUEUE_LIVE)
+        queue_miss(core, queue, 1);
     return STATUS_OK;
 }
 
@@ -499,6 +515,11 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     if (queue->is_gone)
         return;
     queue->is_gone = true;
+    if (queue->kind == QUEUE_TRANSIENT || queue->home.position > 0) /* it was made */
+        sys_tell(core, &(struct sys_event){SYS_QUEUE_DELETED,
+                                           .as.queue_deleted = {.queue = queue_name(queue),
+                                                                .messages = queue_count(queue)}});
+    sys_forget_queue(core, queue);
     if (core->last_queue == queue)
         core->last_queue = NULL;
     call_end_all(core, queue, CALL_ALL, status);
@@ -512,6 +533,7 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     wheel_disarm(&core->wheel, &queue->ttl_timer);
     leave_lists(core, queue);
     kept_end_all(core, queue);
+    asides_unreserve(queue); /* a read that is out may hold the queue for longer than its core */
     home_end(core, &queue->home);
     home_end(core, &queue->mark_home);
     if (queue->name != NULL)

@@ -4,7 +4,8 @@
  *   alloc_broker [--seed S] [--life N]
  *
  * A broker on the simulated disk is given definitions, connections, messages that are small, large,
- * in pieces and for many queues, settlements and failures; part of it while memory is short.
+ * in pieces and for many queues, settlements and failures, and histories (scarce_history.h); part of
+ * it while memory is short.
  * Whatever fails must be refused, or close its connection. When there is memory again a new
  * connection works; what was confirmed is delivered; the broker starts again, short of memory at
  * first, and has it all still; and every block is given back. `--life N` fails only allocation N/2,
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/support/scarce_history.h"
 #include "tests/support/scarce_scene.h"
 
 enum { SENDS_MAX = 64, BODY_LARGE = 20000, PIECE_BYTES = 6000, QUEUES = 6 };
@@ -21,6 +23,7 @@ struct trial {
     struct scene *scene;
     struct actor *sender;
     struct actor *worker;
+    struct scarce_history *history;
     size_t sent_count;
     bool is_confirmed[SENDS_MAX]; /* by serial of the message, to the queue `work` */
     bool is_refused[SENDS_MAX];
@@ -174,6 +177,7 @@ static void work(struct trial *trial)
     scarce_run(trial->scene);
     listen_sender(trial);
     listen_worker(trial, 2);
+    scarce_history_work(trial->history);
 }
 
 /* Everybody connects anew and all works: there is memory again. */
@@ -204,12 +208,18 @@ static void check_alive(struct trial *trial)
             !trial->is_event[i])
             violate(trial, "a confirmed message is not there");
     memset(trial->is_seen, 0, sizeof trial->is_seen);
+    const char *violation = scarce_history_judge(trial->history);
+    if (violation != NULL)
+        violate(trial, violation);
 }
 
 static const char *live(uint64_t seed, const struct shortage *shortage)
 {
     static struct trial trial;
-    trial = (struct trial){.scene = scene_new(seed)};
+    struct core_limits limits = scene_limits();
+    scarce_history_limits(&limits);
+    trial = (struct trial){.scene = scene_new_with(seed, &limits)};
+    trial.history = scarce_history_new(trial.scene);
     trial.sender = scene_actor(trial.scene, "sender");
     trial.worker = scene_actor(trial.scene, "");
     if (!scarce_enter(trial.sender) || !scarce_enter(trial.worker))
@@ -222,6 +232,7 @@ static const char *live(uint64_t seed, const struct shortage *shortage)
         trial.violation = scarce_start_again(trial.scene, shortage);
     if (trial.violation == NULL)
         check_alive(&trial);
+    scarce_history_free(trial.history);
     scene_free(trial.scene);
     return trial.violation;
 }

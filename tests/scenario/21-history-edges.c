@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/core/history.h"
+#include "protocol/append.h"
 #include "protocol/property.h"
 #include "tests/support/check_main.h"
 #include "tests/support/histories.h"
@@ -112,6 +113,23 @@ START_TEST(test_what_was_out_before_a_seek_is_stale)
         is_seen[heard.sequence] = true;
     }
     hear_nothing(bob);
+}
+END_TEST
+
+/* It may have been seen before, whichever way it comes again. */
+START_TEST(test_what_came_before_a_seek_is_flagged)
+{
+    publish_events(1, 20);
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 5));
+    for (unsigned i = 1; i <= 5; i++)
+        ck_assert(!hear_delivery(bob, NULL).is_redelivered);
+    (void)say_seek("projection", FOLLOW_FIRST, 0);
+    hear_confirm(bob, bob->tag);
+    for (unsigned i = 1; i <= 5; i++) {
+        struct heard heard = hear_delivery(bob, NULL);
+        ck_assert_uint_eq(heard.sequence, i);
+        ck_assert(heard.is_redelivered);
+    }
 }
 END_TEST
 
@@ -330,6 +348,44 @@ START_TEST(test_a_read_that_retention_overtakes)
 }
 END_TEST
 
+/* Not even with the value 0, which a start would have taken for the broker's word. */
+START_TEST(test_what_only_the_broker_says)
+{
+    static const uint8_t kinds[] = {PROPERTY_MESSAGE_SEQUENCE, PROPERTY_MESSAGE_VERSION,
+                                    PROPERTY_MESSAGE_PREVIOUS};
+    static const char *const exchanges[] = {"book", "plain"};
+    do_exchange(alice, "plain");
+    for (size_t i = 0; i < 6; i++) {
+        unsigned char list[64];
+        unsigned char events[128];
+        struct wire_writer p = wire_writer_of(list, sizeof list);
+        property_put_number(&p, kinds[i % 3], 0);
+        struct wire_bytes properties = wire_bytes_of(list, (uint32_t)wire_written(&p));
+        struct frame frame = {.header.type = FRAME_PUBLISH};
+        frame.as.publish = (struct frame_publish){.exchange = wire_bytes_of_text(exchanges[i / 3]),
+                                                  .key = wire_bytes_of_text("k"),
+                                                  .properties = properties};
+        hear_refuse(alice, actor_say(alice, &frame), STATUS_BAD_PROPERTY);
+        if (i >= 3)
+            continue;
+        struct wire_writer l = wire_writer_of(events, sizeof events);
+        append_put(
+            &l, &(struct append_event){.key = wire_bytes_of_text("k"), .properties = properties});
+        frame = (struct frame){.header.type = FRAME_APPEND};
+        frame.as.append =
+            (struct frame_append){.exchange = wire_bytes_of_text("book"),
+                                  .entity = wire_bytes_of_text("a"),
+                                  .expect = EXPECT_ANY,
+                                  .body_bytes = (uint32_t)wire_written(&l),
+                                  .body = wire_bytes_of(events, (uint32_t)wire_written(&l))};
+        hear_refuse(alice, actor_say(alice, &frame), STATUS_BAD_PROPERTY);
+    }
+    scene_kill(scene);
+    ck_assert(actor_enter(alice));
+    ck_assert_uint_eq(ask_exchange("book", "last"), 0);
+}
+END_TEST
+
 /* --- files --------------------------------------------------------------------------------------
  */
 
@@ -413,6 +469,7 @@ int main(void)
     tcase_add_test(tcase, test_a_cursor_goes_on_behind_many_that_do_not_match);
     tcase_add_test(tcase, test_a_cursor_of_many_ranges_is_stated_again);
     tcase_add_test(tcase, test_what_was_out_before_a_seek_is_stale);
+    tcase_add_test(tcase, test_what_came_before_a_seek_is_flagged);
     tcase_add_test(tcase, test_nothing_but_events_enters_a_cursor);
     tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
     tcase_add_test(tcase, test_a_refused_follow_makes_no_cursor);
@@ -421,6 +478,7 @@ int main(void)
     tcase_add_test(tcase, test_a_cursor_can_be_read_again_after_an_error);
     tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
     tcase_add_test(tcase, test_a_read_that_retention_overtakes);
+    tcase_add_test(tcase, test_what_only_the_broker_says);
     tcase_add_test(tcase, test_entities_that_could_not_be_saved_leave_no_file);
     tcase_add_test(tcase, test_saved_entities_are_there_at_any_moment);
     suite_add_tcase(suite, tcase);

@@ -38,7 +38,7 @@ uint64_t say_append(struct actor *actor, const char *entity, uint64_t expect, un
                     unsigned count);
 uint64_t say_read(struct actor *actor, const char *entity, uint8_t flags, uint64_t from,
                   uint32_t limit);
-/* The next event of an answer. */
+/* The next event of an answer; `body` may be NULL. */
 void hear_event(struct actor *actor, uint64_t tag, uint64_t version, const char *body,
                 bool is_last);
 

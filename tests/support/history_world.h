@@ -1,17 +1,24 @@
-/* A history under crashes: one broker on a simulated disk, an exchange that keeps its events, a
- * publisher, writers of entities, a reader, a stored cursor with a worker, and a model of what they
- * were told. Everything follows from the seed.
+/* Histories under crashes: one broker on a simulated disk, two exchanges that keep their events, a
+ * publisher, two writers who race for one entity, a reader, stored cursors with workers, queues
+ * that are bound besides, and a model of what all were told. Everything follows from the seed.
+ *
+ * Exchanges are deleted and made anew under their names, how much they keep changes, a cursor is
+ * moved, events fail, are parked and tried again, and workers go.
  *
  * What is checked has a name, which a violation begins with:
- *   hole        the sequences of what is kept have no hole
+ *   hole        the sequences of what is kept have no hole, and go on when all is gone
  *   changed     an event that was read stays what it was
- *   lost        an event that was confirmed is there, unless retention has taken it
+ *   lost        an event that was confirmed is there, unless retention has taken it; and in the
+ *               bound queue, whatever retention does
  *   doubled     no event is there twice, and their order is that of their publisher
- *   half        of several events that were appended at once all are there or none
- *   version     versions of an entity follow each other; what is expected of it is refused rightly
- *   came back   what a cursor is done with, and was told so, is not handed out again
+ *   half        of several events that were appended at once all are there or none; an event is in
+ *               its history and in the bound queue or in neither
+ *   version     versions of an entity follow each other; what is expected of it is refused rightly,
+ *               and of two writers each version is one's
+ *   came back   what a cursor is done with, and was told so, is not handed out again, nor is
+ *               anything of an exchange that is gone
  *   first time  what was handed out before is flagged as such
- *   skipped     a cursor hands out every event in the end
+ *   skipped     a cursor hands out every event in the end, and what failed once more
  */
 #ifndef HERALD_TEST_HISTORY_WORLD_H
 #define HERALD_TEST_HISTORY_WORLD_H
@@ -27,6 +34,10 @@ struct history_counters {
     uint64_t moved;       /* events, to files */
     uint64_t retired;     /* by retention */
     uint64_t redelivered; /* by cursors */
+    uint64_t failed;      /* events, at their workers */
+    uint64_t seeks;       /* of cursors */
+    uint64_t deleted;     /* exchanges */
+    uint64_t races;       /* won */
     uint64_t conflicts;
 };
 

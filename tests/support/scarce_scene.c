@@ -72,9 +72,16 @@ static enum status start_scarce(struct scene *scene)
     struct core *core = core_new(&scene->limits, on_note, NULL);
     if (core == NULL)
         return STATUS_NO_MEMORY;
-    enum status status = journal_open(
-        &scene->journal, disk_sim_disk(scene->sim), &scene->options,
-        &(struct journal_reader){.on_record = core_on_record, .argument = core}, &scene->failure);
+    core_count_homes(core, &scene->journal);
+    errand_line_init(&scene->line);
+    enum status status =
+        core_open_files(core, disk_sim_disk(scene->sim), &scene->options, &scene->failure);
+    if (status == STATUS_OK)
+        status = journal_open(&scene->journal, disk_sim_disk(scene->sim), &scene->options,
+                              &(struct journal_reader){.on_record = core_on_record,
+                                                       .on_read = core_on_read,
+                                                       .argument = core},
+                              &scene->failure);
     if (status == STATUS_OK)
         status = core_start(core, scene->journal, scene->now_ms);
     core_free(core);

@@ -178,6 +178,18 @@ START_TEST(test_a_million_that_wait_take_64_bytes_each)
 }
 END_TEST
 
+/* A read of the journal that is out holds the queue, and the core goes before the journal. */
+START_TEST(test_what_is_reserved_goes_with_the_core)
+{
+    struct message_terms terms = message_terms_plain();
+    ck_assert_int_eq(asides_reserve(queue, &terms), STATUS_OK);
+    queue_ref(queue);
+    core_free(core);
+    ck_assert_ptr_null(queue->asides.spare);
+    queue_unref(NULL, queue);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("aside");
@@ -187,6 +199,10 @@ int main(void)
     tcase_add_test(tcase, test_against_a_plain_list);
     tcase_add_test(tcase, test_until_the_start_nothing_is_armed);
     tcase_add_test(tcase, test_a_million_that_wait_take_64_bytes_each);
+    TCase *ends = tcase_create("ends");
+    tcase_add_checked_fixture(ends, set_up, NULL);
+    tcase_add_test(ends, test_what_is_reserved_goes_with_the_core);
     suite_add_tcase(suite, tcase);
+    suite_add_tcase(suite, ends);
     return check_main(suite);
 }
