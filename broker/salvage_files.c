@@ -173,13 +173,6 @@ static enum status take_files(struct rewriting *rewriting)
     return status;
 }
 
-static bool has_entities(const struct salvage_files *files, uint32_t exchange)
-{
-    struct entity_key from = {{0, 0}};
-    struct archive_entity entity;
-    return core_census_entities(files->core, exchange, &from, &entity, 1) > 0;
-}
-
 static enum status write_plan(const struct salvage_files *files, struct salvage_plan *plan)
 {
     struct archive_file file = {0};
@@ -199,7 +192,7 @@ static enum status write_plan(const struct salvage_files *files, struct salvage_
     archive_writer_free(rewriting.writer);
     plan->file = file.first;
     plan->end = file.end;
-    plan->entities = has_entities(files, plan->exchange) ? plan->last : 0;
+    plan->entities = plan->last;
     return status;
 }
 

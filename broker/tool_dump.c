@@ -19,9 +19,9 @@
 
 struct dump {
     const char *directory;
-    const struct archive_name *name; /* of the file that is printed */
-    uint64_t damage_count;           /* of files, where the dump goes on */
-    struct journal_failure failure;  /* the damage that it stops at */
+    struct archive_name name;       /* of the file that is printed */
+    uint64_t damage_count;          /* of files, where the dump goes on */
+    struct journal_failure failure; /* the damage that it stops at */
     bool is_reader_gone;
 };
 
@@ -98,9 +98,9 @@ static json_t *file_json(const struct dump *dump)
 {
     char text[ARCHIVE_NAME_BYTES];
     json_t *object = json_object();
-    archive_print_name(text, dump->name);
+    archive_print_name(text, &dump->name);
     json_object_set_new(object, "file", json_string(text));
-    json_object_set_new(object, "exchange_number", json_integer(dump->name->exchange));
+    json_object_set_new(object, "exchange_number", json_integer(dump->name.exchange));
     return object;
 }
 
@@ -153,7 +153,7 @@ static enum status on_file_damage(void *argument, const struct archive_damage *d
 {
     struct dump *dump = argument;
     struct journal_failure failure = {.offset = damage->offset};
-    archive_print_name(failure.file, dump->name);
+    archive_print_name(failure.file, &dump->name);
     (void)snprintf(failure.text, sizeof failure.text, "at offset %" PRIu64 ": %s; it is left out",
                    damage->offset, damage->text);
     dump->damage_count++;
@@ -171,8 +171,8 @@ static enum status dump_files(struct dump *dump, const struct disk *disk)
         archive != NULL ? archive_list(archive, &list, &dump->failure) : STATUS_NO_MEMORY;
     for (size_t i = 0; i < list.count && status == STATUS_OK; i++) {
         struct archive_inspection found;
-        dump->name = &list.names[i];
-        status = archive_inspect(archive, dump->name, &inspector, &found);
+        dump->name = list.names[i];
+        status = archive_inspect(archive, &dump->name, &inspector, &found);
     }
     free(list.names);
     archive_free(archive);

@@ -174,22 +174,22 @@ enum status core_census_see_block(struct core *core, const struct archive_block 
  */
 
 /* The messages that a queue keeps by themselves: in the plain order, aside, parked. */
-void core_census_above(const struct core *core, uint32_t number, uint64_t above,
+void core_census_above(const struct core *core, uint32_t queue, uint64_t number,
                        core_census_message_fn on_message, void *argument)
 {
-    const struct queue *queue = queue_find_number(core, number);
-    if (queue == NULL || above == UINT64_MAX)
+    const struct queue *found = queue_find_number(core, queue);
+    if (found == NULL || number == UINT64_MAX)
         return;
-    struct index_at at = index_find_from(&queue->index, above + 1);
-    for (; at.found != NULL; at = index_next(&queue->index, at))
-        on_message(argument, number, index_number(&queue->index, at));
+    struct index_at at = index_find_from(&found->index, number + 1);
+    for (; at.found != NULL; at = index_next(&found->index, at))
+        on_message(argument, queue, index_number(&found->index, at));
     const struct aside *aside = NULL;
-    while ((aside = asides_next(&queue->asides, aside)) != NULL)
-        if (aside->number > above)
-            on_message(argument, number, aside->number);
-    for (const struct parked *parked = queue->parked; parked != NULL; parked = parked->hh.next)
-        if (parked->number > above)
-            on_message(argument, number, parked->number);
+    while ((aside = asides_next(&found->asides, aside)) != NULL)
+        if (aside->number > number)
+            on_message(argument, queue, aside->number);
+    for (const struct parked *parked = found->parked; parked != NULL; parked = parked->hh.next)
+        if (parked->number > number)
+            on_message(argument, queue, parked->number);
 }
 
 static void find_highest(void *argument, uint32_t queue, uint64_t number)
@@ -218,11 +218,10 @@ void core_census_cursors(const struct core *core, core_census_cursor_fn on_curso
             tell_cursor(core, queue->cursor, on_cursor, argument);
 }
 
-enum status core_census_cursor(const struct core *core, uint32_t number, uint64_t last,
+enum status core_census_cursor(const struct core *core, uint32_t queue, uint64_t last,
                                struct operation_cursor *operation, unsigned char **done)
 {
-    const struct queue *queue = queue_find_number(core, number);
-    *operation = cursor_operation(queue->cursor, done);
+    *operation = cursor_operation(queue_find_number(core, queue)->cursor, done);
     if (*done == NULL)
         return STATUS_NO_MEMORY;
     uint32_t kept = 0;

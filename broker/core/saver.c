@@ -70,8 +70,8 @@ void saver_want(struct core *core, struct history *history)
 void saver_consider(struct core *core, struct history *history)
 {
     uint64_t share = history->entities.count * ARCHIVE_ENTITY_BYTES * ENTITIES_SHARE;
-    if (history->entities.count > 0 && history->moved_bytes > core->limits.history_save_bytes &&
-        history->moved_bytes > share)
+    /* That there are none is worth a file, too: a start need not look for them. */
+    if (history->moved_bytes > core->limits.history_save_bytes && history->moved_bytes > share)
         saver_want(core, history);
 }
 

@@ -23,7 +23,8 @@ enum {
     AT_COUNT = 0x28,
     AT_PAYLOAD_BYTES = 0x2c,
     AT_PAYLOAD_CHECKSUM = 0x30,
-    AT_LAST = 0x38,
+    AT_ZERO = 0x34,
+    AT_LAST = 0x38, /* of an index; in a block it is zero, too */
     AT_FILE_VERSION = 0x08,
     AT_FILE_CHECKSUM = 0x0c,
     AT_FILE_EXCHANGE = 0x10,
@@ -110,7 +111,8 @@ bool archive_block_decode(const unsigned char *at, uint32_t exchange, uint32_t o
                                     .payload_bytes = wire_load_u32(at + AT_PAYLOAD_BYTES)};
     return wire_load_u32(at) == BLOCK_MAGIC &&
            wire_load_u32(at + AT_CHECKSUM) == header_checksum(at) && block->exchange == exchange &&
-           block->offset == offset && block->count > 0;
+           block->offset == offset && block->count > 0 && wire_load_u32(at + AT_ZERO) == 0 &&
+           wire_load_u64(at + AT_LAST) == 0;
 }
 
 static bool payload_is_whole(const unsigned char *at, size_t bytes, uint32_t payload_bytes)
@@ -181,7 +183,8 @@ bool archive_index_count(const unsigned char *at, uint32_t exchange, uint32_t of
     return wire_load_u32(at) == INDEX_MAGIC &&
            wire_load_u32(at + AT_CHECKSUM) == header_checksum(at) &&
            wire_load_u32(at + AT_EXCHANGE) == exchange && wire_load_u32(at + AT_OFFSET) == offset &&
-           *count > 0 && wire_load_u32(at + AT_PAYLOAD_BYTES) / ARCHIVE_SPOT_BYTES == *count;
+           *count > 0 && wire_load_u32(at + AT_ZERO) == 0 &&
+           wire_load_u32(at + AT_PAYLOAD_BYTES) == (uint64_t)*count * ARCHIVE_SPOT_BYTES;
 }
 
 bool archive_index_decode(const unsigned char *at, size_t bytes, uint32_t exchange,

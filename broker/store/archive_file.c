@@ -134,6 +134,8 @@ enum status archive_read_index(const struct archive_handle *handle, uint32_t off
     if (!archive_index_count(header, handle->name.exchange, offset, &count))
         return archive_fail_check(handle, offset, "its index does not verify");
     size_t bytes = ARCHIVE_BLOCK_HEADER_BYTES + (size_t)count * ARCHIVE_SPOT_BYTES;
+    if (handle->name.bytes > 0 && bytes > handle->name.bytes - offset)
+        return archive_fail_check(handle, offset, "its index reaches beyond its end");
     *at = malloc(bytes);
     if (*at == NULL)
         return STATUS_NO_MEMORY;

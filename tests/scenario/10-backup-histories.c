@@ -231,98 +231,6 @@ START_TEST(test_files_are_let_go)
 }
 END_TEST
 
-/* --- by chance ----------------------------------------------------------------------------------
- */
-
-static unsigned published; /* and confirmed */
-
-static void do_something(void)
-{
-    unsigned count = 1 + (unsigned)chance_below(&scene->chance, 300);
-    switch (chance_below(&scene->chance, 6)) {
-    case 0:
-        let_move();
-        break;
-    case 1:
-        save_entities();
-        break;
-    case 2:
-        hear_confirm(alice, say_exchange_set("book", PROPERTY_EXCHANGE_COUNT_MAX,
-                                             1000 + chance_below(&scene->chance, 1000)));
-        break;
-    case 3:
-        scene_advance_ms(scene, chance_below(&scene->chance, 3000));
-        break;
-    case 4:
-        hear_confirm(alice, say_entity(alice, "account", EXPECT_ANY, "event"));
-        published++;
-        break;
-    default:
-        for (unsigned i = 0; i < count; i++) {
-            char body[300];
-            snprintf(body, sizeof body, "event %u %0200d", ++published, 0);
-            do_publish(alice, "book", "k", body);
-        }
-    }
-}
-
-struct expected {
-    uint64_t first;
-    uint64_t last;
-    uint64_t version;
-    uint64_t sequence;
-};
-
-static struct expected look(void)
-{
-    struct history *book = book_of(scene);
-    struct expected found = {.first = history_first(book), .last = book->last};
-    struct entity_key key = entities_key(&book->entities, wire_bytes_of_text("account"));
-    (void)entities_find(&book->entities, key, &found.version, &found.sequence);
-    return found;
-}
-
-START_TEST(test_by_chance)
-{
-    published = 0;
-    scene->chance.state = (uint64_t)_i + 1;
-    for (uint64_t i = chance_below(&scene->chance, 30); i > 0; i--)
-        do_something();
-    struct expected before = look();
-    carol->is_stalled = true;
-    uint64_t tag = say_backup(carol, BACKUP_ALL);
-    for (uint64_t i = chance_below(&scene->chance, 30); i > 0; i--) {
-        do_something();
-        if (chance_below(&scene->chance, 3) == 0) {
-            carol->is_stalled = false;
-            scene_step(scene, 1 + chance_below(&scene->chance, 5));
-            (void)taken_hear(&copy, carol, tag);
-            carol->is_stalled = true;
-        }
-    }
-    carol->is_stalled = false;
-    scene_settle(scene);
-    (void)taken_hear(&copy, carol, tag);
-    ck_assert_uint_eq(copy.files_bytes, copy.begin.files_bytes);
-    go_over_to_the_copy();
-    struct expected found = look();
-    ck_assert_uint_eq(found.first, before.first);
-    ck_assert_uint_eq(found.last, before.last);
-    ck_assert_uint_eq(found.version, before.version);
-    ck_assert_uint_eq(found.sequence, before.sequence);
-    hear_confirm(bob, say_follow(1, FOLLOW_FIRST, 0));
-    scene_settle(scene);
-    for (uint64_t i = before.first; i <= before.last; i++) {
-        struct heard heard = hear_delivery(bob, NULL);
-        char body[32];
-        snprintf(body, sizeof body, "event %u ", (unsigned)i);
-        ck_assert_uint_eq(heard.sequence, i);
-        ck_assert(heard.version != 0 || strncmp(heard.body, body, strlen(body)) == 0);
-    }
-    hear_nothing(bob);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("backup of histories");
@@ -334,7 +242,6 @@ int main(void)
     tcase_add_test(tcase, test_an_exchange_that_is_deleted_meanwhile);
     tcase_add_test(tcase, test_a_cursor_goes_on_in_the_copy);
     tcase_add_test(tcase, test_files_are_let_go);
-    tcase_add_loop_test(tcase, test_by_chance, 0, 40);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }

@@ -97,6 +97,22 @@ START_TEST(test_a_crash_at_any_moment)
 }
 END_TEST
 
+/* A history without entities says so in a file, and a start does not read its events. */
+START_TEST(test_no_entities)
+{
+    publish_events(1, 3000);
+    let_move();
+    ck_assert_ptr_nonnull(find_file());
+    ck_assert_uint_gt(book()->entities_stated, 1000);
+    scene_die(scene);
+    disk_sim_kill(scene->sim);
+    disk_sim_calm(scene->sim);
+    disk_sim_flip(scene->sim, "history-00000001-0000000000000001", 700, 1);
+    ck_assert_msg(scene_start(scene), "%s", scene->failure.text);
+    ck_assert_uint_eq(book()->entities.count, 0);
+}
+END_TEST
+
 /* Space is missing for a while. */
 START_TEST(test_a_full_disk)
 {
@@ -124,6 +140,7 @@ int main(void)
     tcase_add_test(tcase, test_entities_are_saved_and_found);
     tcase_add_test(tcase, test_what_is_saved_is_not_written_anew);
     tcase_add_loop_test(tcase, test_a_crash_at_any_moment, 0, 24);
+    tcase_add_test(tcase, test_no_entities);
     tcase_add_test(tcase, test_a_full_disk);
     suite_add_tcase(suite, tcase);
     return check_main(suite);

@@ -144,11 +144,6 @@ static void says(const char *text)
     ck_assert_msg(strstr(said, text) != NULL, "no '%s' in:\n%s", text, said);
 }
 
-static void says_not(const char *text)
-{
-    ck_assert_msg(strstr(said, text) == NULL, "'%s' in:\n%s", text, said);
-}
-
 static void start(void)
 {
     ck_assert_msg(scene_start(scene), "%s: %s", scene->failure.file, scene->failure.text);
@@ -327,7 +322,7 @@ START_TEST(test_headers_and_indexes)
     spoil(names[1], disk_sim_size(scene->sim, names[1]) - 1);
     spoil(names[name_count - 1], 100);
     repair_and_start();
-    says_not("damaged or missing");
+    ck_assert_ptr_null(strstr(said, "damaged or missing"));
     expect_events(1, 1000);
     expect_account(1, 1000, 100);
 }
@@ -571,10 +566,7 @@ START_TEST(test_by_chance)
     int code = run(repair);
     ck_assert_msg(code == 0, "%d: %s", code, said);
     ck_assert_int_eq(before == 0, strstr(said, "nothing to repair") != NULL);
-    char *report = said;
-    said = NULL;
-    ck_assert_msg(run(verify) == 0, "%s\n%s", report, said);
-    free(report);
+    ck_assert_msg(run(verify) == 0, "%s", said);
     disk_sim_free(scene->sim);
     scene->sim = sim_dir_read(data);
     start();
