@@ -389,6 +389,28 @@ END_TEST
 /* --- files --------------------------------------------------------------------------------------
  */
 
+/* All have gone by their age, and so has every record that named one of them: what goes on is told
+ * by the record of the history alone. */
+START_TEST(test_sequences_go_on_when_all_is_gone)
+{
+    do_queue(alice, "filler");
+    do_consume(alice, 9, "filler", 1);
+    publish_events(1, 300);
+    hear_confirm(alice, say_entity(alice, "a", EXPECT_NONE, "x"));
+    let_move();
+    hear_confirm(alice, say_exchange_set("book", PROPERTY_EXCHANGE_AGE_MAX, 1000));
+    let_move();
+    ck_assert_uint_eq(ask_exchange("book", "first"), 302);
+    fill_journal(8 * SCENE_SEGMENT_BYTES);
+    crash_with(DISK_SIM_NONE);
+    ck_assert_uint_eq(ask_exchange("book", "last"), 301);
+    hear_refuse(alice, say_entity(alice, "a", EXPECT_NONE, "x"), STATUS_VERSION_CONFLICT);
+    publish_events(302, 303);
+    hear_confirm(bob, say_follow(1, FOLLOW_FIRST, 0));
+    hear_events(1, 302, 303);
+}
+END_TEST
+
 static size_t count_files(const char *prefix)
 {
     size_t count = 0;
@@ -479,6 +501,7 @@ int main(void)
     tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
     tcase_add_test(tcase, test_a_read_that_retention_overtakes);
     tcase_add_test(tcase, test_what_only_the_broker_says);
+    tcase_add_test(tcase, test_sequences_go_on_when_all_is_gone);
     tcase_add_test(tcase, test_entities_that_could_not_be_saved_leave_no_file);
     tcase_add_test(tcase, test_saved_entities_are_there_at_any_moment);
     suite_add_tcase(suite, tcase);
