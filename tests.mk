@@ -128,10 +128,11 @@ ifeq ($(FLAVOUR),plant)
 CPPFLAGS += -DHERALD_PLANTS
 $(OBJ)/libbroker.a: $(OBJ)/tests/plants/plant.o
 endif
-PLANT_PROGRAMS := crash/crash_journal crash/crash_broker crash/crash_flip crash/model_queue unit/test_disk_real \
-    unit/test_connection unit/test_net \
+PLANT_PROGRAMS := crash/crash_journal crash/crash_broker crash/crash_flip crash/crash_history crash/model_queue \
+    unit/test_disk_real unit/test_connection unit/test_net unit/test_mover unit/test_retention \
     scenario/02-consume-order-and-return scenario/08-limits-and-pieces \
-    scenario/14-tracked scenario/15-outcomes scenario/16-leases
+    scenario/14-tracked scenario/15-outcomes scenario/16-leases \
+    scenario/21-history scenario/23-history-edges
 
 .PHONY: plants-build
 plants-build: $(PLANT_PROGRAMS:%=$(OBJ)/tests/%)

@@ -13,6 +13,7 @@
 #include "broker/core/message.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/plant.h"
 
 enum {
     /* Filled at once: as many events, or bytes of them. */
@@ -441,7 +442,8 @@ enum status cursor_seek(struct core *core, struct peer *peer, struct cursor *cur
         return status;
     status = cursor_apply(core, queue, &operation, position);
     remove_places(core, queue, 0, UINT64_MAX);
-    consumer_drop_stale(core, queue);
+    if (!planted(PLANT_MOVED_AND_SETTLED))
+        consumer_drop_stale(core, queue);
     index_deinit(&queue->index); /* numbers begin anew, and what came once may come again */
     if (queue->redelivered_up_to < queue->handed_max)
         queue->redelivered_up_to = queue->handed_max;

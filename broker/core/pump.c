@@ -62,7 +62,8 @@ static void tell_gap(struct consumer *consumer)
     struct frame frame = {.header.type = FRAME_GAP};
     frame.as.gap = (struct frame_gap){consumer->number, queue->missed};
     queue->missed = 0;
-    output_frame(consumer->peer, &frame);
+    if (!planted(PLANT_GAP_NOT_TOLD))
+        output_frame(consumer->peer, &frame);
 }
 
 /* What earlier attempts have left, right before the delivery. */
