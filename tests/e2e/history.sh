@@ -144,7 +144,7 @@ gaps() {
 cursors() {
     same "a cursor" $'event 1\nevent 3' "$(h subscribe book 'odd.*' --name mine --from first --count 2)"
     same "goes on" "event 5" "$(h subscribe book --name mine --count 1)"
-    same "where it is" "5 book odd.*" \
+    same "where it is" "6 book odd.*" \
         "$(of_cursor mine at) $(of_cursor mine exchange) $(of_cursor mine pattern)"
     restart
     same "also after a restart" "event 7" "$(h subscribe book --name mine --count 1)"
