@@ -101,7 +101,8 @@ crash: $(CRASHES)
 	while [ $(SECONDS) -eq 0 ] || [ $$(date +%s) -lt $$end ]; do \
 	    for program in $(filter %/crash_journal %/crash_broker %/crash_history %/model_queue,$(CRASHES)); do \
 	        $$program --seed $$seed --seconds $$turn || exit 1; done; \
-	    $(OBJ)/tests/crash/crash_flip --seed $$seed || exit 1; seed=$$((seed + 1)); done
+	    $(OBJ)/tests/crash/crash_flip --seed $$seed || exit 1; \
+	    $(OBJ)/tests/crash/crash_flip_history --seed $$seed || exit 1; seed=$$((seed + 1)); done
 
 # The broker's objects with an allocator that runs out of memory when it is told to.
 $(OBJ)/libscarce.a: $(OBJ)/libbroker.a $(OBJ)/libprotocol.a
@@ -131,8 +132,8 @@ endif
 PLANT_PROGRAMS := crash/crash_journal crash/crash_broker crash/crash_flip crash/crash_history crash/model_queue \
     unit/test_disk_real unit/test_connection unit/test_net unit/test_mover unit/test_retention \
     scenario/02-consume-order-and-return scenario/08-limits-and-pieces \
-    scenario/14-tracked scenario/15-outcomes scenario/16-leases \
-    scenario/21-history scenario/23-history-edges
+    scenario/13-retries scenario/14-tracked scenario/15-outcomes scenario/16-leases scenario/18-repair \
+    scenario/19-ways-out scenario/20-life-cycle scenario/21-history scenario/23-history-edges
 
 .PHONY: plants-build
 plants-build: $(PLANT_PROGRAMS:%=$(OBJ)/tests/%)

@@ -72,11 +72,35 @@ static void set_bytes(json_t *object, const char *name, struct wire_bytes bytes)
     free(encoded);
 }
 
-static json_t *queues_json(struct wire_bytes list)
+/* Of the numbers of a list those that have the bit for histories, without it, or the others. */
+static json_t *numbers_json(struct wire_bytes list, uint32_t bit)
 {
     json_t *array = json_array();
     for (uint32_t i = 0; i + 4 <= list.bytes; i += 4)
-        json_array_append_new(array, json_integer(wire_load_u32(list.at + i)));
+        if ((wire_load_u32(list.at + i) & HISTORY_BIT) == bit)
+            json_array_append_new(array, json_integer(wire_load_u32(list.at + i) & ~HISTORY_BIT));
+    return array;
+}
+
+/* Queues, and, if there are any, the exchanges into whose histories the message goes. */
+static void set_queues(json_t *object, const char *name, struct wire_bytes list)
+{
+    json_t *histories = numbers_json(list, HISTORY_BIT);
+    json_object_set_new(object, name, numbers_json(list, 0));
+    if (json_array_size(histories) > 0)
+        json_object_set(object, "histories", histories);
+    json_decref(histories);
+}
+
+static json_t *ranges_json(struct wire_bytes list)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i + 16 <= list.bytes; i += 16) {
+        json_t *range = json_array();
+        json_array_append_new(range, number_json(wire_load_u64(list.at + i)));
+        json_array_append_new(range, number_json(wire_load_u64(list.at + i + 8)));
+        json_array_append_new(array, range);
+    }
     return array;
 }
 
@@ -138,8 +162,10 @@ static void set_list(json_t *object, const char *operation, const char *name,
                      struct wire_bytes bytes)
 {
     if (strcmp(name, "queues") == 0)
-        json_object_set_new(object, name, queues_json(bytes));
-    else if (strcmp(name, "headers") == 0)
+        set_queues(object, name, bytes);
+    else if (strcmp(name, "done") == 0)
+        json_object_set_new(object, name, ranges_json(bytes));
+    else if (strcmp(name, "headers") == 0 || strcmp(name, "filter") == 0)
         json_object_set_new(object, name, headers_json(bytes));
     else if (strcmp(name, "properties") == 0 || strcmp(name, "kin") == 0)
         json_object_set_new(object, name, properties_json(bytes, PROPERTY_SCOPE_MESSAGE));

@@ -34,6 +34,22 @@ int replace_begin(const struct replace *replace)
     return mkdir(replace->repaired, 0700) == 0 ? 0 : -errno;
 }
 
+int replace_link(const struct replace *replace, const char *name)
+{
+    char from[sizeof replace->directory + NAME_MAX + 2];
+    char to[sizeof replace->repaired + NAME_MAX + 2];
+    struct stat directory;
+    struct stat file;
+    (void)snprintf(from, sizeof from, "%s/%s", replace->directory, name);
+    (void)snprintf(to, sizeof to, "%s/%s", replace->repaired, name);
+    if (stat(replace->directory, &directory) != 0 || lstat(from, &file) != 0)
+        return -errno;
+    if (!S_ISREG(file.st_mode) || file.st_uid != directory.st_uid ||
+        file.st_gid != directory.st_gid)
+        return -EPERM;
+    return link(from, to) == 0 ? 0 : -errno;
+}
+
 typedef int (*entry_fn)(int directory, const char *name, const struct stat *owner);
 
 static int each_entry(const char *path, entry_fn on_entry, const struct stat *owner)

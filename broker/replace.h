@@ -25,6 +25,11 @@ int replace_plan(struct replace *replace, const char *directory, uint64_t now_s)
 /* Makes the new directory, empty. 0 or a negative errno: -EEXIST for one that was there. */
 int replace_begin(const struct replace *replace);
 
+/* Gives a file of the old directory a name in the new one, too: no bytes are copied, and whoever
+ * writes to one writes to both. 0 or a negative errno: where it belongs to another user than the
+ * old directory, -EPERM, because it would have to be given to that. */
+int replace_link(const struct replace *replace, const char *name);
+
 /* Gives the new directory and its files to the owner of the old one, and takes the two steps.
  * 0 or a negative errno; then nothing has been replaced, or both steps are undone. */
 int replace_commit(const struct replace *replace);

@@ -11,6 +11,7 @@ enum {
     /* The broker ends a call on time; these are for when its word is late or it is away. */
     GRACE_WAITED_MS = 200,
     GRACE_ASYNC_MS = 1000,
+    AGAIN_MS = 100, /* while the broker stops */
 };
 
 /* One piece of memory, so that one free suffices. */
@@ -84,37 +85,80 @@ static enum herald_status note_outcome(struct herald_client *client,
     return outcome->status;
 }
 
+/* HERALD_OK: it is answered, whatever the answer is. */
+static enum herald_status ask(struct herald_client *client, const char *queue,
+                              const struct herald_content *content, int timeout_ms,
+                              struct call *call)
+{
+    *call = (struct call){.deadline_ms = UINT64_MAX};
+    enum herald_status status = send_call(client, queue, content, wire_timeout(timeout_ms), call);
+    if (status != HERALD_OK)
+        return status;
+    int wait_ms = timeout_ms < 0 || timeout_ms > INT_MAX - GRACE_WAITED_MS
+                      ? timeout_ms
+                      : timeout_ms + GRACE_WAITED_MS;
+    status = client_wait_until(client, is_answered, call, wait_ms);
+    if (call->answered)
+        return call->outcome != NULL
+                   ? HERALD_OK
+                   : error_set(client, HERALD_ENOMEMORY, "no memory for the outcome");
+    TAILQ_REMOVE(&client->calls, call, link);
+    (void)answer_abandon_call(client, call);
+    return status == HERALD_ETIMEOUT ? error_set(client, status, "no outcome came in time")
+                                     : status;
+}
+
+/* Whether the broker only could not say what becomes of it. */
+static bool is_undecided(const struct herald_outcome *outcome)
+{
+    return outcome->status == HERALD_ELOST ||
+           (outcome->ran != HERALD_RAN && strcmp(outcome->code, "DRAINING") == 0);
+}
+
+/* A tracked one goes on over a lost connection and another start of the broker: the same id again
+ * is the same command. */
+static enum herald_status ask_on(struct herald_client *client, const char *queue,
+                                 const struct herald_content *content, int timeout_ms,
+                                 struct call *call)
+{
+    struct herald_content same = *content;
+    uint64_t start_ms = client_clock_ms();
+    uint64_t left_ms = (uint64_t)timeout_ms;
+    if (same.timeout_ms == 0 && timeout_ms >= 0)
+        same.timeout_ms = (uint32_t)timeout_ms; /* which must be the same, too */
+    for (;;) {
+        enum herald_status status =
+            ask(client, queue, &same, timeout_ms < 0 ? timeout_ms : (int)left_ms, call);
+        uint64_t gone_ms = client_clock_ms() - start_ms;
+        bool is_over = timeout_ms >= 0 && gone_ms >= (uint64_t)timeout_ms;
+        if (status != HERALD_OK || !is_undecided(call->outcome) || is_over)
+            return status;
+        if (call->outcome->status != HERALD_ELOST)
+            client_pause(client, AGAIN_MS);
+        gone_ms = client_clock_ms() - start_ms;
+        left_ms = gone_ms < (uint64_t)timeout_ms ? (uint64_t)timeout_ms - gone_ms : 1;
+        free(call->outcome);
+    }
+}
+
 enum herald_status herald_call(struct herald_client *client, const char *queue,
                                const struct herald_content *content, int timeout_ms,
                                struct herald_outcome **outcome)
 {
+    struct call call;
     if (outcome != NULL)
         *outcome = NULL;
-    struct call call = {.deadline_ms = UINT64_MAX};
     pthread_mutex_lock(&client->lock);
     enum herald_status status;
     if (client_is_in_callback(client)) {
         status = error_set(client, HERALD_EWOULDDEADLOCK, "herald_call in a callback");
         goto out;
     }
-    status = send_call(client, queue, content, wire_timeout(timeout_ms), &call);
+    bool is_tracked = content != NULL && content->size >= sizeof *content && content->track;
+    status = is_tracked ? ask_on(client, queue, content, timeout_ms, &call)
+                        : ask(client, queue, content, timeout_ms, &call);
     if (status != HERALD_OK)
         goto out;
-    int wait_ms = timeout_ms < 0 || timeout_ms > INT_MAX - GRACE_WAITED_MS
-                      ? timeout_ms
-                      : timeout_ms + GRACE_WAITED_MS;
-    status = client_wait_until(client, is_answered, &call, wait_ms);
-    if (!call.answered) {
-        TAILQ_REMOVE(&client->calls, &call, link);
-        (void)answer_abandon_call(client, &call);
-        if (status == HERALD_ETIMEOUT)
-            error_set(client, status, "no outcome came in time");
-        goto out;
-    }
-    if (call.outcome == NULL) {
-        status = error_set(client, HERALD_ENOMEMORY, "no memory for the outcome");
-        goto out;
-    }
     status = note_outcome(client, call.outcome);
     if (outcome != NULL)
         *outcome = call.outcome;

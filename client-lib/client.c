@@ -277,6 +277,18 @@ enum herald_status client_wait_until(struct herald_client *client, client_condit
     }
 }
 
+static bool never(struct herald_client *client, void *argument)
+{
+    (void)client;
+    (void)argument;
+    return false;
+}
+
+void client_pause(struct herald_client *client, int time_ms)
+{
+    (void)client_wait_until(client, never, NULL, time_ms);
+}
+
 enum herald_status herald_process(struct herald_client *client)
 {
     pthread_mutex_lock(&client->lock);

@@ -231,6 +231,9 @@ typedef bool client_condition_fn(struct herald_client *client, void *argument);
 enum herald_status client_wait_until(struct herald_client *client, client_condition_fn *condition,
                                      void *argument, int timeout_ms);
 
+/* Lets the handle run for so long. */
+void client_pause(struct herald_client *client, int time_ms);
+
 bool client_is_in_callback(const struct herald_client *client);
 
 /* Around a callback: lets go of the lock and takes it again. */

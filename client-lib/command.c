@@ -148,13 +148,6 @@ static enum herald_status ask_once(struct herald_client *client, const unsigned 
     return request_wait(client, request, is_own_time ? timeout_ms : timeout_ms + GRACE_MS);
 }
 
-static bool never(struct herald_client *client, void *argument)
-{
-    (void)client;
-    (void)argument;
-    return false;
-}
-
 static bool may_ask_again(struct herald_client *client, enum herald_status status)
 {
     if (client->closed || client->session.state == SESSION_OVER)
@@ -191,7 +184,7 @@ static enum herald_status ask(struct herald_client *client, const unsigned char 
         if (status != HERALD_OK && !may_ask_again(client, status))
             return status;
         if (status == HERALD_EREFUSED)
-            (void)client_wait_until(client, never, NULL, AGAIN_MS);
+            client_pause(client, AGAIN_MS);
     }
 }
 

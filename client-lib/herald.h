@@ -319,9 +319,10 @@ struct herald_outcome {
 
 typedef void herald_outcome_fn(const struct herald_outcome *outcome, void *context);
 
-/* Sends a command and waits for its outcome. With content->track it survives the broker, and its
- * outcome may be asked for by its id, also after this has returned HERALD_ELOST or HERALD_ETIMEOUT;
- * it has one attempt unless the content says otherwise, and is not begun after the timeout.
+/* Sends a command and waits for its outcome. With content->track it survives the broker and the
+ * loss of the connection, over which this goes on to wait, and its outcome may be asked for by its
+ * id, also after HERALD_ETIMEOUT; it has one attempt unless the content says otherwise, and is not
+ * begun after the timeout.
  * HERALD_OK: done, the result is in the outcome. HERALD_EFAILED: failed, see code and ran.
  * HERALD_ENOTFOUND, HERALD_EDENIED: never ran. HERALD_ETIMEOUT: not known. HERALD_ELOST: see ran.
  * outcome may be NULL. *outcome is NULL or to be freed with herald_outcome_free. */
@@ -339,7 +340,8 @@ struct herald_call {
 };
 
 /* Starts a call. The callback is called exactly once if HERALD_OK is returned and never otherwise;
- * the outcome lives until it returns. At herald_close calls under way end with CONNECTION_LOST. */
+ * the outcome lives until it returns. When the connection is lost, and at herald_close, calls under
+ * way end with CONNECTION_LOST; what became of a tracked one may be asked for by its id. */
 HERALD_API enum herald_status herald_call_async(struct herald_client *client,
                                                 const struct herald_call *call,
                                                 const struct herald_content *content);

@@ -119,6 +119,8 @@ static enum herald_status settle_fail(struct herald_client *client, struct heral
     if (failure->code == NULL || failure->code[0] == '\0' ||
         strlen(failure->code) > NAME_BYTES_MAX || failure->detail_bytes > UINT16_MAX)
         return error_set(client, HERALD_EINVAL, "a failure needs a code of 1 to 255 bytes");
+    if ((unsigned)failure->fail_class > HERALD_FAIL_BUSY)
+        return error_set(client, HERALD_EINVAL, "there is no such class of failures");
     struct frame frame = {
         .header.type = FRAME_FAIL,
         .as.fail = {.start = client->outbox.start,

@@ -76,10 +76,12 @@ static enum status check_room(const struct accept *accept, uint32_t bytes)
         }
         if (accept->terms.lane.bytes > 0 && core->laned_count >= core->limits.lane_window) {
             dispatch_explain(core, "too many messages wait in lanes");
+            sys_lanes_are_full(core);
             return STATUS_LIMIT;
         }
         if (!queue_has_room(queue, bytes) && accept_is_refused_by(accept, queue)) {
             dispatch_explain(core, "queue %s is full", queue->name);
+            sys_queue_overflows(core, queue);
             return STATUS_OVERFLOW;
         }
         enum status status = is_plain_in(accept, queue)
@@ -158,6 +160,7 @@ static enum status make_room(struct accept *accept, uint32_t bytes)
         struct queue *queue = accept->queues[i];
         if (queue_has_room(queue, bytes) || queue->overflow != QUEUE_DROP_OLDEST)
             continue;
+        sys_queue_overflows(accept->core, queue);
         enum status status = queue_drop_oldest(accept->core, queue, bytes);
         if (status != STATUS_OK)
             return status;
@@ -194,10 +197,10 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
     if ((queue->kind != QUEUE_DURABLE || is_transient_word) && !queue->is_paging &&
         !queue_has_room(queue, bytes)) {
         core->counters.messages_dropped++;
-        if (queue->kind == QUEUE_LIVE) {
-            queue->missed++;
-            core->counters.events_missed++;
-        }
+        if (queue->kind == QUEUE_LIVE)
+            queue_miss(core, queue, 1);
+        else
+            sys_queue_overflows(core, queue);
         return false;
     }
     if (is_transient_word) {

@@ -142,7 +142,8 @@ enum status apply_attempt(struct core *core, struct queue *queue,
     struct message_terms terms = message_terms_plain();
     if (attempted == NULL || asides_reserve(queue, &terms) != STATUS_OK)
         return STATUS_NO_MEMORY;
-    attempted->failed = operation->failed;
+    attempted->failed =
+        core->is_running || !planted(PLANT_ATTEMPTS_FORGOTTEN) ? operation->failed : 0;
     attempted->since_ms = operation->since_ms;
     kept_set_bytes(&attempted->history, operation->history);
     attempted->due_ms = operation->due_ms;

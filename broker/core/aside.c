@@ -11,7 +11,10 @@
 #include "broker/core/watch.h"
 #include "broker/plant.h"
 
-enum { ROOM_MIN = 16 };
+enum {
+    ROOM_MIN = 16,
+    CHAIN_MEAN = 2, /* asides to a bucket, before there are more buckets */
+};
 
 /* --- the table ----------------------------------------------------------------------------------
  */
@@ -29,10 +32,6 @@ static enum status table_grow(struct asides *asides)
 {
     struct asides grown = *asides;
     grown.room = asides->room > 0 ? asides->room * 2 : ROOM_MIN;
-    grown.heap = realloc(asides->heap, grown.room * sizeof(struct aside *));
-    if (grown.heap == NULL)
-        return STATUS_NO_MEMORY;
-    asides->heap = grown.heap;
     grown.buckets = calloc(grown.room, sizeof(struct aside *));
     if (grown.buckets == NULL)
         return STATUS_NO_MEMORY;
@@ -45,25 +44,33 @@ static enum status table_grow(struct asides *asides)
             *bucket = aside;
         }
     free(asides->buckets);
-    *asides = grown;
+    asides->buckets = grown.buckets;
+    asides->room = grown.room;
     return STATUS_OK;
+}
+
+void asides_init(struct asides *asides)
+{
+    *asides = (struct asides){0};
+    TAILQ_INIT(&asides->pages[0]);
+    TAILQ_INIT(&asides->pages[1]);
 }
 
 enum status asides_reserve(struct queue *queue, const struct message_terms *terms)
 {
     struct asides *asides = &queue->asides;
-    if (asides->count == asides->room && table_grow(asides) != STATUS_OK)
+    if (asides->count == asides->room * CHAIN_MEAN && table_grow(asides) != STATUS_OK)
         return STATUS_NO_MEMORY;
     if (asides->spare != NULL && (asides->spare->has_ward || terms->needs_ward))
         asides_unreserve(queue);
     if (asides->spare != NULL)
         return STATUS_OK;
-    struct aside *spare = malloc(sizeof *spare + (terms->needs_ward ? sizeof(struct ward) : 0));
+    struct aside *spare = aside_page_take(queue, terms->needs_ward);
     if (spare == NULL)
         return STATUS_NO_MEMORY;
     spare->has_ward = terms->needs_ward;
     if (terms->needs_ward && ward_init(queue->core, queue, aside_ward(spare), terms) != STATUS_OK) {
-        free(spare);
+        aside_page_give(spare);
         return STATUS_NO_MEMORY;
     }
     asides->spare = spare;
@@ -74,9 +81,11 @@ void asides_unreserve(struct queue *queue)
 {
     struct aside *spare = queue->asides.spare;
     queue->asides.spare = NULL;
-    if (spare != NULL && spare->has_ward)
+    if (spare == NULL)
+        return;
+    if (spare->has_ward)
         ward_deinit(queue->core, aside_ward(spare));
-    free(spare);
+    aside_page_give(spare);
 }
 
 struct aside *asides_add(struct queue *queue, uint64_t number, uint64_t word, uint32_t size,
@@ -84,12 +93,11 @@ struct aside *asides_add(struct queue *queue, uint64_t number, uint64_t word, ui
 {
     struct asides *asides = &queue->asides;
     struct aside *aside = asides->spare;
-    assert(aside != NULL && asides->count < asides->room);
+    assert(aside != NULL && asides->count < asides->room * CHAIN_MEAN);
     asides->spare = NULL;
     struct aside **bucket = bucket_of(asides, number);
     *aside = (struct aside){.number = number,
                             .word = word,
-                            .queue = queue,
                             .next = *bucket,
                             .size = size,
                             .state = ASIDE_RECOVERED,
@@ -125,61 +133,9 @@ struct aside *asides_next(const struct asides *asides, const struct aside *befor
     return bucket < asides->buckets + asides->room ? *bucket : NULL;
 }
 
-/* --- the heap -----------------------------------------------------------------------------------
- */
-
-static bool comes_before(const struct aside *a, const struct aside *b)
-{
-    return a->priority != b->priority ? a->priority > b->priority : a->number < b->number;
-}
-
-static void heap_put(struct asides *asides, uint32_t at, struct aside *aside)
-{
-    asides->heap[at] = aside;
-    aside->as.heap_at = at;
-}
-
-static void heap_up(struct asides *asides, uint32_t at, struct aside *aside)
-{
-    while (at > 0 && comes_before(aside, asides->heap[(at - 1) / 2])) {
-        heap_put(asides, at, asides->heap[(at - 1) / 2]);
-        at = (at - 1) / 2;
-    }
-    heap_put(asides, at, aside);
-}
-
-static void heap_down(struct asides *asides, uint32_t at, struct aside *aside)
-{
-    for (;;) {
-        uint32_t child = 2 * at + 1;
-        if (child >= asides->heap_count)
-            break;
-        if (child + 1 < asides->heap_count &&
-            comes_before(asides->heap[child + 1], asides->heap[child]))
-            child++;
-        if (!comes_before(asides->heap[child], aside))
-            break;
-        heap_put(asides, at, asides->heap[child]);
-        at = child;
-    }
-    heap_put(asides, at, aside);
-}
-
-static void heap_remove(struct asides *asides, struct aside *aside)
-{
-    uint32_t at = aside->as.heap_at;
-    struct aside *last = asides->heap[--asides->heap_count];
-    if (last == aside)
-        return;
-    if (comes_before(last, aside))
-        heap_up(asides, at, last);
-    else
-        heap_down(asides, at, last);
-}
-
 struct aside *asides_first(const struct asides *asides)
 {
-    return asides->heap_count > 0 ? asides->heap[0] : NULL;
+    return asides->ready.first;
 }
 
 /* --- states -------------------------------------------------------------------------------------
@@ -187,7 +143,7 @@ struct aside *asides_first(const struct asides *asides)
 
 static struct asides *asides_of(const struct aside *aside)
 {
-    return &aside->queue->asides;
+    return &aside_queue(aside)->asides;
 }
 
 static struct lane *lane_of(struct aside *aside)
@@ -199,7 +155,7 @@ static void leave_state(struct core *core, struct aside *aside)
 {
     struct lane *lane = lane_of(aside);
     if (aside->state == ASIDE_READY)
-        heap_remove(asides_of(aside), aside);
+        ready_remove(&asides_of(aside)->ready, aside);
     if (lane != NULL && (aside->state == ASIDE_READY || aside->state == ASIDE_BLOCKED))
         lane_leave(aside);
     if (aside->state == ASIDE_WAITING) {
@@ -208,7 +164,7 @@ static void leave_state(struct core *core, struct aside *aside)
     }
     if (aside->state == ASIDE_OUT) {
         aside->word &= ~PLACE_OUT;
-        aside->queue->out_count--;
+        aside_queue(aside)->out_count--;
     }
     if (lane != NULL)
         lane_let_go(aside);
@@ -220,13 +176,13 @@ void aside_unblock(struct core *core, struct aside *aside)
     if (aside->state == ASIDE_BLOCKED)
         asides->blocked_count--;
     aside->state = ASIDE_READY;
-    heap_up(asides, asides->heap_count++, aside);
-    queue_wake(core, aside->queue);
+    ready_add(&asides->ready, aside);
+    queue_wake(core, aside_queue(aside));
 }
 
 void aside_block(struct aside *aside)
 {
-    heap_remove(asides_of(aside), aside);
+    ready_remove(&asides_of(aside)->ready, aside);
     aside->state = ASIDE_BLOCKED;
     asides_of(aside)->blocked_count++;
 }
@@ -275,7 +231,7 @@ void aside_set_out(struct core *core, struct aside *aside)
     if (lane_of(aside) != NULL)
         lane_hold(aside);
     aside->word |= PLACE_OUT | PLACE_REDELIVERED;
-    aside->queue->out_count++;
+    aside_queue(aside)->out_count++;
 }
 
 void aside_remove(struct core *core, struct aside *aside)
@@ -290,7 +246,7 @@ void aside_remove(struct core *core, struct aside *aside)
     core->aside_count--;
     if (aside->has_ward)
         ward_deinit(core, aside_ward(aside));
-    free(aside);
+    aside_page_give(aside);
 }
 
 void aside_on_timer(struct core *core, struct wheel_timer *timer)
@@ -314,9 +270,8 @@ void asides_start(struct core *core, struct asides *asides)
 
 void asides_deinit(struct asides *asides)
 {
-    assert(asides->count == 0);
+    assert(asides->count == 0 && asides->spare == NULL);
+    assert(TAILQ_EMPTY(&asides->pages[0]) && TAILQ_EMPTY(&asides->pages[1]));
     free(asides->buckets);
-    free(asides->heap);
-    assert(asides->spare == NULL);
-    *asides = (struct asides){0};
+    asides_init(asides);
 }

@@ -12,7 +12,7 @@
  *
  * recovered  until the broker has started: when it may be handed out is known, nothing is armed
  * waiting    in the timer wheel
- * ready      in the heap of its queue: the highest priority first, then the lowest number
+ * ready      in the order of its queue, see ready.h
  * out        with a consumer; PLACE_OUT is set in its word
  * blocked    due, and in a lane that lets another one go first, see lane.h
  *
@@ -25,6 +25,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/core/aside_page.h"
+#include "broker/core/ready.h"
 #include "broker/core/wheel.h"
 #include "protocol/status.h"
 
@@ -47,13 +49,12 @@ enum aside_state {
 
 struct aside {
     uint64_t number;
-    uint64_t word; /* as in a place */
-    struct queue *queue;
+    uint64_t word;      /* as in a place */
     struct aside *next; /* of its bucket */
     union {
         uint64_t due_ms;          /* ASIDE_RECOVERED */
         struct wheel_timer timer; /* ASIDE_WAITING */
-        uint32_t heap_at;         /* ASIDE_READY */
+        struct ready_links links; /* ASIDE_READY */
     } as;
     uint32_t size; /* as in a place */
     uint8_t state;
@@ -61,17 +62,19 @@ struct aside {
     bool has_ward; /* which stands behind it, see ward.h */
 };
 
-/* All of one queue. Empty when zeroed. */
+/* All of one queue. */
 struct asides {
     struct aside **buckets;
-    struct aside **heap;
-    struct aside *spare; /* for the next one, see asides_reserve */
-    uint32_t room;       /* buckets, and room of the heap; a power of two or 0 */
+    struct ready ready;
+    struct aside *spare;             /* for the next one, see asides_reserve */
+    struct aside_page_list pages[2]; /* with room; [1]: for asides with wards */
+    uint32_t room;                   /* buckets; a power of two or 0 */
     uint32_t count;
-    uint32_t heap_count;
     uint32_t waiting_count;
     uint32_t blocked_count;
 };
+
+void asides_init(struct asides *asides);
 
 /* Makes sure that the next asides_add, of a message with these terms, has what it needs. STATUS_OK
  * or STATUS_NO_MEMORY. */

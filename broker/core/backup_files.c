@@ -25,7 +25,7 @@ struct backup_files {
     struct core *core;
     backup_listed_fn on_listed;
     backup_piece_fn on_piece;
-    struct archive_names list;
+    struct archive_names names;
     struct archive_copy copy;
     size_t now; /* the file that is copied, and how far */
     uint64_t offset;
@@ -54,7 +54,7 @@ void backup_files_free(struct core *core, struct backup_files *files)
     if (files == NULL)
         return;
     retention_release(core);
-    free(files->list.names);
+    free(files->names.list.names);
     free(files->copy.at);
     free(files);
 }
@@ -80,7 +80,7 @@ static uint64_t bytes_wanted(const struct core *core, const struct archive_name 
 
 static void choose(struct backup_files *files)
 {
-    struct archive_names *list = &files->list;
+    struct archive_list *list = &files->names.list;
     size_t count = 0;
     for (size_t i = 0; i < list->count; i++) {
         list->names[i].bytes = bytes_wanted(files->core, &list->names[i]);
@@ -105,9 +105,9 @@ bool backup_files_list(struct core *core, struct backup_files *files, backup_lis
     if (retention_is_removing(core))
         return false;
     files->on_listed = on_listed;
-    files->list.work =
+    files->names.work =
         (struct archive_work){.kind = ARCHIVE_LIST, .on_done = on_names, .argument = files};
-    archive_post(core->archive, &files->list.work);
+    archive_post(core->archive, &files->names.work);
     return true;
 }
 
@@ -143,9 +143,9 @@ bool backup_files_read(struct core *core, struct backup_files *files, uint32_t b
                        backup_piece_fn on_piece)
 {
     struct archive_copy *copy = &files->copy;
-    if (files->now == files->list.count)
+    if (files->now == files->names.list.count)
         return false;
-    const struct archive_name *name = &files->list.names[files->now];
+    const struct archive_name *name = &files->names.list.names[files->now];
     uint64_t left = name->bytes - files->offset;
     files->on_piece = on_piece;
     copy->work = (struct archive_work){.kind = ARCHIVE_COPY, .on_done = on_copy, .argument = files};

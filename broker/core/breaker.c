@@ -39,7 +39,10 @@ void breaker_on_failure(struct core *core, struct queue *queue, uint64_t number)
         return;
     breaker->is_tripped = true;
     wait_on(core, queue);
-    sys_tell_queue(core, "queue.tripped", queue);
+    sys_tell(core, &(struct sys_event){SYS_QUEUE_TRIPPED,
+                                       .as.queue_tripped = {.queue = queue_name(queue),
+                                                            .messages = queue_count(queue),
+                                                            .failures = breaker->failure_count}});
 }
 
 void breaker_on_done(struct core *core, struct queue *queue)
@@ -51,7 +54,9 @@ void breaker_on_done(struct core *core, struct queue *queue)
     breaker->is_tripped = false;
     breaker->wait_ms = 0;
     wheel_disarm(&core->wheel, &breaker->timer);
-    sys_tell_queue(core, "queue.recovered", queue);
+    sys_tell(core, &(struct sys_event){SYS_QUEUE_RECOVERED,
+                                       .as.queue_recovered = {.queue = queue_name(queue),
+                                                              .messages = queue_count(queue)}});
     queue_wake(core, queue);
 }
 

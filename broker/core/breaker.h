@@ -1,7 +1,7 @@
 /* The circuit breaker of a queue: when attempt after attempt fails, it is not the messages.
  *
- *   closed -- so many failures in a row, of different messages --> tripped -- one is done -->
- * closed
+ *   closed -- so many failures in a row, of different messages --> tripped
+ *          <-- one is done -------------------------------------
  *
  * While it is tripped one message at a time is handed out, as a probe, after a wait that doubles
  * with every probe that fails (Nygard, Release It!, 2007). Permanent failures are a message's own

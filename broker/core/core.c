@@ -71,10 +71,12 @@ struct core *core_new(const struct core_limits *limits, core_note_fn note, void 
     TAILQ_INIT(&core->dying);
     TAILQ_INIT(&core->peers);
     TAILQ_INIT(&core->dirty);
+    sys_init(&core->sys);
     TAILQ_INIT(&core->lines);
     TAILQ_INIT(&core->creditors);
     TAILQ_INIT(&core->absent);
     tracked_init(&core->tracked);
+    aside_blocks_init(&core->aside_blocks);
     TAILQ_INIT(&core->parking);
     TAILQ_INIT(&core->peeks);
     TAILQ_INIT(&core->histories_waiting);
@@ -118,8 +120,10 @@ void core_free(struct core *core)
         client_free(core, client);
     for (unsigned i = 0; i < core->spare_count; i++)
         buffer_deinit(&core->spares[i]);
+    aside_blocks_deinit(&core->aside_blocks);
     free(core->routed);
     free(core->numbers);
+    sys_deinit(&core->sys);
     spill_free(core->spill);
     archive_free(core->archive);
     history_recover_deinit(core);
@@ -139,6 +143,13 @@ enum status core_open_files(struct core *core, const struct disk *disk,
     if (core->archive == NULL)
         return STATUS_NO_MEMORY;
     return history_recover_secrets(core, failure);
+}
+
+enum status core_open_archive(struct core *core, const struct disk *disk,
+                              struct journal_failure *failure)
+{
+    core->archive = archive_new(disk, NULL, NULL);
+    return core->archive != NULL ? history_recover_secrets(core, failure) : STATUS_NO_MEMORY;
 }
 
 void core_set_secret(struct core *core, const unsigned char secret[16])
@@ -405,6 +416,7 @@ void core_end_of_round(struct core *core)
     core->has_more |= wheel_run(&core->wheel, core->now_ms, TIMERS_A_ROUND, on_timer, core);
     lane_work_off(core);
     line_release_all(core);
+    sys_run(core);
     if (!core->is_draining)
         pump_run(core);
     core->has_more |= queue_work_off(core);
@@ -420,6 +432,7 @@ void core_end_of_round(struct core *core)
         recorder_close(core);
         journal_round(core->journal, core->now_ms);
     }
+    core->has_more |= sys_has_more(core);
     (void)spill_run(core->spill, core->now_ms); /* a failure was told with its errand */
 }
 

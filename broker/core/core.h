@@ -95,6 +95,11 @@ void core_count_homes(struct core *core, struct journal *const *journal);
 enum status core_open_files(struct core *core, const struct disk *disk,
                             const struct journal_options *options, struct journal_failure *failure);
 
+/* Instead of core_open_files, for tools: lets histories be looked at on this disk, and reads the
+ * secrets that names of entities were hashed with. Statuses as there. */
+enum status core_open_archive(struct core *core, const struct disk *disk,
+                              struct journal_failure *failure);
+
 /* Chance that nobody can guess, for what is hashed from now on; without this call it is zeros. */
 void core_set_secret(struct core *core, const unsigned char secret[16]);
 

@@ -299,7 +299,7 @@ enum feed_result cursor_fill(struct core *core, struct cursor *cursor)
     cursor->is_seated = true;
     enum feed_result result = fill(core, cursor);
     uint64_t missed = feed_take_missed(cursor->feed);
-    cursor->queue->missed += missed;
+    queue_miss(core, cursor->queue, missed);
     record_passed(core, cursor, missed);
     return cursor->queue->index.live_count > count ? FEED_EVENT : result;
 }

@@ -28,10 +28,8 @@ static void fetch(struct core *core, struct queue *queue, uint64_t word)
 static void drop(struct core *core, struct queue *queue, struct standing where)
 {
     core->counters.messages_dropped++;
-    if (queue->kind == QUEUE_LIVE) {
-        queue->missed++;
-        core->counters.events_missed++;
-    }
+    if (queue->kind == QUEUE_LIVE)
+        queue_miss(core, queue, 1);
     standing_remove(core, queue, where);
 }
 

@@ -36,7 +36,8 @@ struct ending ending_of(enum status status, enum frame_outcome_ran ran)
 
 struct ending ending_of_aside(enum status status, const struct aside *aside)
 {
-    return ending_of(status, queue_ran(aside->queue, aside->number, aside->word));
+    enum frame_outcome_ran ran = queue_ran(aside_queue(aside), aside->number, aside->word);
+    return ending_of(status, planted(PLANT_RAN_GUESSED) ? OUTCOME_NOT_RUN : ran);
 }
 
 bool ending_is_wanted(struct aside *aside)
@@ -147,8 +148,9 @@ static void outcome_make(struct core *core, struct turn *turn, struct aside *asi
     *operation = tracked_operation(core, tracked);
     operation->state = ending->state;
     operation->ran = ending->ran;
-    operation->attempts = ending->park != NULL ? ending->park->attempts
-                                               : kept_failed_attempts(aside->queue, aside->number);
+    operation->attempts = ending->park != NULL
+                              ? ending->park->attempts
+                              : kept_failed_attempts(aside_queue(aside), aside->number);
     operation->kin = kin_list(tracked, turn->kin);
     operation->code = ending->code;
     operation->text = ending->text;
@@ -168,7 +170,7 @@ static enum status turn_make(struct core *core, struct turn *turn, struct aside 
         turn->bytes +=
             ending->park != NULL ? record_size_park(ending->park) : record_size_settle(&settle);
     if (ending->park != NULL) {
-        turn->parked = kept_add_parked(aside->queue, aside->number);
+        turn->parked = kept_add_parked(aside_queue(aside), aside->number);
         if (turn->parked == NULL)
             return STATUS_NO_MEMORY;
     }
@@ -193,7 +195,7 @@ static enum status tell_and_leave(struct core *core, struct peer *peer, struct a
                                   const struct ending *ending, bool is_leaving)
 {
     struct tracked *tracked = aside_ward(aside)->tracked;
-    struct queue *queue = aside->queue;
+    struct queue *queue = aside_queue(aside);
     uint64_t number = aside->number;
     struct turn turn;
     bool is_held = false;
@@ -249,7 +251,12 @@ enum status ending_carry_out(struct core *core, struct peer *peer, struct queue 
                              ? leave(core, peer, queue, number, ending->park)
                              : tell_and_leave(core, peer, aside, ending, true);
     if (status == STATUS_OK && ending->park != NULL)
-        sys_tell_parked(core, queue, number, ending);
+        sys_tell(core, &(struct sys_event){SYS_COMMAND_PARKED,
+                                           .as.command_parked = {.queue = queue_name(queue),
+                                                                 .number = number,
+                                                                 .attempts = ending->park->attempts,
+                                                                 .code = ending->park->code,
+                                                                 .text = ending->park->text}});
     return status;
 }
 

@@ -218,8 +218,9 @@ static void on_read(void *argument, struct archive_work *work)
     if (work->status == STATUS_OK) {
         take_window(feed);
     } else if (work->status == STATUS_CORRUPT || work->status == STATUS_IO_ERROR) {
-        char text[sizeof work->failure.file + sizeof work->failure.text + 2];
-        (void)snprintf(text, sizeof text, "%s: %s", work->failure.file, work->failure.text);
+        char text[sizeof work->failure.file + sizeof work->failure.text + 40];
+        (void)snprintf(text, sizeof text, "%s at offset %llu: %s", work->failure.file,
+                       (unsigned long long)work->failure.offset, work->failure.text);
         core->note(core->note_context, CORE_NOTE_WARNING, "history", text);
         feed->is_broken = true;
     }

@@ -32,7 +32,7 @@ enum status handle_command_status(struct peer *peer, const struct frame *frame)
 static enum status cancel_running(struct peer *peer, struct aside *aside)
 {
     struct core *core = peer->core;
-    struct queue *queue = aside->queue;
+    struct queue *queue = aside_queue(aside);
     struct attempted *attempted = kept_find_attempted(queue, aside->number);
     if (attempted != NULL && attempted->is_cancelled)
         return STATUS_OK;

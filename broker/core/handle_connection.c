@@ -114,6 +114,11 @@ static enum status admit(struct peer *peer, const char *user)
         (void)client_seen(peer, peer->hello_seen);
     }
     credit_open(peer, needs);
+    sys_tell(core, &(struct sys_event){
+                       SYS_CONNECTION_OPENED,
+                       .as.connection_opened = {.connection = peer->number,
+                                                .client = peer_client_name(peer),
+                                                .from = wire_bytes_of_text(peer->origin->text)}});
     return STATUS_OK;
 }
 
@@ -158,6 +163,7 @@ enum status handle_close(struct peer *peer, const struct frame *frame)
 {
     peer->has_left = peer->state == PEER_OPEN && frame->as.close.code == STATUS_GOODBYE;
     peer->is_leaving = true;
+    peer->closed_with = frame->as.close.code;
     consumer_update_all(peer);
     if (peer->line.count == 0)
         peer_close(peer, STATUS_GOODBYE, NULL);

@@ -95,11 +95,15 @@ enum status handle_exchange_create(struct peer *peer, const struct frame *frame)
         core->next_exchange >= NUMBERS_END)
         return STATUS_LIMIT;
     if (kind == EXCHANGE_DURABLE)
-        return record_exchange(peer, create);
-    if (exchange_new(core, kind, core->next_exchange, create->exchange) == NULL)
-        return STATUS_NO_MEMORY;
-    core->next_exchange++;
-    return STATUS_OK;
+        status = record_exchange(peer, create);
+    else if (exchange_new(core, kind, core->next_exchange, create->exchange) == NULL)
+        status = STATUS_NO_MEMORY;
+    else
+        core->next_exchange++;
+    if (status == STATUS_OK)
+        sys_tell(core, &(struct sys_event){SYS_EXCHANGE_CREATED,
+                                           .as.exchange_created.exchange = create->exchange});
+    return status;
 }
 
 /* The cursors of its history go with it. The record names each of them: whoever replays only the
@@ -140,15 +144,17 @@ enum status handle_exchange_delete(struct peer *peer, const struct frame *frame)
     if ((frame->header.flags & FLAG_IF_UNUSED) != 0 &&
         (exchange->binding_count > 0 || exchange->live_count > 0))
         return STATUS_IN_USE;
+    struct operation_exchange_gone operation = {exchange->number};
     if (exchange->kind == EXCHANGE_TRANSIENT) {
         exchange_end(core, exchange);
-        return STATUS_OK;
+    } else {
+        enum status status = record_gone(peer, exchange);
+        if (status != STATUS_OK)
+            return status;
+        apply_exchange_gone(core, &operation);
     }
-    struct operation_exchange_gone operation = {exchange->number};
-    enum status status = record_gone(peer, exchange);
-    if (status != STATUS_OK)
-        return status;
-    apply_exchange_gone(core, &operation);
+    sys_tell(core, &(struct sys_event){SYS_EXCHANGE_DELETED,
+                                       .as.exchange_deleted.exchange = delete->exchange});
     return STATUS_OK;
 }
 

@@ -178,8 +178,13 @@ enum status handle_parked_replace(struct peer *peer, const struct frame *frame)
     enum status status = accept_check(core, replace->properties, replace->headers);
     if (status == STATUS_OK)
         status = queue_find_own(peer, replace->queue, &queue);
-    if (status == STATUS_OK && replace->to.bytes > 0)
+    if (status != STATUS_OK)
+        return status;
+    if (replace->to.bytes > 0)
         status = queue_find_own(peer, replace->to, &to);
+    if (status == STATUS_NO_QUEUE)
+        dispatch_explain(core, "there is no queue %.*s to move to", (int)replace->to.bytes,
+                         (const char *)replace->to.at);
     if (status != STATUS_OK)
         return status;
     const struct parked *parked = kept_find_parked(queue, replace->number);

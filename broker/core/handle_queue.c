@@ -101,6 +101,16 @@ static enum status create_transient(struct peer *peer, struct wire_bytes name, u
     return STATUS_OK;
 }
 
+static enum status create_durable(struct peer *peer, struct wire_bytes name, uint8_t flags,
+                                  struct wire_bytes settings)
+{
+    struct core *core = peer->core;
+    struct queue as = {0};
+    queue_set_default(&as, &core->limits);
+    queue_set(&as, settings);
+    return record_queue(peer, core->next_queue, name, flags, &as);
+}
+
 enum status handle_queue_create(struct peer *peer, const struct frame *frame)
 {
     const struct frame_queue_create *create = &frame->as.queue_create;
@@ -119,11 +129,13 @@ enum status handle_queue_create(struct peer *peer, const struct frame *frame)
         return STATUS_LIMIT;
     /* What belongs to one connection cannot outlive it, let alone the broker. */
     if ((flags & (FLAG_QUEUE_TRANSIENT | FLAG_QUEUE_EXCLUSIVE)) != 0)
-        return create_transient(peer, create->queue, flags, create->settings);
-    struct queue as = {0};
-    queue_set_default(&as, &core->limits);
-    queue_set(&as, create->settings);
-    return record_queue(peer, core->next_queue, create->queue, flags, &as);
+        status = create_transient(peer, create->queue, flags, create->settings);
+    else
+        status = create_durable(peer, create->queue, flags, create->settings);
+    if (status == STATUS_OK)
+        sys_tell(core, &(struct sys_event){SYS_QUEUE_CREATED,
+                                           .as.queue_created.queue = create->queue});
+    return status;
 }
 
 enum status queue_find_own(struct peer *peer, struct wire_bytes name, struct queue **queue)

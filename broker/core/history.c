@@ -163,6 +163,11 @@ struct history_event *history_find(const struct history *history, uint64_t seque
     return tail_at(history, at);
 }
 
+const struct history_event *history_tail_at(const struct history *history, uint32_t index)
+{
+    return tail_at(history, index);
+}
+
 void history_add(struct core *core, struct history *history, const struct history_event *event,
                  uint32_t message_bytes)
 {

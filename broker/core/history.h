@@ -17,10 +17,6 @@
 #include "broker/core/state.h"
 #include "broker/store/record.h"
 
-/* In the list of queues of a MESSAGE operation, what stands for the history of an exchange: its
- * number with this bit. */
-#define HISTORY_BIT NUMBERS_END
-
 /* An event that is in the journal and in no file yet. */
 struct history_event {
     uint64_t sequence;
@@ -106,6 +102,9 @@ void history_add(struct core *core, struct history *history, const struct histor
 
 /* The event in the tail; NULL: it is not there. */
 struct history_event *history_find(const struct history *history, uint64_t sequence);
+
+/* The event of that place in the tail. */
+const struct history_event *history_tail_at(const struct history *history, uint32_t index);
 
 /* The event of a MESSAGE operation that is applied: it is added, or moves to the position where it
  * is stated again. STATUS_NO_MEMORY only while recovering. */

@@ -21,49 +21,6 @@ struct history_secret {
     unsigned char secret[SIPHASH_SECRET_BYTES];
 };
 
-/* What the directory holds. */
-struct listing {
-    struct archive_name *names;
-    size_t count;
-    size_t room;
-};
-
-static enum status on_name(void *argument, const struct archive_name *name)
-{
-    struct listing *listing = argument;
-    if (listing->count == listing->room) {
-        size_t room = listing->room > 0 ? listing->room * 2 : 64;
-        struct archive_name *names = realloc(listing->names, room * sizeof *names);
-        if (names == NULL)
-            return STATUS_NO_MEMORY;
-        listing->names = names;
-        listing->room = room;
-    }
-    listing->names[listing->count++] = *name;
-    return STATUS_OK;
-}
-
-static int compare(const void *left, const void *right)
-{
-    const struct archive_name *a = left;
-    const struct archive_name *b = right;
-    if (a->is_entities != b->is_entities)
-        return a->is_entities ? 1 : -1;
-    if (a->exchange != b->exchange)
-        return a->exchange < b->exchange ? -1 : 1;
-    return a->first < b->first ? -1 : a->first > b->first;
-}
-
-/* Its names are to be freed, on failure, too. */
-static enum status list(struct core *core, struct listing *listing, struct journal_failure *failure)
-{
-    *listing = (struct listing){0};
-    enum status status = archive_list(core->archive, on_name, listing, failure);
-    if (listing->count > 0)
-        qsort(listing->names, listing->count, sizeof *listing->names, compare);
-    return status;
-}
-
 /* --- secrets ------------------------------------------------------------------------------------
  */
 
@@ -87,16 +44,16 @@ static enum status note_secret(struct core *core, const struct archive_name *nam
 
 enum status history_recover_secrets(struct core *core, struct journal_failure *failure)
 {
-    struct listing listing;
-    enum status status = list(core, &listing, failure);
+    struct archive_list list;
+    enum status status = archive_list(core->archive, &list, failure);
     if (status == STATUS_OK)
-        core->secrets = calloc(listing.count + 1, sizeof *core->secrets);
+        core->secrets = calloc(list.count + 1, sizeof *core->secrets);
     if (status == STATUS_OK && core->secrets == NULL)
         status = STATUS_NO_MEMORY;
-    for (size_t i = 0; status == STATUS_OK && i < listing.count; i++)
-        if (listing.names[i].is_entities)
-            status = note_secret(core, &listing.names[i], failure);
-    free(listing.names);
+    for (size_t i = 0; status == STATUS_OK && i < list.count; i++)
+        if (list.names[i].is_entities)
+            status = note_secret(core, &list.names[i], failure);
+    free(list.names);
     return status;
 }
 
@@ -180,10 +137,10 @@ static bool is_of(const struct archive_name *name, const struct history *history
 
 /* All of its events have gone, because the next file begins no later than what is kept: it was to
  * be removed, and need not even be finished. */
-static bool is_retired(const struct listing *listing, size_t i, const struct history *history)
+static bool is_retired(const struct archive_list *list, size_t i, const struct history *history)
 {
-    return i + 1 < listing->count && is_of(&listing->names[i + 1], history) &&
-           listing->names[i + 1].first <= history->first_stated;
+    return i + 1 < list->count && is_of(&list->names[i + 1], history) &&
+           list->names[i + 1].first <= history->first_stated;
 }
 
 /* They must reach from the oldest event that is kept to the last one that was moved. */
@@ -206,13 +163,13 @@ static enum status check_files(const struct history *history, struct journal_fai
 
 /* The files of one history, in their order. */
 static enum status take_files(struct core *core, struct history *history,
-                              const struct listing *listing, struct journal_failure *failure)
+                              const struct archive_list *list, struct journal_failure *failure)
 {
     enum status status = STATUS_OK;
-    for (size_t i = 0; i < listing->count && status == STATUS_OK; i++) {
-        if (!is_of(&listing->names[i], history) || is_retired(listing, i, history))
+    for (size_t i = 0; i < list->count && status == STATUS_OK; i++) {
+        if (!is_of(&list->names[i], history) || is_retired(list, i, history))
             continue;
-        status = take_file(core, history, &listing->names[i], failure);
+        status = take_file(core, history, &list->names[i], failure);
     }
     return status == STATUS_OK ? check_files(history, failure) : status;
 }
@@ -228,43 +185,48 @@ static enum status check_tail(const struct history *history, struct journal_fail
 /* --- entities -----------------------------------------------------------------------------------
  */
 
-struct loading {
-    struct core *core;
-    struct history *history;
-};
-
-static enum status on_entity(void *argument, const struct archive_entity *entity)
+enum status history_see_entity(struct history *history, const struct archive_entity *entity)
 {
-    struct loading *loading = argument;
-    struct entities *entities = &loading->history->entities;
+    struct entities *entities = &history->entities;
     struct entity_key key = {{entity->hash[0], entity->hash[1]}};
     if (entities_reserve(entities, key) != STATUS_OK)
         return STATUS_NO_MEMORY;
     uint64_t count = entities->count;
     entities_set(entities, key, entity->version, entity->sequence);
-    loading->core->entity_count += entities->count - count;
+    history->core->entity_count += entities->count - count;
     return STATUS_OK;
 }
 
-static enum status on_event(void *argument, const struct archive_event *event)
+enum status history_see_event(struct history *history, const struct archive_event *event)
 {
-    struct loading *loading = argument;
     struct wire_reader r = wire_reader_of(event->at, event->bytes);
     struct operation operation;
     if (record_next(&r, &operation) != STATUS_OK || operation.type != OPERATION_MESSAGE)
         return STATUS_CORRUPT;
-    return event_apply_entity(loading->core, loading->history, operation.as.message.properties);
+    return event_apply_entity(history->core, history, operation.as.message.properties);
+}
+
+static enum status on_entity(void *argument, const struct archive_entity *entity)
+{
+    return history_see_entity(argument, entity);
+}
+
+static enum status on_event(void *argument, const struct archive_event *event)
+{
+    return history_see_event(argument, event);
 }
 
 /* Those that were saved, and those of the events that were moved to files since. */
 static enum status load_entities(struct core *core, struct history *history,
                                  struct journal_failure *failure)
 {
-    struct loading loading = {core, history};
     if (planted(PLANT_ENTITIES_NOT_LOADED))
         return STATUS_OK;
-    struct archive_visitor visitor = {
-        .on_event = on_event, .on_entity = on_entity, .argument = &loading, .failure = failure};
+    struct archive_visitor visitor = {.on_event = on_event,
+                                      .on_entity = on_entity,
+                                      .argument = history,
+                                      .failure = failure,
+                                      .secret = history->entities.secret};
     enum status status = STATUS_OK;
     if (history->entities_stated != 0)
         status = archive_load_entities(core->archive, history->number, history->entities_stated,
@@ -284,11 +246,11 @@ static enum status load_entities(struct core *core, struct history *history,
  */
 
 static enum status recover_one(struct core *core, struct history *history,
-                               const struct listing *listing, struct journal_failure *failure)
+                               const struct archive_list *list, struct journal_failure *failure)
 {
     enum status status = check_tail(history, failure);
     if (status == STATUS_OK)
-        status = take_files(core, history, listing, failure);
+        status = take_files(core, history, list, failure);
     if (status == STATUS_OK)
         status = load_entities(core, history, failure);
     return status;
@@ -296,29 +258,29 @@ static enum status recover_one(struct core *core, struct history *history,
 
 /* A journal without a start has no history: what files there are were of one that is lost, and must
  * not be taken for left over. */
-static enum status check_journal(const struct core *core, const struct listing *listing,
+static enum status check_journal(const struct core *core, const struct archive_list *list,
                                  struct journal_failure *failure)
 {
-    if (core->start_number > 0 || listing->count == 0)
+    if (core->start_number > 0 || list->count == 0)
         return STATUS_OK;
     *failure = (struct journal_failure){
         .text = "files of histories are here, and the journal that they belong to is missing"};
-    archive_print_name(failure->file, &listing->names[0]);
+    archive_print_name(failure->file, &list->names[0]);
     return STATUS_CORRUPT;
 }
 
 enum status history_recover(struct core *core, struct journal_failure *failure)
 {
-    struct listing listing;
-    enum status status = list(core, &listing, failure);
+    struct archive_list list;
+    enum status status = archive_list(core->archive, &list, failure);
     if (status == STATUS_OK)
-        status = check_journal(core, &listing, failure);
+        status = check_journal(core, &list, failure);
     struct exchange *exchange;
     struct exchange *next;
     HASH_ITER (by_number, core->exchanges_by_number, exchange, next)
         if (status == STATUS_OK && exchange->history != NULL)
-            status = recover_one(core, exchange->history, &listing, failure);
-    free(listing.names);
+            status = recover_one(core, exchange->history, &list, failure);
+    free(list.names);
     return status;
 }
 
@@ -339,10 +301,10 @@ static enum status tidy_one(struct core *core, const struct archive_name *name,
 
 enum status history_recover_tidy(struct core *core, struct journal_failure *failure)
 {
-    struct listing listing;
-    enum status status = list(core, &listing, failure);
-    for (size_t i = 0; i < listing.count && status == STATUS_OK; i++)
-        status = tidy_one(core, &listing.names[i], failure);
-    free(listing.names);
+    struct archive_list list;
+    enum status status = archive_list(core->archive, &list, failure);
+    for (size_t i = 0; i < list.count && status == STATUS_OK; i++)
+        status = tidy_one(core, &list.names[i], failure);
+    free(list.names);
     return status;
 }

@@ -3,6 +3,7 @@
 #define HERALD_HISTORY_RECOVER_H
 
 #include "broker/core/state.h"
+#include "broker/store/archive.h"
 
 /* Before the journal is read: learns with which secrets names of entities were hashed. The archive
  * must be there. STATUS_IO_ERROR, STATUS_NO_MEMORY. */
@@ -19,6 +20,11 @@ enum status history_recover(struct core *core, struct journal_failure *failure);
 /* Once all is known to be well: cuts and removes what the journal does not know. STATUS_IO_ERROR,
  * STATUS_NO_MEMORY. */
 enum status history_recover_tidy(struct core *core, struct journal_failure *failure);
+
+/* What a file says of an entity, or an event of one: it has come to its version. STATUS_CORRUPT: it
+ * is no event. STATUS_NO_MEMORY. */
+enum status history_see_entity(struct history *history, const struct archive_entity *entity);
+enum status history_see_event(struct history *history, const struct archive_event *event);
 
 void history_recover_deinit(struct core *core);
 

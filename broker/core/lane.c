@@ -81,7 +81,7 @@ void lane_enter(struct core *core, struct aside *aside)
     struct lane *lane = aside_ward(aside)->lane;
     insert(lane, aside);
     aside->state = ASIDE_BLOCKED;
-    aside->queue->asides.blocked_count++;
+    aside_queue(aside)->asides.blocked_count++;
     lane_update(core, lane);
 }
 
@@ -90,7 +90,7 @@ void lane_leave(struct aside *aside)
     struct ward *ward = aside_ward(aside);
     struct lane *lane = ward->lane;
     if (aside->state == ASIDE_BLOCKED)
-        aside->queue->asides.blocked_count--;
+        aside_queue(aside)->asides.blocked_count--;
     if (lane->ready == aside)
         lane->ready = NULL;
     if (ward->lane_prev != NULL)

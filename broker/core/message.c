@@ -12,8 +12,10 @@
 struct message *message_new(struct core *core, const struct operation_message *operation)
 {
     size_t bytes = record_size_message(operation);
-    if (bytes > core->limits.transient_bytes_max - core->transient_bytes)
+    if (bytes > core->limits.transient_bytes_max - core->transient_bytes) {
+        sys_memory_is_full(core);
         return NULL;
+    }
     struct message *message = malloc(sizeof *message + bytes);
     if (message == NULL)
         return NULL;

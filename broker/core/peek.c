@@ -58,13 +58,29 @@ static void peek_free(struct core *core, struct peek *peek)
 /* --- looking ------------------------------------------------------------------------------------
  */
 
+/* Parked messages and those aside stand in no order. To go through all of them for each that is
+ * looked at would take long, so the numbers that follow are tried first: as many as there are. */
+static uint64_t last_tried(const struct queue *queue, uint64_t after, uint64_t count)
+{
+    uint64_t last = queue->core->next_message - 1;
+    if (after >= last)
+        return after;
+    return count < last - after ? after + count : last;
+}
+
 static struct sight find_parked(const struct queue *queue, uint64_t after)
 {
     struct sight sight = {0};
+    uint64_t last = last_tried(queue, after, HASH_COUNT(queue->parked));
     struct parked *parked;
     struct parked *next;
+    for (uint64_t number = after; number < last; number++)
+        if ((parked = kept_find_parked(queue, number + 1)) != NULL)
+            return (struct sight){parked->number, parked->word, PEEKED_PARKED};
+    if (last >= queue->core->next_message - 1)
+        return sight;
     HASH_ITER (hh, queue->parked, parked, next)
-        if (parked->number > after && (sight.number == 0 || parked->number < sight.number))
+        if (parked->number > last && (sight.number == 0 || parked->number < sight.number))
             sight = (struct sight){parked->number, parked->word, PEEKED_PARKED};
     return sight;
 }
@@ -76,14 +92,25 @@ static uint8_t aside_phase(const struct aside *aside)
     return aside->state == ASIDE_WAITING ? PEEKED_WAITING : PEEKED_READY;
 }
 
-/* They stand in no order. */
+static struct sight sight_of_aside(const struct aside *aside)
+{
+    return (struct sight){aside->number, aside->word, aside_phase(aside)};
+}
+
 static struct sight find_aside(const struct queue *queue, uint64_t after)
 {
     struct sight sight = {0};
-    for (struct aside *aside = asides_next(&queue->asides, NULL); aside != NULL;
+    uint64_t last = last_tried(queue, after, queue->asides.count);
+    struct aside *aside;
+    for (uint64_t number = after; number < last; number++)
+        if ((aside = asides_find(&queue->asides, number + 1)) != NULL)
+            return sight_of_aside(aside);
+    if (last >= queue->core->next_message - 1)
+        return sight;
+    for (aside = asides_next(&queue->asides, NULL); aside != NULL;
          aside = asides_next(&queue->asides, aside))
-        if (aside->number > after && (sight.number == 0 || aside->number < sight.number))
-            sight = (struct sight){aside->number, aside->word, aside_phase(aside)};
+        if (aside->number > last && (sight.number == 0 || aside->number < sight.number))
+            sight = sight_of_aside(aside);
     return sight;
 }
 

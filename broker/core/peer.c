@@ -60,6 +60,20 @@ static void end_exclusive_queues(struct peer *peer)
             queue_end(peer->core, queue, STATUS_NO_QUEUE);
 }
 
+static void tell_closed(const struct peer *peer)
+{
+    if (!peer->is_admitted)
+        return;
+    const char *code = peer->closed_with != STATUS_OK ? status_name(peer->closed_with) : "";
+    sys_tell(peer->core,
+             &(struct sys_event){
+                 SYS_CONNECTION_CLOSED,
+                 .as.connection_closed = {.connection = peer->number,
+                                          .client = peer_client_name(peer),
+                                          .from = wire_bytes_of_text(peer->origin->text),
+                                          .code = wire_bytes_of_text(code)}});
+}
+
 void peer_free(struct peer *peer)
 {
     if (peer == NULL)
@@ -67,6 +81,7 @@ void peer_free(struct peer *peer)
     struct core *core = peer->core;
     recorder_close(core);
     peer->state = PEER_CLOSING;
+    tell_closed(peer);
     backup_end_peer(peer);
     call_end_peer(peer);
     watch_end_peer(peer);
@@ -96,6 +111,11 @@ void peer_free(struct peer *peer)
     free(peer->client_name);
     free(peer->origin);
     free(peer);
+}
+
+struct wire_bytes peer_client_name(const struct peer *peer)
+{
+    return wire_bytes_of_text(peer->client_name != NULL ? peer->client_name : "");
 }
 
 void *peer_connection(const struct peer *peer)
@@ -206,6 +226,8 @@ void peer_close(struct peer *peer, enum status status, const char *text)
     frame.as.close.code = (uint16_t)status;
     frame.as.close.text = wire_bytes_of_text(text != NULL ? text : status_text(status));
     output_frame(peer, &frame);
+    if (peer->closed_with == STATUS_OK)
+        peer->closed_with = (uint16_t)status;
     peer->state = PEER_CLOSING;
     consumer_update_all(peer);
     output_mark_dirty(peer);

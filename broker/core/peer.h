@@ -34,6 +34,9 @@ struct peer *peer_new(struct core *core, const struct peer_origin *origin, void 
  * NULL is fine. */
 void peer_free(struct peer *peer);
 
+/* The lasting name that its client gave; nothing: none. */
+struct wire_bytes peer_client_name(const struct peer *peer);
+
 void *peer_connection(const struct peer *peer);
 
 /* Takes what came in: carries out every whole frame. Returns the bytes used up; the rest, less than

@@ -61,9 +61,15 @@ static void tell_gap(struct consumer *consumer)
     struct queue *queue = consumer->queue;
     struct frame frame = {.header.type = FRAME_GAP};
     frame.as.gap = (struct frame_gap){consumer->number, queue->missed};
-    queue->missed = 0;
     if (!planted(PLANT_GAP_NOT_TOLD))
         output_frame(consumer->peer, &frame);
+    sys_tell(queue->core, &(struct sys_event){SYS_SUBSCRIBER_CAUGHT_UP,
+                                              .as.subscriber_caught_up = {
+                                                  .connection = consumer->peer->number,
+                                                  .consumer = consumer->number,
+                                                  .client = peer_client_name(consumer->peer),
+                                                  .missed = queue->missed}});
+    queue->missed = 0;
 }
 
 /* What earlier attempts have left, right before the delivery. */
@@ -290,7 +296,7 @@ static enum pump_result pump_reader(struct core *core, struct queue *queue)
         if (consumer == NULL)
             return PUMP_EMPTY;
         enum feed_result result = feed_peek(queue->feed, &event);
-        queue->missed += feed_take_missed(queue->feed);
+        queue_miss(core, queue, feed_take_missed(queue->feed));
         if (queue->missed > 0)
             tell_gap(consumer);
         if (result == FEED_BROKEN)

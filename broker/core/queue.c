@@ -57,6 +57,7 @@ struct queue *queue_new(struct core *core, enum queue_kind kind, uint32_t number
     queue->ref_count = 1;
     queue_set_default(queue, &core->limits);
     index_init(&queue->index, core->spill);
+    asides_init(&queue->asides);
     TAILQ_INIT(&queue->willing);
     TAILQ_INIT(&queue->all);
     LIST_INIT(&queue->bindings);
@@ -93,6 +94,11 @@ enum status queue_set_name(struct core *core, struct queue *queue, struct wire_b
     return STATUS_NO_MEMORY;
 }
 
+struct wire_bytes queue_name(const struct queue *queue)
+{
+    return wire_bytes_of(queue->name, queue->name_bytes);
+}
+
 void queue_ref(struct queue *queue)
 {
     queue->ref_count++;
@@ -105,7 +111,6 @@ void queue_unref(struct core *core, struct queue *queue)
         return;
     assert(queue->is_gone && queue_count(queue) == 0);
     index_deinit(&queue->index);
-    asides_unreserve(queue);
     asides_deinit(&queue->asides);
     free(queue->name);
     free(queue);
@@ -193,6 +198,20 @@ bool queue_has_room(const struct queue *queue, uint32_t bytes)
 }
 
 /* Drops the oldest ready message, plain ones first; STATUS_NOT_FOUND: none is ready. */
+void queue_miss(struct core *core, struct queue *queue, uint64_t count)
+{
+    const struct consumer *consumer =
+        queue->live != NULL ? queue->live : TAILQ_FIRST(&queue->all);
+    if (queue->missed == 0 && count > 0 && consumer != NULL)
+        sys_tell(core, &(struct sys_event){
+                           SYS_SUBSCRIBER_SLOW,
+                           .as.subscriber_slow = {.connection = consumer->peer->number,
+                                                  .consumer = consumer->number,
+                                                  .client = peer_client_name(consumer->peer)}});
+    queue->missed += count;
+    core->counters.events_missed += count;
+}
+
 static enum status drop_oldest(struct core *core, struct queue *queue)
 {
     struct standing where = {.at = index_first_ready(&queue->index)};
@@ -210,10 +229,8 @@ static enum status drop_oldest(struct core *core, struct queue *queue)
     if (status != STATUS_OK)
         return status;
     core->counters.messages_dropped++;
-    if (queue->kind == QUEUE_LIVE) {
-        queue->missed++;
-        core->counters.events_missed++;
-    }
+    if (queue->kind == QUEUE_LIVE)
+        queue_miss(core, queue, 1);
     return STATUS_OK;
 }
 
@@ -289,7 +306,7 @@ enum status queue_read(struct core *core, uint64_t word, struct operation_messag
 /* One that its sender took back while it ran is not handed out again. */
 static void return_aside(struct core *core, struct aside *aside)
 {
-    struct queue *queue = aside->queue;
+    struct queue *queue = aside_queue(aside);
     const struct attempted *attempted = kept_find_attempted(queue, aside->number);
     struct ending ending = ending_of(STATUS_CANCELLED, OUTCOME_MAYBE_RUN);
     if (attempted == NULL || !attempted->is_cancelled ||
@@ -498,6 +515,11 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     if (queue->is_gone)
         return;
     queue->is_gone = true;
+    if (queue->kind == QUEUE_TRANSIENT || queue->home.position > 0) /* it was made */
+        sys_tell(core, &(struct sys_event){SYS_QUEUE_DELETED,
+                                           .as.queue_deleted = {.queue = queue_name(queue),
+                                                                .messages = queue_count(queue)}});
+    sys_forget_queue(core, queue);
     if (core->last_queue == queue)
         core->last_queue = NULL;
     call_end_all(core, queue, CALL_ALL, status);
@@ -511,6 +533,7 @@ void queue_end(struct core *core, struct queue *queue, enum status status)
     wheel_disarm(&core->wheel, &queue->ttl_timer);
     leave_lists(core, queue);
     kept_end_all(core, queue);
+    asides_unreserve(queue); /* a read that is out may hold the queue for longer than its core */
     home_end(core, &queue->home);
     home_end(core, &queue->mark_home);
     if (queue->name != NULL)

@@ -13,6 +13,9 @@ struct queue *queue_new(struct core *core, enum queue_kind kind, uint32_t number
 /* Gives a name to one that has none yet. STATUS_OK or STATUS_NO_MEMORY. */
 enum status queue_set_name(struct core *core, struct queue *queue, struct wire_bytes name);
 
+/* Its name, as long as it lives; nothing for a live subscription. */
+struct wire_bytes queue_name(const struct queue *queue);
+
 void queue_ref(struct queue *queue);
 /* Frees the queue with its last reference; it must be gone then. */
 void queue_unref(struct core *core, struct queue *queue);
@@ -76,6 +79,9 @@ static inline uint32_t standing_size(struct standing where)
 
 /* Whether one message more of this size keeps within the limits. */
 bool queue_has_room(const struct queue *queue, uint32_t bytes);
+
+/* Whoever hears events from it has lost so many, and is told before the next. */
+void queue_miss(struct core *core, struct queue *queue, uint64_t count);
 
 /* Drops the oldest ready messages until one of this size fits, or none is left that may be dropped.
  * While the oldest is away from memory the queue exceeds its limit.

@@ -18,6 +18,7 @@
 #include "broker/core/kept.h"
 #include "broker/core/recorder.h"
 #include "broker/core/watch.h"
+#include "broker/plant.h"
 
 enum { ENDING_TEXT_BYTES = 1024 };
 
@@ -240,7 +241,8 @@ static enum status retry_one(struct core *core, struct peer *peer, struct queue 
     struct operation_repair operation = {.queue = queue->number,
                                          .number = parked->number,
                                          .time_ms = core->now_ms,
-                                         .id = make_id(core),
+                                         .id = planted(PLANT_REPAIR_SAME_ID) ? parked->id
+                                                                             : make_id(core),
                                          .repairs = parked->id,
                                          .history = wire_bytes_of(room, history.bytes)};
     struct repair repair = {operation.id, operation.repairs, operation.time_ms, {0, 0}};

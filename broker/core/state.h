@@ -22,6 +22,7 @@
 #include "broker/core/peer.h"
 #include "broker/core/spill.h"
 #include "broker/core/restate.h"
+#include "broker/core/sys.h"
 #include "broker/core/tracked.h"
 #include "broker/core/ward.h"
 #include "broker/core/wheel.h"
@@ -54,7 +55,7 @@ enum queue_kind {
     QUEUE_LIVE, /* behind a live subscription: no name, nothing is settled */
 };
 
-/* Numbers of queues and exchanges are below this; a record tells them apart by the bit above. */
+/* Numbers of queues and exchanges are below this: a record tells them apart by HISTORY_BIT. */
 #define NUMBERS_END (UINT32_C(1) << 31)
 
 enum queue_overflow {
@@ -175,6 +176,9 @@ struct queue {
     uint64_t attempt_position;  /* newest ATTEMPT operation: redeliveries rest on it */
     uint64_t missed;            /* QUEUE_LIVE: events lost since the last delivery */
 
+    TAILQ_ENTRY(queue) overflow_link; /* while it is overflowing, as `$sys` has told */
+    bool is_overflowing;
+
     uint32_t consumer_count;
     uint32_t binding_count;
     LIST_HEAD(, binding) bindings;
@@ -279,6 +283,7 @@ struct peer {
     bool is_leaving;     /* said CLOSE; goes once its answers are given */
     bool has_left;       /* said goodbye, or the broker did: what it holds goes back uncounted */
     bool is_client_kept; /* it was the broker that left: the client may come back */
+    uint16_t closed_with; /* a status, by either side; 0: it is not closed */
     uint8_t handshake_frames;
     uint32_t exclusive_count; /* queues that belong to it */
     uint32_t frame_bytes_max; /* what the peer takes */
@@ -427,6 +432,7 @@ struct core {
     uint32_t peer_count;
     uint32_t unauthenticated_count;
     struct wheel wheel;
+    struct aside_blocks aside_blocks;
     struct backup backup;
     struct tracked_table tracked;
 
@@ -449,6 +455,7 @@ struct core {
     struct journal_failure failure; /* what a start found */
 
     struct budget budget;
+    struct sys sys;
 
     uint64_t rate_at_ms;       /* when rate_number was taken */
     uint64_t rate_number;      /* next_message then */

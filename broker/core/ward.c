@@ -149,7 +149,7 @@ enum status ward_repair(struct core *core, struct aside *aside, const struct rep
     terms.id = repaired->id;
     terms.digest = repaired->digest;
     message_terms_repair(&terms, repair);
-    enum status status = set_tracked(core, aside->queue, ward, &terms);
+    enum status status = set_tracked(core, aside_queue(aside), ward, &terms);
     if (status != STATUS_OK)
         return status;
     repaired->is_standing = false;
@@ -178,7 +178,7 @@ enum status ward_expire(struct core *core, struct aside *aside)
     bool is_out = aside->state == ASIDE_OUT;
     struct ending ending = ending_of_aside(STATUS_EXPIRED, aside);
     uint64_t number = aside->number;
-    struct queue *queue = aside->queue;
+    struct queue *queue = aside_queue(aside);
     struct ward *ward = aside_ward(aside);
     enum status status = ending_carry_out(core, NULL, queue, number, &ending);
     if (status != STATUS_OK && ward != NULL)
@@ -197,7 +197,7 @@ void ward_on_timer(struct core *core, struct wheel_timer *timer)
     struct aside *aside = aside_of(ward);
     if (aside->state == ASIDE_OUT && ward->lane != NULL && ward->deadline_ms <= core->now_ms) {
         /* Its worker is to stop, and the lane waits until it does. */
-        consumer_tell_unwanted(core, aside->queue, aside->number, STATUS_EXPIRED);
+        consumer_tell_unwanted(core, aside_queue(aside), aside->number, STATUS_EXPIRED);
         return;
     }
     if (aside->state == ASIDE_OUT && ward->deadline_ms > core->now_ms) {

@@ -10,6 +10,7 @@
 #include "broker/core/output.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/plant.h"
 
 /* --- how it is ----------------------------------------------------------------------------------
  */
@@ -33,7 +34,7 @@ static void state_of_open(const struct core *core, const struct tracked *tracked
     }
     if (aside == NULL)
         return;
-    const struct attempted *attempted = kept_find_attempted(aside->queue, aside->number);
+    const struct attempted *attempted = kept_find_attempted(aside_queue(aside), aside->number);
     if (attempted != NULL) {
         state->attempts = attempted->failed;
         state->cancel = attempted->is_cancelled;
@@ -69,7 +70,7 @@ static struct frame_command_state state_of(const struct core *core, const struct
         .id = tracked->id, .number = tracked->number, .accepted_ms = tracked->accepted_ms};
     const struct queue *queue = queue_find_number(core, tracked->queue);
     if (queue != NULL)
-        state.queue = wire_bytes_of(queue->name, queue->name_bytes);
+        state.queue = queue_name(queue);
     if (tracked->kin != NULL) {
         state.repairs = tracked->kin->repairs;
         state.repaired_by = tracked->kin->repaired_by;
@@ -200,7 +201,7 @@ void watch_tell(struct core *core, struct tracked *tracked)
         struct watcher *next = LIST_NEXT(watcher, tracked_link);
         if (tracked->outcome != NULL)
             conclude(watcher);
-        else if (watcher->kind == WATCH_CHANGES)
+        else if (watcher->kind == WATCH_CHANGES && !planted(PLANT_STATES_NOT_TOLD))
             answer_state(watcher->peer, watcher->tag, tracked, false);
         watcher = next;
     }

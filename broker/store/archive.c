@@ -300,28 +300,6 @@ static enum status run_entities(struct archive_entities *entities)
 /* --- copying ------------------------------------------------------------------------------------
  */
 
-static enum status on_name(void *argument, const struct archive_name *name)
-{
-    struct archive_names *names = argument;
-    if (names->count == names->room) {
-        size_t room = names->room > 0 ? names->room * 2 : 64;
-        struct archive_name *grown = realloc(names->names, room * sizeof *grown);
-        if (grown == NULL)
-            return STATUS_NO_MEMORY;
-        names->names = grown;
-        names->room = room;
-    }
-    names->names[names->count++] = *name;
-    return STATUS_OK;
-}
-
-static enum status run_list(struct archive_names *names)
-{
-    names->names = NULL;
-    names->count = names->room = 0;
-    return archive_list(names->work.archive, on_name, names, &names->work.failure);
-}
-
 static enum status run_copy(struct archive_copy *copy)
 {
     struct archive_work *work = &copy->work;
@@ -356,7 +334,8 @@ static void run(struct errand *errand)
         work->status = run_entities((struct archive_entities *)work);
         break;
     case ARCHIVE_LIST:
-        work->status = run_list((struct archive_names *)work);
+        work->status =
+            archive_list(work->archive, &((struct archive_names *)work)->list, &work->failure);
         break;
     case ARCHIVE_COPY:
         work->status = run_copy((struct archive_copy *)work);
@@ -364,13 +343,25 @@ static void run(struct errand *errand)
     }
 }
 
-void archive_post(struct archive *archive, struct archive_work *work)
+static void prepare(struct archive *archive, struct archive_work *work)
 {
     work->errand = (struct errand){.worker = ERRAND_BACKGROUND, .run = run};
     work->archive = archive;
     work->status = STATUS_OK;
     work->failure = (struct journal_failure){.text = ""};
+}
+
+void archive_post(struct archive *archive, struct archive_work *work)
+{
+    prepare(archive, work);
     archive->post(archive->post_context, &work->errand);
+}
+
+enum status archive_run(struct archive *archive, struct archive_work *work)
+{
+    prepare(archive, work);
+    run(&work->errand);
+    return work->status;
 }
 
 bool archive_owns(const struct errand *errand)

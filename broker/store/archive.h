@@ -142,12 +142,17 @@ enum { ARCHIVE_NAME_BYTES = 48 };
 
 void archive_print_name(char text[ARCHIVE_NAME_BYTES], const struct archive_name *name);
 
-/* Lists the files of the archive, in no order. STATUS_OK, STATUS_IO_ERROR, STATUS_NO_MEMORY. */
-struct archive_names {
-    struct archive_work work;
-    struct archive_name *names; /* out: the caller's from then on, on failure, too */
+/* Files by exchange, first those of events in their order, then those of entities. */
+struct archive_list {
+    struct archive_name *names;
     size_t count;
     size_t room;
+};
+
+/* Lists the files of the archive. STATUS_OK, STATUS_IO_ERROR, STATUS_NO_MEMORY. */
+struct archive_names {
+    struct archive_work work;
+    struct archive_list list; /* out: the names are the caller's, on failure, too */
 };
 
 /* Reads bytes of a file as they are, all of which must be there. STATUS_OK, STATUS_NOT_FOUND,
@@ -172,11 +177,12 @@ const struct journal_failure *archive_failure(const struct archive *archive);
 /* --- for recovery and tools, on the caller's thread ---------------------------------------------
  */
 
-/* Called for each file of the archive, in no order. Anything but STATUS_OK ends the listing. */
-typedef enum status (*archive_name_fn)(void *argument, const struct archive_name *name);
+/* Does the work at once, and returns its status; nobody is called. */
+enum status archive_run(struct archive *archive, struct archive_work *work);
 
-/* STATUS_IO_ERROR, or what `on_name` returned. */
-enum status archive_list(struct archive *archive, archive_name_fn on_name, void *argument,
+/* Lists the files of the archive; the names are to be freed, on failure, too. STATUS_IO_ERROR,
+ * STATUS_NO_MEMORY. */
+enum status archive_list(struct archive *archive, struct archive_list *list,
                          struct journal_failure *failure);
 
 /* Checks header and index of a file that must be finished, and fills *file. STATUS_CORRUPT,
@@ -192,6 +198,7 @@ struct archive_visitor {
     enum status (*on_entity)(void *argument, const struct archive_entity *entity);
     void *argument;
     struct journal_failure *failure;
+    const unsigned char *secret; /* that names of entities must be hashed with */
 };
 
 /* The same for one that is still written to: its blocks must end exactly at file->end, and what

@@ -221,11 +221,14 @@ enum status archive_read_blocks(const struct archive_handle *handle, uint32_t of
     while (status == STATUS_OK && window->bytes < filling.left) {
         uint32_t need;
         status = take_block(&filling, &need);
-        if (status == STATUS_MORE && window->bytes > 0)
+        if ((status == STATUS_MORE || status == STATUS_CORRUPT) && window->bytes > 0) {
+            *handle->failure = (struct journal_failure){.text = ""};
+            status = STATUS_OK;
             break; /* the next window begins with it */
+        }
         if (status == STATUS_MORE)
             status = fill(&filling, need);
     }
     window->next_offset = offset + window->bytes;
-    return status == STATUS_MORE ? STATUS_OK : status;
+    return status;
 }

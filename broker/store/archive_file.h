@@ -45,9 +45,10 @@ enum status archive_find_index(const struct archive_handle *handle, uint32_t *of
 enum status archive_read_index(const struct archive_handle *handle, uint32_t offset,
                                unsigned char **at, struct archive_index *index);
 
-/* Reads whole blocks from `offset` on, about `bytes_wanted` of them, which must lie before `end`.
- * `at` grows as it must, and is the caller's on failure, too. STATUS_OK, STATUS_CORRUPT,
- * STATUS_IO_ERROR, STATUS_NO_MEMORY. */
+/* Reads whole blocks from `offset` on, about `bytes_wanted` of them, which must lie before `end`,
+ * or those before one that is damaged: the next window begins with that, and fails. `at` grows as
+ * it must, and is the caller's on failure, too. STATUS_OK, STATUS_CORRUPT, STATUS_IO_ERROR,
+ * STATUS_NO_MEMORY. */
 struct archive_window {
     uint32_t bytes_wanted;
     unsigned char *at;

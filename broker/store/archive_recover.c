@@ -11,31 +11,48 @@
 /* Pieces that a scan reads at once. */
 enum { SCAN_BYTES = 1 << 20 };
 
-struct listing {
-    archive_name_fn on_name;
-    void *argument;
-    enum status status;
-};
-
 static int on_listed(void *argument, const char *text, uint64_t bytes)
 {
-    struct listing *listing = argument;
+    struct archive_list *list = argument;
     struct archive_name name;
     if (!archive_parse_name(text, &name))
         return 0;
     name.bytes = bytes;
-    listing->status = listing->on_name(listing->argument, &name);
-    return listing->status == STATUS_OK ? 0 : 1;
+    if (list->count == list->room) {
+        size_t room = list->room > 0 ? list->room * 2 : 64;
+        struct archive_name *names = realloc(list->names, room * sizeof *names);
+        if (names == NULL)
+            return -ENOMEM;
+        list->names = names;
+        list->room = room;
+    }
+    list->names[list->count++] = name;
+    return 0;
 }
 
-enum status archive_list(struct archive *archive, archive_name_fn on_name, void *argument,
+static int compare(const void *left, const void *right)
+{
+    const struct archive_name *a = left;
+    const struct archive_name *b = right;
+    if (a->exchange != b->exchange)
+        return a->exchange < b->exchange ? -1 : 1;
+    if (a->is_entities != b->is_entities)
+        return a->is_entities ? 1 : -1;
+    return a->first < b->first ? -1 : a->first > b->first;
+}
+
+enum status archive_list(struct archive *archive, struct archive_list *list,
                          struct journal_failure *failure)
 {
-    struct listing listing = {on_name, argument, STATUS_OK};
-    int error = archive->disk->list(archive->disk->context, on_listed, &listing);
-    if (error < 0)
-        return failure_set(failure, STATUS_IO_ERROR, "", error, "cannot list the directory");
-    return listing.status;
+    *list = (struct archive_list){0};
+    int error = archive->disk->list(archive->disk->context, on_listed, list);
+    if (list->count > 0)
+        qsort(list->names, list->count, sizeof *list->names, compare);
+    if (error == -ENOMEM)
+        return STATUS_NO_MEMORY;
+    return error == 0
+               ? STATUS_OK
+               : failure_set(failure, STATUS_IO_ERROR, "", error, "cannot list the directory");
 }
 
 /* Opens a file that must be there. */
@@ -301,7 +318,10 @@ enum status archive_load_entities(struct archive *archive, uint32_t exchange, ui
     enum status status = open_entities(&handle, &header);
     if (status != STATUS_OK)
         return status;
-    status = load_pieces(&handle, header.count, visitor);
+    if (memcmp(header.secret, visitor->secret, sizeof header.secret) != 0)
+        status = archive_fail_check(&handle, 0, "its names are hashed with another secret");
+    else
+        status = load_pieces(&handle, header.count, visitor);
     archive_close_file(&handle);
     return status;
 }

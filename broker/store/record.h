@@ -5,6 +5,10 @@
 #include "protocol/status.h"
 #include "protocol/wire.h"
 
+/* In the list of queues of a MESSAGE operation, what stands for the history of an exchange: its
+ * number with this bit. The numbers of both are below it. */
+#define HISTORY_BIT (UINT32_C(1) << 31)
+
 enum operation_type {
 #define OPERATION(NAME, name, type, urgency, text) OPERATION_##NAME = type,
 #include "broker/store/records.def"

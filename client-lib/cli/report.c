@@ -54,12 +54,22 @@ void report_say(const char *format, ...)
     fprintf(stderr, "herald: %s\n", text);
 }
 
-/* What is missing, with the line that makes it; false if nothing is. */
-static bool say_missing(const char *code, const struct report_names *names)
+/* Whether the broker's text is about the other queue. */
+static bool is_about_other(const char *text, const struct report_names *names)
 {
-    if (strcmp(code, "NO_QUEUE") == 0 && names->queue != NULL)
-        report_say("there is no queue '%s'; make it with\n  herald queue create %s", names->queue,
-                   names->queue);
+    char part[300];
+    if (names->other == NULL)
+        return false;
+    (void)snprintf(part, sizeof part, " queue %s to ", names->other);
+    return strstr(text, part) != NULL;
+}
+
+/* What is missing, with the line that makes it; false if nothing is. */
+static bool say_missing(const char *code, const char *text, const struct report_names *names)
+{
+    const char *queue = is_about_other(text, names) ? names->other : names->queue;
+    if (strcmp(code, "NO_QUEUE") == 0 && queue != NULL)
+        report_say("there is no queue '%s'; make it with\n  herald queue create %s", queue, queue);
     else if (strcmp(code, "NO_EXCHANGE") == 0 && names->exchange != NULL)
         report_say("there is no exchange '%s'; make it with\n  herald exchange create %s",
                    names->exchange, names->exchange);
@@ -82,7 +92,7 @@ int report_refusal(enum herald_status status, const char *code, const char *text
     };
     const char *separator = code[0] != '\0' && text[0] != '\0' ? ": " : "";
     bool is_silent = code[0] == '\0' && text[0] == '\0';
-    if (!say_missing(code, names))
+    if (!say_missing(code, text, names))
         report_say("%s%s%s", code, separator, is_silent ? herald_status_name(status) : text);
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strcmp(code, known[i].code) == 0)

@@ -16,10 +16,11 @@ enum exit_code {
     EXIT_DENIED = 6,
 };
 
-/* What a verb was about, for the hint how to make it. Either may be NULL. */
+/* What a verb was about, for the hint how to make it. Each may be NULL. */
 struct report_names {
     const char *queue;
     const char *exchange;
+    const char *other; /* another queue, to reply or to move to; then the broker's text names it */
 };
 
 /* The exit code that goes with a status. */

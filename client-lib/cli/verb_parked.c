@@ -11,6 +11,7 @@
 #include "client-lib/cli/input.h"
 #include "client-lib/cli/message.h"
 #include "client-lib/cli/query.h"
+#include "client-lib/cli/table.h"
 #include "client-lib/cli/value.h"
 
 static struct query_print parked_of(const char *queue)
@@ -26,15 +27,26 @@ static struct query_print parked_of(const char *queue)
 /* --- list ------------------------------------------------------------------------------
  */
 
-static void print_group(struct output *output, const char *code, json_int_t count)
+static void print_groups(struct output *output, json_t *groups)
 {
-    char line[320];
-    if (output->format != OUTPUT_TABLE) {
-        output_json_take(output, json_pack("{s:s,s:I}", "code", code, "count", count));
-        return;
+    struct table table;
+    const char *code;
+    json_t *count;
+    table_init(&table);
+    table_add_column(&table, "COUNT", TABLE_RIGHT);
+    table_add_column(&table, "CODE", TABLE_LEFT);
+    json_object_foreach(groups, code, count)
+    {
+        char number[24];
+        (void)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(count));
+        if (output->format != OUTPUT_TABLE)
+            output_json_take(output, json_pack("{s:s,s:O}", "code", code, "count", count));
+        table_add_cell(&table, number);
+        table_add_cell(&table, code);
     }
-    int bytes = snprintf(line, sizeof line, "%10" JSON_INTEGER_FORMAT "  %.255s\n", count, code);
-    output_write(output, line, (size_t)bytes);
+    if (output->format == OUTPUT_TABLE)
+        table_print(&table, "", output);
+    table_deinit(&table);
 }
 
 /* How many failed with which code. */
@@ -57,12 +69,7 @@ static int list_groups(const struct arguments *arguments)
         json_int_t count = json_integer_value(json_object_get(groups, name));
         json_object_set_new(groups, name, json_integer(count + 1));
     }
-    const char *name;
-    json_t *count;
-    json_object_foreach(groups, name, count)
-    {
-        print_group(&output, name, json_integer_value(count));
-    }
+    print_groups(&output, groups);
     output_end_array(&output);
     json_decref(groups);
     json_decref(rows);
@@ -148,10 +155,19 @@ static bool has_text(json_t *row, const char *name, const char *wanted)
     return wanted == NULL || (text != NULL && strcmp(text, wanted) == 0);
 }
 
+/* Rather than that the queue to move to is not there. */
+static bool is_not_parked(const struct contact *contact, enum herald_status status)
+{
+    struct herald_error error = herald_last_error(contact->client);
+    return status == HERALD_ENOTFOUND &&
+           (error.status != status || strcmp(error.name, "NOT_PARKED") == 0);
+}
+
 /* One by one, in their order; what is no longer parked is no failure. */
 static int act_on_all(struct contact *contact, struct choice *choice)
 {
     struct query_print print = parked_of(choice->queue);
+    print.names.other = choice->to;
     int code;
     json_t *rows = query_fetch(contact, &print, &code);
     size_t i;
@@ -164,7 +180,7 @@ static int act_on_all(struct contact *contact, struct choice *choice)
             pause_between(choice);
         uint64_t number = (uint64_t)json_integer_value(json_object_get(row, "number"));
         enum herald_status status = act_on(contact, choice, number);
-        if (status != HERALD_OK && status != HERALD_ENOTFOUND) {
+        if (status != HERALD_OK && !is_not_parked(contact, status)) {
             code = report_status(contact->client, status, &print.names);
             break;
         }
@@ -180,9 +196,8 @@ static int act_on_all(struct contact *contact, struct choice *choice)
 static int report_missing(struct contact *contact, enum herald_status status,
                           const struct choice *choice)
 {
-    struct report_names names = {.queue = choice->queue};
-    /* The queue that is not there is told by the broker. */
-    if (status != HERALD_ENOTFOUND || herald_last_error(contact->client).code != 0)
+    struct report_names names = {.queue = choice->queue, .other = choice->to};
+    if (!is_not_parked(contact, status))
         return report_status(contact->client, status, &names);
     report_say("no command of number %" PRIu64 " is parked in queue '%s'", choice->number,
                choice->queue);

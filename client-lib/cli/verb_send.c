@@ -116,7 +116,8 @@ static int send_one(const struct arguments *arguments, const struct target *targ
         status = contact_flush(&contact);
     if (content.content.track && is_known(&contact, status, content.id))
         status = HERALD_OK;
-    struct report_names names = {.queue = target->queue, .exchange = target->exchange};
+    struct report_names names = {
+        .queue = target->queue, .exchange = target->exchange, .other = content.content.reply_to};
     code = report_status(contact.client, status, &names);
     output_init(&output, arguments);
     if (code == EXIT_OK && content.content.track)
@@ -203,7 +204,9 @@ static int send_lines(struct lines *lines)
 
 static int tell_refused(const struct lines *lines)
 {
-    struct report_names names = {.queue = lines->target.queue, .exchange = lines->target.exchange};
+    struct report_names names = {.queue = lines->target.queue,
+                                 .exchange = lines->target.exchange,
+                                 .other = lines->content.content.reply_to};
     report_say("line %" PRIuPTR " was refused; of %" PRIuPTR " lines sent, %" PRIu64
                " were confirmed and %" PRIu64 " refused",
                lines->refused_line, lines->sent, (uint64_t)lines->confirmed,

@@ -4,37 +4,26 @@
  *   alloc_broker [--seed S] [--life N]
  *
  * A broker on the simulated disk is given definitions, connections, messages that are small, large,
- * in pieces and for many queues, settlements and failures, and histories (alloc_history.h); part of
+ * in pieces and for many queues, settlements and failures, and histories (scarce_history.h); part of
  * it while memory is short.
  * Whatever fails must be refused, or close its connection. When there is memory again a new
  * connection works; what was confirmed is delivered; the broker starts again, short of memory at
  * first, and has it all still; and every block is given back. `--life N` fails only allocation N/2,
  * for good when N is odd.
  */
-#include <assert.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/support/alloc_history.h"
-#include "tests/support/alloc_scene.h"
-#include "tests/support/crash_world_run.h"
-#include "tests/support/scarce.h"
+#include "tests/support/scarce_history.h"
+#include "tests/support/scarce_scene.h"
 
 enum { SENDS_MAX = 64, BODY_LARGE = 20000, PIECE_BYTES = 6000, QUEUES = 6 };
-
-/* Where memory runs out. */
-struct shortage {
-    uint64_t number; /* of the allocation */
-    enum scarce_repeat repeat;
-    bool is_in_start; /* not in the work */
-};
 
 struct trial {
     struct scene *scene;
     struct actor *sender;
     struct actor *worker;
-    struct alloc_history *history;
+    struct scarce_history *history;
     size_t sent_count;
     bool is_confirmed[SENDS_MAX]; /* by serial of the message, to the queue `work` */
     bool is_refused[SENDS_MAX];
@@ -62,15 +51,15 @@ static void define(struct actor *actor)
     char name[16];
     struct frame frame = {.header.type = FRAME_EXCHANGE_CREATE};
     frame.as.exchange_create.exchange = wire_bytes_of_text("news");
-    (void)alloc_say(actor, &frame);
+    (void)scarce_say(actor, &frame);
     for (int i = 0; i < QUEUES; i++) {
         frame = (struct frame){.header.type = FRAME_QUEUE_CREATE};
         frame.as.queue_create.queue = queue_name(i, name);
-        (void)alloc_say(actor, &frame);
+        (void)scarce_say(actor, &frame);
         frame = (struct frame){.header.type = FRAME_BIND};
         frame.as.bind = (struct frame_bind){queue_name(i, name), wire_bytes_of_text("news"),
                                             wire_bytes_of_text(i % 2 == 0 ? "a.#" : "a.*.c")};
-        (void)alloc_say(actor, &frame);
+        (void)scarce_say(actor, &frame);
     }
 }
 
@@ -126,7 +115,7 @@ static void settle(struct trial *trial, uint64_t delivery, size_t serial)
     if (serial % 4 == 3) {
         frame.header.type = FRAME_RELEASE;
         frame.as.release = (struct frame_release){worker->start, delivery, delivery};
-        (void)alloc_say(worker, &frame);
+        (void)scarce_say(worker, &frame);
         return;
     }
     trial->is_settled[serial] = true;
@@ -139,7 +128,7 @@ static void settle(struct trial *trial, uint64_t delivery, size_t serial)
     } else {
         frame.as.done = (struct frame_done){worker->start, delivery, delivery};
     }
-    (void)alloc_say(worker, &frame);
+    (void)scarce_say(worker, &frame);
 }
 
 /* Takes what came; settles so many of it. */
@@ -167,7 +156,7 @@ static void consume(struct trial *trial)
     struct frame frame = {.header.type = FRAME_CONSUME};
     frame.as.consume =
         (struct frame_consume){.queue = wire_bytes_of_text("work"), .prefetch_messages = SENDS_MAX};
-    (void)alloc_say(trial->worker, &frame);
+    (void)scarce_say(trial->worker, &frame);
 }
 
 static void work(struct trial *trial)
@@ -176,19 +165,19 @@ static void work(struct trial *trial)
     define(trial->sender);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         send_one(trial, sizes[i], i % 2 == 1);
-        alloc_run(trial->scene);
+        scarce_run(trial->scene);
     }
     consume(trial);
     listen_sender(trial);
     listen_worker(trial, 3);
     actor_cut(trial->worker);
-    if (alloc_enter(trial->worker))
+    if (scarce_enter(trial->worker))
         consume(trial);
     send_one(trial, 50, true);
-    alloc_run(trial->scene);
+    scarce_run(trial->scene);
     listen_sender(trial);
     listen_worker(trial, 2);
-    alloc_history_work(trial->history);
+    scarce_history_work(trial->history);
 }
 
 /* Everybody connects anew and all works: there is memory again. */
@@ -200,7 +189,7 @@ static void check_alive(struct trial *trial)
     }
     actor_cut(trial->sender);
     actor_cut(trial->worker);
-    if (!alloc_enter(trial->sender) || !alloc_enter(trial->worker)) {
+    if (!scarce_enter(trial->sender) || !scarce_enter(trial->worker)) {
         violate(trial, "a connection is refused although there is memory again");
         return;
     }
@@ -208,7 +197,7 @@ static void check_alive(struct trial *trial)
     define(trial->sender);
     send_one(trial, 100, true);
     size_t serial = trial->sent_count - 1;
-    alloc_run(trial->scene);
+    scarce_run(trial->scene);
     listen_sender(trial);
     consume(trial);
     listen_worker(trial, 0);
@@ -219,90 +208,36 @@ static void check_alive(struct trial *trial)
             !trial->is_event[i])
             violate(trial, "a confirmed message is not there");
     memset(trial->is_seen, 0, sizeof trial->is_seen);
-    const char *violation = alloc_history_judge(trial->history);
+    const char *violation = scarce_history_judge(trial->history);
     if (violation != NULL)
         violate(trial, violation);
 }
 
-/* Kills the broker and starts it again, the first time perhaps without memory. */
-static void start_again(struct trial *trial, const struct shortage *shortage)
-{
-    struct scene *scene = trial->scene;
-    scene_die(scene);
-    disk_sim_kill(scene->sim);
-    if (shortage->is_in_start) {
-        scarce_fail_at(shortage->number, shortage->repeat);
-        enum status status = alloc_try_start(scene);
-        if (status != STATUS_OK && (status != STATUS_NO_MEMORY || !scarce_has_failed()))
-            violate(trial, "a start failed for something else than lack of memory");
-        scarce_end();
-        disk_sim_kill(scene->sim);
-    }
-    if (trial->violation == NULL && !scene_start(scene))
-        violate(trial, "the broker does not start again although there is memory");
-}
-
-static const char *run_one(uint64_t seed, uint64_t number, bool is_in_start)
+static const char *live(uint64_t seed, const struct shortage *shortage)
 {
     static struct trial trial;
-    uint64_t block_count = scarce_block_count();
     struct core_limits limits = scene_limits();
-    alloc_history_limits(&limits);
+    scarce_history_limits(&limits);
     trial = (struct trial){.scene = scene_new_with(seed, &limits)};
-    trial.history = alloc_history_new(trial.scene);
+    trial.history = scarce_history_new(trial.scene);
     trial.sender = scene_actor(trial.scene, "sender");
     trial.worker = scene_actor(trial.scene, "");
-    if (!alloc_enter(trial.sender) || !alloc_enter(trial.worker))
+    if (!scarce_enter(trial.sender) || !scarce_enter(trial.worker))
         violate(&trial, "a connection is refused without a fault");
-    const struct shortage shortage = {.number = number / 2,
-                                      .repeat = number % 2 == 0 ? SCARCE_ONCE : SCARCE_FOREVER,
-                                      .is_in_start = is_in_start};
-    if (!is_in_start)
-        scarce_fail_at(shortage.number, shortage.repeat);
+    scarce_begin(shortage);
     work(&trial);
     scarce_end();
     check_alive(&trial);
     if (trial.violation == NULL)
-        start_again(&trial, &shortage);
+        trial.violation = scarce_start_again(trial.scene, shortage);
     if (trial.violation == NULL)
         check_alive(&trial);
-    alloc_history_free(trial.history);
+    scarce_history_free(trial.history);
     scene_free(trial.scene);
-    if (scarce_block_count() != block_count)
-        violate(&trial, "memory was not given back");
     return trial.violation;
-}
-
-/* Numbers of lives from here on run short in the start. */
-static const uint64_t first_start = 1000000;
-
-static uint64_t run_all(const struct crash_run *run, uint64_t first, uint64_t *cases)
-{
-    uint64_t violations = 0;
-    uint64_t number = run->life != UINT64_MAX ? run->life : first;
-    do {
-        bool is_in_start = number >= first_start;
-        const char *violation =
-            run_one(run->seed, is_in_start ? number - first_start : number, is_in_start);
-        ++*cases;
-        if (violation != NULL) {
-            violations++;
-            printf("violation: %s\n  again: alloc_broker --seed %" PRIu64 " --life %" PRIu64 "\n",
-                   violation, run->seed, number);
-        }
-        number++;
-    } while (scarce_has_failed() && run->life == UINT64_MAX);
-    return violations;
 }
 
 int main(int count, char **word)
 {
-    struct crash_run run;
-    uint64_t cases = 0;
-    if (crash_run_begin(&run, "alloc_broker", UINT64_MAX, count, word) != STATUS_OK)
-        return 2;
-    uint64_t violations = run_all(&run, 0, &cases);
-    if (run.life == UINT64_MAX)
-        violations += run_all(&run, first_start, &cases);
-    return crash_run_end(&run, cases, violations);
+    return scarce_main("alloc_broker", live, count, word);
 }

@@ -4,7 +4,7 @@
  *   protocol_tables --write FILE     makes it so
  *
  * A part stands between the lines "<!-- made: NAME -->" and "<!-- end -->"; NAME is frames, fields,
- * properties, statuses, or the path of a file that is shown as it is.
+ * properties, statuses, sys, or the path of a file that is shown as it is.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -120,6 +120,17 @@ static void write_statuses(FILE *out)
 #include "protocol/status.def"
 }
 
+static void write_sys(FILE *out)
+{
+    fputs("| key | when | fields |\n|---|---|---|\n", out);
+#define SYS(NAME, name, key, text) fprintf(out, "| %s | %s |", key, text), gap = " ";
+#define SYS_NUMBER(field, text) fprintf(out, "%s`%s` (%s)", gap, #field, text), gap = ", ";
+#define SYS_TEXT(field, text) SYS_NUMBER(field, text)
+#define SYS_END(NAME, name) fputs(" |\n", out);
+    const char *gap;
+#include "broker/core/sys.def"
+}
+
 /* The file's text as a block of code. */
 static bool write_file(FILE *out, const char *path)
 {
@@ -147,6 +158,8 @@ static bool write_part(FILE *out, const char *name)
         write_properties(out);
     else if (strcmp(name, "statuses") == 0)
         write_statuses(out);
+    else if (strcmp(name, "sys") == 0)
+        write_sys(out);
     else
         return write_file(out, name);
     return true;

@@ -61,10 +61,10 @@ texts() {
     local verb option missing= manual page
     manual=$(cat "$here"/client-lib/cli/herald*.1)
     h help >"$work/out"
-    for verb in send call work publish subscribe "queue create" "bench send" "bench publish"; do
+    while read -r verb; do
         # shellcheck disable=SC2086
         h help $verb >>"$work/out"
-    done
+    done < <(sed -n 's/^VERB([a-z_]*, "\([^"]*\)".*/\1/p' "$here/client-lib/cli/verbs.def")
     same "help fits 80 columns" "" "$(awk 'length > 80' "$work/out")"
     while read -r verb; do
         [[ -n $verb ]] || continue

@@ -50,12 +50,26 @@ tracked() {
     local worker=$!
     code 1 "call --durable" call jobs again --durable
     wait "$worker"
+    bg call jobs more --durable --idempotency-key more >"$work/called" 2>&1 &
+    local caller=$!
+    until_true eval 'h queue show jobs | grep -qE "^ready +[1-9]"'
+    kill -KILL "$broker_pid"
+    wait "$broker_pid" 2>/dev/null
+    start_broker
+    code 0 "work" work jobs --count 1 -- sh -c 'cat; echo " and more"'
+    wait "$caller"
+    same "call --durable ends with 0" 0 $?
+    same "over a restart" "more and more" "$(grep -v '^herald: conn' "$work/called")"
+    code 0 "call --durable with the same key" call jobs more --durable --idempotency-key more
+    same "has the same outcome" "more and more" "$(<"$work/out")"
     code 1 "wait for what failed" -o json wait "$id"
     says "how it failed" out '"ran":"ran".*"code":"EXIT_1"'
     code 0 "queue for replies" queue create replies
     code 0 "send --reply-to" send jobs ask --reply-to replies
     code 0 "work" work jobs --count 1 -- echo an answer
     same "the reply" "an answer" "$(h work replies --count 1)"
+    code 4 "send --reply-to nowhere" send jobs ask --reply-to nowhere
+    says "what is missing" err "^herald: there is no queue 'nowhere'"
     code 4 "an unknown id" status 01234567-89ab-cdef-0123-456789abcdef
     code 2 "no id" status nonsense
     code 2 "--track with --lines" send jobs --lines --track
@@ -63,6 +77,48 @@ tracked() {
 }
 
 # Leases, and what the next attempt hears of the last one.
+bad_wishes() {
+    local wish
+    code 0 "queue" queue create picky
+    while read -r wish; do
+        # Options and their values are words of one line.
+        # shellcheck disable=SC2086
+        code 2 "send $wish" send picky x $wish
+        says "$wish: said so" err "^herald: ${wish%%[ =]*} takes "
+    done <<'END'
+--delay -1s
+--delay 0
+--delay 36526d
+--delay 99999999999999999999
+--due yesterday
+--due @-5
+--due @99999999999999999999
+--deadline 1e300d
+--deadline none
+--ttl -5m
+--ttl infinity
+--priority -1
+--priority 10
+--priority 4294967296
+--attempts -1
+--attempts 0
+--attempts 99999999999999999999
+--backoff -1ms
+--backoff-max 99999999999999999999
+--retry-for soon
+--wait=-1s
+--wait=0
+--id 1
+END
+    code 2 "a lane too long" send picky x --lane "$(printf '%0300d' 0)"
+    code 2 "a key too long" send picky x --idempotency-key "$(printf '%0300d' 0)"
+    code 2 "queue set" queue set picky --lease -1s
+    code 2 "queue set" queue set picky --breaker 99999999999999999999
+    code 2 "queue set" queue set picky --lane-parked drop
+    code 0 "nothing came of it" queue show picky
+    says "nothing came of it" out '^messages +0$'
+}
+
 leases() {
     code 0 "queue with a lease" queue create slow --lease 0.3s --attempts 2 --backoff 50ms
     code 0 "queue show" queue show slow
@@ -144,6 +200,7 @@ repairs() {
     h work shop --count 2 -- sh -c 'echo no >&2; exit 1' >/dev/null 2>&1
     h work shop --count 1 -- sh -c 'echo no >&2; exit 2' >/dev/null 2>&1
     code 0 "parked list --group" parked list shop --group
+    says "heads" out '^COUNT  CODE$'
     says "two of one kind" out '^ +2  EXIT_1$'
     says "one of the other" out '^ +1  EXIT_2$'
     code 0 "group json" parked list shop --group -o jsonl
@@ -156,6 +213,14 @@ repairs() {
     code 4 "show what is not there" parked show shop 99999999
     code 4 "nor there" parked show nowhere 1
     code 2 "show no number" parked show shop all
+    code 4 "move one to what is not there" parked move shop "$number" nowhere
+    says "what is missing" err "^herald: there is no queue 'nowhere'"
+    code 4 "move all to what is not there" parked move shop all nowhere
+    says "what is missing" err "^herald: there is no queue 'nowhere'"
+    code 4 "move what is not there" parked move shop 99999999 manual
+    says "what is missing" err 'no command of number 99999999 is parked'
+    code 4 "retry what is not there" parked retry shop 99999999
+    says "what is missing" err 'no command of number 99999999 is parked'
     code 0 "parked edit" parked edit shop "$number" better
     code 0 "parked retry" parked retry shop "$number"
     says "how many" out '^retried 1$'
@@ -215,6 +280,7 @@ named_repairs() {
 
 start_broker
 tracked
+bad_wishes
 leases
 progress
 repairs

@@ -52,8 +52,8 @@ same() { # NAME EXPECTED GOT
     result $(($? == 0)) "$1: '$3', expected '$2'"
 }
 
-start() {
-    "$heraldd" --dev "$data" >"$work/broker.log" 2>&1 &
+start() { # OPTION...
+    "$heraldd" --dev "$data" "$@" >"$work/broker.log" 2>&1 &
     broker_pid=$!
     for _ in $(seq 200); do
         "$herald" queue list >/dev/null 2>&1 && return
@@ -195,6 +195,99 @@ truncate -s 8192 "$work/cut/segment-0000000000000001"
 code 65 "verify of a cut segment" "$heraldd" --verify "$work/cut"
 code 65 "a pipe for a segment" bash -c 'rm "$1"/segment-*; mkfifo "$1/segment-0000000000000001"
     "$0" --verify "$1"' "$heraldd" "$work/cut"
+
+# --- histories -----------------------------------------------------------------------------------
+
+data=$work/history
+export HERALD_URL=unix:$data/herald.sock
+printf '[history]\nfile_bytes = 64KiB\nsave_bytes = 64KiB\n' >"$work/conf"
+start -c "$work/conf"
+"$herald" exchange create book --history
+for i in 1 2 3 4 5; do
+    "$herald" append book account k "step $i" >/dev/null
+done
+seq 6 4000 | "$herald" publish book n --lines
+"$herald" subscribe book --from first --name ledger -n 100 >/dev/null
+for _ in $(seq 200); do
+    [[ $(ls "$data" | grep -c '^history-') -ge 3 && -n $(ls "$data" | grep '^entities-') ]] && break
+    sleep 0.1
+done
+stop TERM
+code 0 "verify of a history" "$heraldd" --verify "$data"
+says "verify of a history" out '^  history     book$'
+says "verify of a history" out 'events      1 to 4000$'
+says "verify of a history" out 'in files    [0-9]+, [3-9] files, '
+says "verify of a history" out 'entities    1, saved up to event [0-9]+$'
+says "verify of a history" out 'cursors     1$'
+cp "$data/$(ls "$data" | grep -m1 '^history-')" "$data/history-000000ff-0000000000000001"
+code 0 "verify with a file that is left over" "$heraldd" --verify "$data"
+says "a file that is left over" out 'left over   history-000000ff-0000000000000001'
+says "a file that is left over" out 'harmless: a start removes it'
+rm "$data/history-000000ff-0000000000000001"
+code 0 "dump of a history" "$heraldd" --dump "$data"
+same "dump: the first line" '{"file":"history-00000001-0000000000000001","exchange_number":1,"block":512,"sequence":1,"operation":"MESSAGE"' \
+    "$(head -n 1 "$work/out" | sed 's/,"number".*//')"
+same "dump: sequences in order" "" "$(grep '^{"file":"history' "$work/out" |
+    sed 's/.*"sequence":\([0-9]*\),"operation".*/\1/' | awk '$1 != NR')"
+says "dump: entities" out '^\{"file":"entities-00000001-[0-9a-f]{16}","exchange_number":1,"entity_hash":"[0-9a-f]{24}","version":5,"sequence":5\}$'
+says "dump: where it goes" out '"queues":\[\],"histories":\[1\],"exchange":"book"'
+says "dump: how far files are" out '"operation":"HISTORY","exchange":1,"moved":'
+
+# The journal would help: so it is that of a broker that was filled and emptied meanwhile.
+start -c "$work/conf"
+"$herald" queue create filler
+head -c 98304 /dev/zero | tr '\0' x >"$work/large"
+for _ in $(seq 2200); do cat "$work/large"; echo; done | "$herald" send filler --lines >/dev/null
+"$herald" queue delete filler -y >/dev/null
+"$herald" publish book last 'the last one'
+for _ in $(seq 200); do
+    [[ ! -e $data/segment-0000000000000001 ]] && break
+    sleep 0.1
+done
+result $((! $(ls "$data" | grep -c '^segment-0000000000000001$'))) "the first segment is freed"
+stop TERM
+mapfile -t files < <(ls "$data" | grep '^history-')
+spoil "$data/${files[1]}" 700
+before=$(sums "$data")
+code 65 "verify of a damaged history" "$heraldd" --verify "$data"
+says "verify of a damaged history" out "^      ${files[1]} at offset 512$"
+says "verify of a damaged history" out 'a block does not verify'
+says "verify of a damaged history" out 'events [0-9]+ to [0-9]+ cannot be read'
+code 65 "dump of a damaged history" "$heraldd" --dump "$data"
+says "dump of a damaged history" err "${files[1]}: at offset 512: a block does not verify; it is left out"
+says "dump goes on behind damage" out '"body":"the last one"'
+code 65 "repair of a history without consent" "$heraldd" --repair "$data"
+says "repair of a history without consent" out 'events [0-9]+ to [0-9]+ that are damaged or missing'
+says "repair of a history without consent" out 'events 1 to [0-9]+ that are whole, but have a hole'
+says "repair of a history without consent" out 'Nothing was changed'
+first=$(grep -oE 'Kept of it would be events [0-9]+ to 4001' "$work/out" | grep -oE '[0-9]+' | head -n 1)
+same "nothing was changed by all that" "$before" "$(sums "$data")"
+# A daemon starts on it, and tells whoever comes to the damage.
+cp -a "$data" "$work/damaged-copy"
+data=$work/damaged-copy
+export HERALD_URL=unix:$data/herald.sock
+start -c "$work/conf"
+code 4 "a reader of damaged events" "$herald" subscribe book --from first --idle 2s
+same "it has what stands before" "step 1" "$(head -n 1 "$work/out")"
+says "a reader of damaged events" err 'the broker cannot read its own disk'
+code 0 "a reader of the others" "$herald" subscribe book --from "${first:-1}" --idle 1s
+same "it has all behind the damage" "the last one" "$(tail -n 1 "$work/out")"
+stop TERM
+grep -q "${files[1]}.*a block does not verify" "$work/broker.log"
+result $(($? == 0)) "the damage is logged"
+data=$work/history
+export HERALD_URL=unix:$data/herald.sock
+code 0 "repair of a history" "$heraldd" --repair "$data" --yes
+damaged=$(echo "$data".damaged-*)
+same "the original of the history is kept" "$before" "$(sums "$damaged")"
+code 0 "verify of what was repaired" "$heraldd" --verify "$data"
+says "verify of what was repaired" out "events      ${first:-none} to 4001$"
+start -c "$work/conf"
+code 0 "a reader of what was repaired" "$herald" subscribe book --from first --idle 1s
+same "it has what is kept" "$((4001 - ${first:-0} + 1))" "$(wc -l <"$work/out")"
+same "an entity goes on" 6 "$("$herald" append book account k 'step 6' --expect 5)"
+code 0 "the cursor goes on" "$herald" subscribe book --from next --name ledger -n 1
+stop TERM
 
 echo "$passed passed, $failed failed"
 ((failed == 0))

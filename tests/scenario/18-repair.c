@@ -98,6 +98,39 @@ START_TEST(test_peeking_shows_all_and_changes_nothing)
 }
 END_TEST
 
+/* Those aside and those parked are found whether they stand close together or far apart. */
+START_TEST(test_peeking_finds_all_over_gaps)
+{
+    static const unsigned gaps[] = {0, 1, 0, 40, 2, 300, 0};
+    unsigned count = sizeof gaps / sizeof *gaps;
+    do_queue(alice, "other");
+    do_consume(bob, 1, "work", 1);
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned j = 0; j < gaps[i]; j++)
+            do_send(alice, "other", "between");
+        do_send(alice, "work", "parked");
+        hear_confirm(bob, say_fail_as(hear_delivery(bob, "parked").delivery, FAIL_PERMANENT));
+        w = wire_writer_of(properties, sizeof properties);
+        with(PROPERTY_MESSAGE_DELAY, 60000);
+        do_tracked("later");
+    }
+    for (unsigned what = PEEK_WAITING; what <= PEEK_PARKED; what++) {
+        uint64_t after = 0;
+        for (unsigned i = 0; i < count; i++) {
+            struct frame_peeked peeked = peek(what, after);
+            ck_assert(wire_bytes_equal(
+                peeked.body, wire_bytes_of_text(what == PEEK_PARKED ? "parked" : "later")));
+            ck_assert_uint_gt(peeked.number, after);
+            after = peeked.number;
+        }
+        ck_assert_uint_eq(peek(what, after).number, 0);
+        do_send(alice, "other", "behind");
+        ck_assert_uint_eq(peek(what, after).number, 0);
+        ck_assert_uint_eq(peek(what, UINT64_MAX).number, 0);
+    }
+}
+END_TEST
+
 START_TEST(test_a_message_that_left_memory_is_read_for_a_peek)
 {
     static char large[3000];
@@ -370,6 +403,7 @@ int main(void)
     TCase *tcase = tcase_create("repair");
     tcase_add_checked_fixture(tcase, tracking_set_up, tracking_tear_down);
     tcase_add_test(tcase, test_peeking_shows_all_and_changes_nothing);
+    tcase_add_test(tcase, test_peeking_finds_all_over_gaps);
     tcase_add_test(tcase, test_a_message_that_left_memory_is_read_for_a_peek);
     tcase_add_test(tcase, test_a_parked_command_gets_other_content_and_its_place);
     tcase_add_test(tcase, test_a_parked_command_goes_elsewhere_in_one_step);

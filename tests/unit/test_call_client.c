@@ -212,6 +212,74 @@ START_TEST(test_blocking)
 }
 END_TEST
 
+static void *wait_for_tracked(void *argument)
+{
+    static const unsigned char id[16] = {1, 2, 3};
+    struct waiter *waiter = argument;
+    struct herald_content content = herald_text("please");
+    content.track = 1;
+    content.id = id;
+    waiter->status =
+        herald_call(waiter->client, "q", &content, waiter->timeout_ms, &waiter->outcome);
+    return NULL;
+}
+
+/* The same properties, and so the same id and the same command. */
+START_TEST(test_a_tracked_one_is_asked_for_again)
+{
+    struct fake_broker *fake = begin();
+    struct waiter waiter = {fake->client, 10000, HERALD_EINVAL, NULL};
+    unsigned char properties[256];
+    uint32_t bytes = 0;
+    pthread_t thread;
+    struct frame frame;
+    fake->client = NULL; /* who waits drives */
+    pthread_create(&thread, NULL, wait_for_tracked, &waiter);
+    for (unsigned i = 0; i < 3; i++) {
+        fake_take(fake, FRAME_CALL, &frame);
+        ck_assert_uint_eq(frame.header.flags, FLAG_DURABLE);
+        ck_assert_uint_le(frame.as.call.timeout_ms, 10000);
+        ck_assert_uint_gt(frame.as.call.timeout_ms, 1000);
+        if (i == 0)
+            bytes = frame.as.call.properties.bytes;
+        ck_assert_uint_eq(frame.as.call.properties.bytes, bytes);
+        if (i == 0)
+            memcpy(properties, frame.as.call.properties.at, bytes);
+        ck_assert_mem_eq(frame.as.call.properties.at, properties, bytes);
+        if (i == 0) {
+            fake_drop(fake);
+            fake_open(fake);
+        } else if (i == 1) {
+            fake_outcome(fake, frame.header.tag, "DRAINING", "");
+        }
+    }
+    fake_outcome(fake, frame.header.tag, "", "result");
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(waiter.status, HERALD_OK);
+    ck_assert_str_eq(waiter.outcome->body, "result");
+    herald_outcome_free(waiter.outcome);
+    fake->client = waiter.client;
+    end(fake);
+}
+END_TEST
+
+START_TEST(test_a_tracked_one_has_its_time)
+{
+    struct fake_broker *fake = begin();
+    struct waiter waiter = {fake->client, 300, HERALD_EINVAL, NULL};
+    pthread_t thread;
+    struct frame frame;
+    fake->client = NULL;
+    pthread_create(&thread, NULL, wait_for_tracked, &waiter);
+    fake_take(fake, FRAME_CALL, &frame);
+    fake_drop(fake);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(waiter.status, HERALD_ETIMEOUT);
+    fake->client = waiter.client;
+    end(fake);
+}
+END_TEST
+
 START_TEST(test_what_cannot_be_called)
 {
     struct fake_broker *fake = begin();
@@ -235,6 +303,8 @@ int main(void)
     tcase_add_test(call, test_no_outcome_in_time);
     tcase_add_test(call, test_ended_by_close);
     tcase_add_test(call, test_blocking);
+    tcase_add_test(call, test_a_tracked_one_is_asked_for_again);
+    tcase_add_test(call, test_a_tracked_one_has_its_time);
     tcase_add_test(call, test_what_cannot_be_called);
     suite_add_tcase(suite, call);
     return check_main(suite);

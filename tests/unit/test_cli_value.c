@@ -203,7 +203,6 @@ int main(void)
     tcase_add_test(value, test_times_are_printed_for_people);
     tcase_add_test(value, test_times);
     tcase_add_test(value, test_sizes);
-    tcase_add_test(value, test_ages);
     tcase_add_test(value, test_ids);
     tcase_add_test(value, test_printing);
     tcase_add_test(value, test_utf8);

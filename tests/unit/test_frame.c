@@ -301,7 +301,7 @@ START_TEST(test_reserved_bits)
     ck_assert_int_eq(frame_check(&header, FRAME_SENDER_CLIENT, FRAME_PHASE_OPEN, 4096),
                      STATUS_UNKNOWN_FRAME);
     ck_assert_int_eq(check(0, FRAME_SENDER_CLIENT, FRAME_PHASE_OPEN), STATUS_UNKNOWN_FRAME);
-    ck_assert_int_eq(check(0x55, FRAME_SENDER_CLIENT, FRAME_PHASE_OPEN), STATUS_UNKNOWN_FRAME);
+    ck_assert_int_eq(check(0x5f, FRAME_SENDER_CLIENT, FRAME_PHASE_OPEN), STATUS_UNKNOWN_FRAME);
     ck_assert_int_eq(check(0xff, FRAME_SENDER_CLIENT, FRAME_PHASE_OPEN), STATUS_UNKNOWN_FRAME);
 }
 END_TEST

@@ -269,6 +269,11 @@ START_TEST(test_failures_that_cannot_be_said)
     ck_assert_int_eq(herald_fail(kept, HERALD_FAIL_PERMANENT, code, NULL), HERALD_EINVAL);
     ck_assert_int_eq(herald_fail(kept, HERALD_FAIL_PERMANENT, "", NULL), HERALD_EINVAL);
     ck_assert_int_eq(herald_fail(kept, HERALD_FAIL_PERMANENT, NULL, NULL), HERALD_EINVAL);
+    /* Not even those that look like another one in the byte that is sent. */
+    static const unsigned classes[] = {3, 255, 256, 258, UINT32_MAX};
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+        ck_assert_int_eq(herald_fail(kept, (enum herald_fail_class)classes[i], "X", NULL),
+                         HERALD_EINVAL);
     static unsigned char detail[60000];
     struct herald_failure failure = {.size = sizeof failure, .code = "X", .detail = detail};
     failure.detail_bytes = sizeof detail;

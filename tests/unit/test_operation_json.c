@@ -83,6 +83,47 @@ START_TEST(test_settings)
 }
 END_TEST
 
+START_TEST(test_histories)
+{
+    unsigned char queues[12];
+    unsigned char properties[32];
+    wire_store_u32(queues, 3);
+    wire_store_u32(queues + 4, HISTORY_BIT | 4);
+    wire_store_u32(queues + 8, 5);
+    struct wire_writer p = wire_writer_of(properties, sizeof properties);
+    property_put_number(&p, PROPERTY_MESSAGE_SEQUENCE, 9);
+    struct operation operation = {.type = OPERATION_MESSAGE};
+    operation.as.message = (struct operation_message){
+        .queues = wire_bytes_of(queues, sizeof queues),
+        .properties = wire_bytes_of(properties, (uint32_t)wire_written(&p)),
+    };
+    expect(&operation, "{\"operation\":\"MESSAGE\",\"number\":0,\"time_ms\":0,\"queues\":[3,5],"
+                       "\"histories\":[4],\"exchange\":\"\",\"key\":\"\","
+                       "\"properties\":{\"sequence\":9},\"headers\":{},\"body\":\"\"}");
+}
+END_TEST
+
+START_TEST(test_cursors)
+{
+    unsigned char done[32];
+    unsigned char filter[32];
+    for (uint64_t i = 0; i < 4; i++)
+        wire_store_u64(done + 8 * i, i == 3 ? UINT64_MAX : i + 1);
+    struct wire_writer f = wire_writer_of(filter, sizeof filter);
+    header_put(&f, wire_bytes_of_text("shape"), wire_bytes_of_text("round"));
+    struct operation operation = {.type = OPERATION_CURSOR};
+    operation.as.cursor =
+        (struct operation_cursor){.queue = 7,
+                                  .exchange = 8,
+                                  .pattern = wire_bytes_of_text("#"),
+                                  .filter = wire_bytes_of(filter, (uint32_t)wire_written(&f)),
+                                  .done = wire_bytes_of(done, sizeof done)};
+    expect(&operation, "{\"operation\":\"CURSOR\",\"queue\":7,\"exchange\":8,\"pattern\":\"#\","
+                       "\"filter\":{\"shape\":\"round\"},\"from_ms\":0,"
+                       "\"done\":[[1,2],[3,\"18446744073709551615\"]]}");
+}
+END_TEST
+
 /* Every type of the table has its name and nothing of another. */
 START_TEST(test_every_type)
 {
@@ -101,6 +142,8 @@ int main(void)
     tcase_add_test(tcase, test_message);
     tcase_add_loop_test(tcase, test_base64_of_every_length, 0, 3);
     tcase_add_test(tcase, test_settings);
+    tcase_add_test(tcase, test_histories);
+    tcase_add_test(tcase, test_cursors);
     tcase_add_loop_test(tcase, test_every_type, 1, OPERATION_TYPE_COUNT);
     suite_add_tcase(suite, tcase);
     return check_main(suite);

@@ -272,6 +272,18 @@ START_TEST(test_what_cannot_be_sent)
     ck_assert_int_eq(herald_send(client, "q", &content), HERALD_EINVAL);
     content.size = 1;
     ck_assert_int_eq(herald_send(client, "q", &content), HERALD_EINVAL);
+    static const int priorities[] = {-1, 10, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < sizeof priorities / sizeof priorities[0]; i++) {
+        content = herald_text("x");
+        content.priority = priorities[i];
+        ck_assert_int_eq(herald_send(client, "q", &content), HERALD_EINVAL);
+    }
+    content = herald_text("x");
+    content.lane = name;
+    ck_assert_int_eq(herald_send(client, "q", &content), HERALD_EINVAL);
+    content.lane = NULL;
+    content.reply_to = name;
+    ck_assert_int_eq(herald_send(client, "q", &content), HERALD_EINVAL);
     fake_expect_silence(fake);
     herald_close(client, 0);
     fake->client = NULL;

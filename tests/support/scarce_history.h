@@ -6,24 +6,24 @@
  * events all or none; versions of an entity follow each other; and a cursor gives all that is not
  * done.
  */
-#ifndef HERALD_TEST_ALLOC_HISTORY_H
-#define HERALD_TEST_ALLOC_HISTORY_H
+#ifndef HERALD_TEST_SCARCE_HISTORY_H
+#define HERALD_TEST_SCARCE_HISTORY_H
 
 #include "tests/support/scene.h"
 
-struct alloc_history;
+struct scarce_history;
 
 /* Limits under which little is enough for files to end and entities to be saved. */
-void alloc_history_limits(struct core_limits *limits);
+void scarce_history_limits(struct core_limits *limits);
 
 /* Two more actors in the scene, who are not connected. */
-struct alloc_history *alloc_history_new(struct scene *scene);
-void alloc_history_free(struct alloc_history *history);
+struct scarce_history *scarce_history_new(struct scene *scene);
+void scarce_history_free(struct scarce_history *history);
 
 /* All that may go wrong. */
-void alloc_history_work(struct alloc_history *history);
+void scarce_history_work(struct scarce_history *history);
 
 /* There is memory again: NULL, or what is not as it must be. */
-const char *alloc_history_judge(struct alloc_history *history);
+const char *scarce_history_judge(struct scarce_history *history);
 
 #endif

@@ -1,5 +1,5 @@
 /* Histories while memory runs out. */
-#include "tests/support/alloc_history.h"
+#include "tests/support/scarce_history.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "protocol/append.h"
 #include "protocol/property.h"
-#include "tests/support/alloc_scene.h"
+#include "tests/support/scarce_scene.h"
 
 enum {
     EVENTS_MAX = 64,
@@ -31,7 +31,7 @@ struct event {
     bool is_done; /* or may be */
 };
 
-struct alloc_history {
+struct scarce_history {
     struct scene *scene;
     struct actor *publisher;
     struct actor *worker;
@@ -41,22 +41,22 @@ struct alloc_history {
     const char *violation;
 };
 
-static void violate(struct alloc_history *history, const char *text)
+static void violate(struct scarce_history *history, const char *text)
 {
     if (history->violation == NULL)
         history->violation = text;
 }
 
-void alloc_history_limits(struct core_limits *limits)
+void scarce_history_limits(struct core_limits *limits)
 {
     limits->history_file_bytes = 64 << 10;
     limits->history_save_bytes = 1000;
     limits->history_read_bytes_max = 600 << 10;
 }
 
-struct alloc_history *alloc_history_new(struct scene *scene)
+struct scarce_history *scarce_history_new(struct scene *scene)
 {
-    struct alloc_history *history = calloc(1, sizeof *history);
+    struct scarce_history *history = calloc(1, sizeof *history);
     assert(history != NULL);
     history->scene = scene;
     history->publisher = scene_actor(scene, "");
@@ -64,7 +64,7 @@ struct alloc_history *alloc_history_new(struct scene *scene)
     return history;
 }
 
-void alloc_history_free(struct alloc_history *history)
+void scarce_history_free(struct scarce_history *history)
 {
     free(history);
 }
@@ -72,13 +72,13 @@ void alloc_history_free(struct alloc_history *history)
 /* --- saying -------------------------------------------------------------------------------------
  */
 
-static void advance(struct alloc_history *history, uint64_t ms)
+static void advance(struct scarce_history *history, uint64_t ms)
 {
     history->scene->now_ms += ms;
-    alloc_run(history->scene);
+    scarce_run(history->scene);
 }
 
-static void take_answers(struct alloc_history *history)
+static void take_answers(struct scarce_history *history)
 {
     struct frame frame;
     while (actor_next(history->publisher, &frame)) {
@@ -99,14 +99,14 @@ static void take_answers(struct alloc_history *history)
 }
 
 /* The connection is gone: what is unanswered stays unknown. */
-static void forget_tags(struct alloc_history *history)
+static void forget_tags(struct scarce_history *history)
 {
     take_answers(history);
     for (unsigned i = 0; i < history->event_count; i++)
         history->events[i].tag = 0;
 }
 
-static void create(struct alloc_history *history, const char *exchange)
+static void create(struct scarce_history *history, const char *exchange)
 {
     unsigned char settings[32];
     struct wire_writer s = wire_writer_of(settings, sizeof settings);
@@ -114,10 +114,10 @@ static void create(struct alloc_history *history, const char *exchange)
     struct frame frame = {.header.type = FRAME_EXCHANGE_CREATE};
     frame.as.exchange_create.exchange = wire_bytes_of_text(exchange);
     frame.as.exchange_create.settings = wire_bytes_of(settings, (uint32_t)wire_written(&s));
-    (void)alloc_say(history->publisher, &frame);
+    (void)scarce_say(history->publisher, &frame);
 }
 
-static void set_count_max(struct alloc_history *history, uint64_t count_max)
+static void set_count_max(struct scarce_history *history, uint64_t count_max)
 {
     unsigned char settings[32];
     struct wire_writer s = wire_writer_of(settings, sizeof settings);
@@ -125,10 +125,10 @@ static void set_count_max(struct alloc_history *history, uint64_t count_max)
     struct frame frame = {.header.type = FRAME_EXCHANGE_SET};
     frame.as.exchange_set.exchange = wire_bytes_of_text("book");
     frame.as.exchange_set.settings = wire_bytes_of(settings, (uint32_t)wire_written(&s));
-    (void)alloc_say(history->publisher, &frame);
+    (void)scarce_say(history->publisher, &frame);
 }
 
-static unsigned event_new(struct alloc_history *history)
+static unsigned event_new(struct scarce_history *history)
 {
     assert(history->event_count < EVENTS_MAX);
     unsigned number = history->event_count++;
@@ -136,7 +136,7 @@ static unsigned event_new(struct alloc_history *history)
     return number;
 }
 
-static void publish(struct alloc_history *history, const char *entity, uint32_t bytes)
+static void publish(struct scarce_history *history, const char *entity, uint32_t bytes)
 {
     static unsigned char body[LARGE_BYTES];
     unsigned char list[64];
@@ -165,10 +165,10 @@ static void publish(struct alloc_history *history, const char *entity, uint32_t 
         sent += piece;
     }
     actor_flush(actor);
-    alloc_run(history->scene);
+    scarce_run(history->scene);
 }
 
-static void append(struct alloc_history *history, unsigned count)
+static void append(struct scarce_history *history, unsigned count)
 {
     unsigned char list[512];
     struct wire_writer l = wire_writer_of(list, sizeof list);
@@ -188,12 +188,12 @@ static void append(struct alloc_history *history, unsigned count)
                               .expect = EXPECT_ANY,
                               .body_bytes = (uint32_t)wire_written(&l),
                               .body = wire_bytes_of(list, (uint32_t)wire_written(&l))};
-    uint64_t tag = alloc_say(history->publisher, &frame);
+    uint64_t tag = scarce_say(history->publisher, &frame);
     for (unsigned i = first; i < history->event_count; i++)
         history->events[i].tag = tag;
 }
 
-static void follow(struct alloc_history *history, uint32_t consumer, const char *exchange,
+static void follow(struct scarce_history *history, uint32_t consumer, const char *exchange,
                    const char *cursor, uint8_t from)
 {
     struct frame frame = {.header.type = FRAME_FOLLOW};
@@ -203,26 +203,26 @@ static void follow(struct alloc_history *history, uint32_t consumer, const char 
                                             .cursor = wire_bytes_of_text(cursor),
                                             .from = from,
                                             .prefetch_messages = EVENTS_MAX};
-    (void)alloc_say(history->worker, &frame);
+    (void)scarce_say(history->worker, &frame);
 }
 
-static void read_entity(struct alloc_history *history, const char *entity, uint8_t flags)
+static void read_entity(struct scarce_history *history, const char *entity, uint8_t flags)
 {
     struct frame frame = {.header = {.type = FRAME_READ, .flags = flags}};
     frame.as.read = (struct frame_read){.exchange = wire_bytes_of_text("book"),
                                         .entity = wire_bytes_of_text(entity)};
-    (void)alloc_say(history->worker, &frame);
+    (void)scarce_say(history->worker, &frame);
 }
 
-static void cancel(struct alloc_history *history, uint32_t consumer)
+static void cancel(struct scarce_history *history, uint32_t consumer)
 {
     struct frame frame = {.header.type = FRAME_CANCEL};
     frame.as.cancel.consumer = consumer;
-    (void)alloc_say(history->worker, &frame);
+    (void)scarce_say(history->worker, &frame);
 }
 
 /* In turn done, failed, given back and failed for good; of the third kind nothing is changed. */
-static void settle(struct alloc_history *history, uint64_t delivery, unsigned number)
+static void settle(struct scarce_history *history, uint64_t delivery, unsigned number)
 {
     static const enum frame_type types[] = {FRAME_DONE, FRAME_FAIL, FRAME_RELEASE, FRAME_FAIL};
     unsigned kind = history->settled++ % 4;
@@ -239,10 +239,10 @@ static void settle(struct alloc_history *history, uint64_t delivery, unsigned nu
                                             .code = wire_bytes_of_text("NO"),
                                             .retry_after_ms = 100};
     history->events[number].is_done |= kind == 0 || kind == 3;
-    (void)alloc_say(worker, &frame);
+    (void)scarce_say(worker, &frame);
 }
 
-static void take_work(struct alloc_history *history, unsigned settles)
+static void take_work(struct scarce_history *history, unsigned settles)
 {
     struct frame frame;
     while (actor_next(history->worker, &frame)) {
@@ -259,10 +259,10 @@ static void take_work(struct alloc_history *history, unsigned settles)
     }
 }
 
-void alloc_history_work(struct alloc_history *history)
+void scarce_history_work(struct scarce_history *history)
 {
-    (void)alloc_enter(history->publisher);
-    (void)alloc_enter(history->worker);
+    (void)scarce_enter(history->publisher);
+    (void)scarce_enter(history->worker);
     create(history, "book");
     create(history, "short");
     follow(history, CURSOR, "book", "cursor", FOLLOW_FIRST);
@@ -285,13 +285,13 @@ void alloc_history_work(struct alloc_history *history)
     follow(history, JUDGE, "short", "gone", FOLLOW_FIRST);
     struct frame frame = {.header.type = FRAME_EXCHANGE_DELETE};
     frame.as.exchange_delete.exchange = wire_bytes_of_text("short");
-    (void)alloc_say(history->publisher, &frame);
+    (void)scarce_say(history->publisher, &frame);
     frame = (struct frame){.header.type = FRAME_CURSOR_SEEK};
     frame.as.cursor_seek =
         (struct frame_cursor_seek){wire_bytes_of_text("cursor"), FOLLOW_FIRST, 0};
     for (unsigned i = 0; i < history->event_count; i++)
         history->events[i].is_done = true; /* whether it was moved or not */
-    (void)alloc_say(history->worker, &frame);
+    (void)scarce_say(history->worker, &frame);
     set_count_max(history, 1000);
     advance(history, MOVE_MS);
     take_answers(history);
@@ -302,14 +302,14 @@ void alloc_history_work(struct alloc_history *history)
  */
 
 /* All that is there, in order: without a hole, and of each entity without one either. */
-static void read_all(struct alloc_history *history)
+static void read_all(struct scarce_history *history)
 {
     struct frame frame;
     uint64_t next = 1;
     uint64_t versions[2] = {0, 0};
     follow(history, JUDGE, "book", "", FOLLOW_FIRST);
     for (int i = 0; i < 6; i++)
-        alloc_run(history->scene);
+        scarce_run(history->scene);
     while (actor_next(history->worker, &frame)) {
         if (frame.header.type == FRAME_CONSUMER_GONE || frame.header.type == FRAME_GAP)
             violate(history, "a history cannot be read although there is memory again");
@@ -333,7 +333,7 @@ static void read_all(struct alloc_history *history)
     cancel(history, JUDGE);
 }
 
-static void judge_events(struct alloc_history *history)
+static void judge_events(struct scarce_history *history)
 {
     for (unsigned i = 0; i < history->event_count; i++) {
         const struct event *event = &history->events[i];
@@ -347,7 +347,7 @@ static void judge_events(struct alloc_history *history)
 }
 
 /* All that is not done comes from the cursor: with what was failed as often as it takes. */
-static void judge_cursor(struct alloc_history *history)
+static void judge_cursor(struct scarce_history *history)
 {
     struct frame frame;
     bool has_come[EVENTS_MAX] = {false};
@@ -363,10 +363,10 @@ static void judge_cursor(struct alloc_history *history)
             violate(history, "a cursor does not give what it is not done with");
 }
 
-const char *alloc_history_judge(struct alloc_history *history)
+const char *scarce_history_judge(struct scarce_history *history)
 {
     forget_tags(history);
-    if (!alloc_enter(history->publisher) || !alloc_enter(history->worker)) {
+    if (!scarce_enter(history->publisher) || !scarce_enter(history->worker)) {
         violate(history, "a connection is refused although there is memory again");
         return history->violation;
     }
