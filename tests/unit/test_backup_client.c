@@ -139,14 +139,15 @@ END_TEST
 /* A file before the end of the journal, names that no file may have, gaps, too little, too much. */
 START_TEST(test_files_against_the_rules)
 {
-    static const char *const names[] = {"",
-                                        "../x",
-                                        "a/b",
-                                        "A",
-                                        "segment-0000000000000002",
-                                        ".",
-                                        "0123456789012345678901234567890123456789012345678901234567"
-                                        "8901234"};
+    static const char *const names[] = {
+        "",
+        "../x",
+        "a/b",
+        "A",
+        "segment-0000000000000002",
+        ".",
+        ("0123456789012345678901234567890123456789012345678901234567"
+         "8901234")};
     int name_count = sizeof names / sizeof names[0];
     files_bytes = 7;
     if (_i == name_count) {
