@@ -165,6 +165,65 @@ START_TEST(test_nothing_but_events_enters_a_cursor)
 }
 END_TEST
 
+/* A copy of an event is one of the queue like any other, over a start, too, whatever its publisher
+ * asked of queues. */
+START_TEST(test_events_that_ask_for_more)
+{
+    static const struct {
+        uint8_t kind;
+        uint64_t value;
+    } asked[] = {{PROPERTY_MESSAGE_PRIORITY, 9},      {PROPERTY_MESSAGE_PRIORITY, 0},
+                 {PROPERTY_MESSAGE_DELAY, 3000},      {PROPERTY_MESSAGE_TTL, 20000},
+                 {PROPERTY_MESSAGE_TIMEOUT, 20000},   {PROPERTY_MESSAGE_ATTEMPTS, 2},
+                 {PROPERTY_MESSAGE_BACKOFF_MAX, 100}, {PROPERTY_MESSAGE_LANE, 0}};
+    enum { COUNT = sizeof asked / sizeof asked[0] };
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 100));
+    for (size_t i = 0; i < COUNT; i++) {
+        unsigned char list[64];
+        struct wire_writer p = wire_writer_of(list, sizeof list);
+        if (asked[i].kind == PROPERTY_MESSAGE_LANE)
+            property_put(&p, PROPERTY_MESSAGE_LANE, wire_bytes_of_text("lane"));
+        else
+            property_put_number(&p, asked[i].kind, asked[i].value);
+        struct frame frame = {.header.type = FRAME_PUBLISH};
+        frame.as.publish =
+            (struct frame_publish){.exchange = wire_bytes_of_text("book"),
+                                   .key = wire_bytes_of_text("k"),
+                                   .properties = wire_bytes_of(list, (uint32_t)wire_written(&p))};
+        hear_confirm(alice, actor_say(alice, &frame));
+    }
+    struct heard heard[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        heard[i] = hear_delivery(bob, NULL);
+    for (size_t i = 0; i < COUNT; i++) {
+        struct frame frame = {.header.type = FRAME_FAIL};
+        frame.as.fail = (struct frame_fail){.start = bob->start,
+                                            .delivery = heard[i].delivery,
+                                            .code = wire_bytes_of_text("BAD"),
+                                            .retry_after_ms = 1000};
+        hear_confirm(bob, actor_say(bob, &frame));
+    }
+    let_move();
+    hear_out(bob);
+    for (int crash = 0; crash < 2; crash++) {
+        crash_with(DISK_SIM_NONE);
+        hear_confirm(bob, follow_cursor(bob, 1, "#", 100));
+        let_move();
+        bool is_there[COUNT + 1] = {false};
+        struct frame frame;
+        unsigned count = 0;
+        while (actor_next(bob, &frame)) {
+            if (frame.header.type != FRAME_DELIVER)
+                continue;
+            ck_assert(!is_there[frame.as.deliver.number]);
+            is_there[frame.as.deliver.number] = true;
+            count++;
+        }
+        ck_assert_uint_eq(count, COUNT);
+    }
+}
+END_TEST
+
 /* What the cursor was is in a segment that goes before the one that says how far it handed out. */
 START_TEST(test_a_deleted_exchange_leaves_no_half_of_its_cursors)
 {
@@ -493,6 +552,7 @@ int main(void)
     tcase_add_test(tcase, test_what_was_out_before_a_seek_is_stale);
     tcase_add_test(tcase, test_what_came_before_a_seek_is_flagged);
     tcase_add_test(tcase, test_nothing_but_events_enters_a_cursor);
+    tcase_add_test(tcase, test_events_that_ask_for_more);
     tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
     tcase_add_test(tcase, test_a_refused_follow_makes_no_cursor);
     tcase_add_test(tcase, test_a_reader_gets_what_idle_ones_hold);
