@@ -372,6 +372,8 @@ static enum status apply_cursor_done(struct core *core,
     struct queue *queue = queue_find_number(core, operation->queue);
     if (queue == NULL || queue->cursor == NULL || operation->last < operation->first)
         return STATUS_OK; /* its cursor is stated again later */
+    if (planted(PLANT_CURSOR_FORGETS) && operation->first > cursor_low(queue->cursor) + 1)
+        return STATUS_OK;
     if (cursor_reserve(queue->cursor) != STATUS_OK)
         return STATUS_NO_MEMORY;
     cursor_apply_done(queue->cursor, operation->first, operation->last);

@@ -13,6 +13,8 @@
 #include "broker/core/message.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
+#include "broker/plant.h"
+#include "protocol/property.h"
 
 enum {
     /* Filled at once: as many events, or bytes of them. */
@@ -384,6 +386,22 @@ enum status cursor_settle(struct core *core, struct peer *peer, struct queue *qu
     return STATUS_OK;
 }
 
+/* What an event asks of queues is nothing to a cursor, which gives it in its turn. Its copy must
+ * not have it either, or a start would make something else of it than it was. */
+static void leave_out_terms(struct core *core, struct operation_message *event)
+{
+    if (message_terms(event).is_plain)
+        return;
+    struct wire_writer w = wire_writer_of(core->event_properties, sizeof core->event_properties);
+    struct wire_reader r = wire_reader_of(event->properties.at, event->properties.bytes);
+    struct property property;
+    while (property_next(&r, &property))
+        if (property.kind == PROPERTY_MESSAGE_ID || property.kind > PROPERTY_MESSAGE_LANE)
+            property_put(&w, property.kind, property.value);
+    assert(!w.failed);
+    event->properties = wire_bytes_of(core->event_properties, (uint32_t)wire_written(&w));
+}
+
 /* Recovery finds the message as one of the queue, and by its number that it is done with here. */
 enum status cursor_keep(struct core *core, struct peer *peer, struct queue *queue, uint64_t number)
 {
@@ -400,6 +418,7 @@ enum status cursor_keep(struct core *core, struct peer *peer, struct queue *queu
         return status;
     wire_store_u32(numbers, queue->number);
     operation.queues = wire_bytes_of(numbers, sizeof numbers);
+    leave_out_terms(core, &operation);
     size_t bytes = record_size_message(&operation);
     struct wire_writer w;
     status = recorder_begin(core, peer, bytes, JOURNAL_URGENT, &w);
@@ -441,7 +460,8 @@ enum status cursor_seek(struct core *core, struct peer *peer, struct cursor *cur
         return status;
     status = cursor_apply(core, queue, &operation, position);
     remove_places(core, queue, 0, UINT64_MAX);
-    consumer_drop_stale(core, queue);
+    if (!planted(PLANT_MOVED_AND_SETTLED))
+        consumer_drop_stale(core, queue);
     index_deinit(&queue->index); /* numbers begin anew, and what came once may come again */
     if (queue->redelivered_up_to < queue->handed_max)
         queue->redelivered_up_to = queue->handed_max;

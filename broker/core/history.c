@@ -13,6 +13,7 @@
 #include "broker/core/mover.h"
 #include "broker/core/history_recover.h"
 #include "broker/core/retention.h"
+#include "broker/plant.h"
 #include "protocol/property.h"
 
 enum { TAIL_ROOM_MIN = 16 };
@@ -239,7 +240,7 @@ void history_apply(struct core *core, struct history *history,
     history->entities_stated = operation->entities;
     while (history->tail_count > 0 && tail_at(history, 0)->sequence <= history->moved)
         tail_drop(core, history);
-    if (history->last < history->moved)
+    if (history->last < history->moved && !planted(PLANT_SEQUENCE_REUSED))
         history->last = history->moved;
     home_move(core, &history->home, position, (uint32_t)record_size_history(operation));
     mover_on_moved(core, history);

@@ -61,7 +61,8 @@ static void tell_gap(struct consumer *consumer)
     struct queue *queue = consumer->queue;
     struct frame frame = {.header.type = FRAME_GAP};
     frame.as.gap = (struct frame_gap){consumer->number, queue->missed};
-    output_frame(consumer->peer, &frame);
+    if (!planted(PLANT_GAP_NOT_TOLD))
+        output_frame(consumer->peer, &frame);
     sys_tell(queue->core, &(struct sys_event){SYS_SUBSCRIBER_CAUGHT_UP,
                                               .as.subscriber_caught_up = {
                                                   .connection = consumer->peer->number,

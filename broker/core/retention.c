@@ -188,7 +188,8 @@ static void look_at(struct core *core, struct history *history)
         history->files[count - 1].last > history->entities_stated)
         saver_want(core, history);
     while (count > 0 && history->entities.count > 0 &&
-           history->files[count - 1].last > history->entities_stated)
+           history->files[count - 1].last > history->entities_stated &&
+           !planted(PLANT_VERSIONS_RETIRED))
         count--;
     if (count > 0)
         drop(core, history, count);

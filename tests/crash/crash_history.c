@@ -154,7 +154,7 @@ int main(int count, char **word)
     struct crash_run run;
     struct history_counters counters = {0};
     uint64_t violations = 0;
-    if (crash_run_begin(&run, "crash_history", 400, count, word) != STATUS_OK)
+    if (crash_run_begin(&run, "crash_history", 300, count, word) != STATUS_OK)
         return 2;
     bool is_one = run.life != UINT64_MAX;
     for (uint64_t life = is_one ? run.life : 0;

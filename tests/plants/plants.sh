@@ -16,6 +16,7 @@ run() {
     case $1 in
     crash_journal) command=("$programs/crash/$1" --cases 600000 --violations 1) ;;
     crash_broker) command=("$programs/crash/$1" --cases 800 --violations 1) ;;
+    crash_history) command=("$programs/crash/$1" --cases 400 --violations 1) ;;
     model_queue) command=("$programs/crash/$1" --cases 5000 --violations 1) ;;
     crash_flip) command=("$programs/crash/$1" --violations 1) ;;
     [0-9]*) command=("$programs/scenario/$1") ;;

@@ -41,12 +41,13 @@ struct history_world *history_world_new(uint64_t seed, struct history_counters *
 {
     struct history_world *world = calloc(1, sizeof *world);
     struct core_limits limits = scene_limits();
-    limits.history_save_bytes = 64 << 10;
     limits.history_read_bytes_max = 512 << 10;
     assert(world != NULL);
     world->chance.state = seed;
+    /* Either entities are saved often, or only when retention asks for it. */
+    limits.history_save_bytes = history_world_chance(world, 2) == 0 ? 64 << 10 : 1 << 30;
     world->counters = counters;
-    world->scene = scene_new_with(seed, &limits);
+    world->scene = scene_new_sized(seed, &limits, SEGMENT_BYTES);
     world->publisher = scene_actor(world->scene, "");
     world->reader = scene_actor(world->scene, "");
     world->keeper = scene_actor(world->scene, "");

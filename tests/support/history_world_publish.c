@@ -62,13 +62,20 @@ static uint64_t write_event(struct history_world *world, struct book *book, stru
     return event->tag;
 }
 
+/* One of them has hardly any events. */
+static int choose_entity(struct history_world *world)
+{
+    bool is_seldom = history_world_chance(world, 60) == 0;
+    return is_seldom ? SELDOM : (int)history_world_chance(world, SELDOM);
+}
+
 void publish_some(struct history_world *world, struct book *book)
 {
     if (world->publisher->peer == NULL)
         return;
     for (uint64_t i = history_world_chance(world, 12); i > 0 && has_room(book); i--) {
         bool is_of_entity = history_world_chance(world, 2) == 0;
-        event_new(world, book, 0, is_of_entity ? (int)history_world_chance(world, RACED) : -1);
+        event_new(world, book, 0, is_of_entity ? choose_entity(world) : -1);
         (void)write_event(world, book, world->publisher);
     }
     actor_flush(world->publisher);
@@ -81,7 +88,7 @@ void publish_several(struct history_world *world, struct book *book)
     struct wire_writer l = wire_writer_of(list, sizeof list);
     if (world->publisher->peer == NULL || !has_room(book))
         return;
-    int entity = (int)history_world_chance(world, RACED);
+    int entity = choose_entity(world);
     uint32_t count = 1 + (uint32_t)history_world_chance(world, BATCH_MAX);
     uint32_t first = book->event_count + 1;
     for (uint32_t i = 0; i < count; i++) {

@@ -7,8 +7,10 @@
 enum {
     BOOKS = 2, /* exchanges that keep their events */
     EVENTS_MAX = 1 << 14,
+    SEGMENT_BYTES = 64 << 10, /* so that the journal goes round in a life */
     ENTITIES = 5,
-    RACED = 4, /* the entity that two write to */
+    SELDOM = 3, /* hardly any event is of this one */
+    RACED = 4,  /* two write to this one */
     BATCH_MAX = 6,
     BODY_BYTES_MAX = 1200,
     BODY_BYTES_MIN = 8,
@@ -85,6 +87,7 @@ struct held {
     unsigned cursor;
     uint64_t sequence;
     bool is_failure;
+    bool is_unsure; /* the cursor was moved: it may be stale */
     uint32_t count; /* hand-outs so far */
 };
 

@@ -61,8 +61,10 @@ static void take_delivery(struct history_world *world, struct worker *worker,
 {
     const struct frame_deliver *deliver = &frame->as.deliver;
     unsigned which = deliver->consumer - FIRST_CURSOR;
-    struct held held = {deliver->delivery, which / CURSORS, which % CURSORS,
-                        deliver->number,   false,           0};
+    struct held held = {.name = deliver->delivery,
+                        .book = which / CURSORS,
+                        .cursor = which % CURSORS,
+                        .sequence = deliver->number};
     struct book *book = &world->books[held.book];
     bool is_redelivered = (frame->header.flags & FLAG_REDELIVERED) != 0;
     if (property_find_number(deliver->properties, PROPERTY_MESSAGE_SEQUENCE, 0) != held.sequence) {
@@ -93,7 +95,7 @@ static void take_delivery(struct history_world *world, struct worker *worker,
 static void answer(struct history_world *world, const struct held *settled, bool is_refusal)
 {
     struct handed *handed = handed_of(world, settled);
-    if (is_refusal)
+    if (is_refusal || settled->is_unsure)
         return;
     if (settled->is_failure) {
         handed->must_return |= handed->count == settled->count;
@@ -257,14 +259,18 @@ void work_move_may(struct history_world *world, unsigned book, uint64_t low)
     }
 }
 
-/* Fed deliveries of it are stale now; a copy that somebody has may still be settled. */
+/* Fed deliveries of it are stale now; what may be a copy that somebody has may still be settled. */
 static void forget_fed(struct history_world *world, struct held *list, unsigned *count,
                        unsigned book)
 {
     unsigned left = 0;
-    for (unsigned i = 0; i < *count; i++)
-        if (list[i].book != book || list[i].cursor != SOME || handed_of(world, &list[i])->has_copy)
-            list[left++] = list[i];
+    for (unsigned i = 0; i < *count; i++) {
+        bool is_of_it = list[i].book == book && list[i].cursor == SOME;
+        if (is_of_it && !handed_of(world, &list[i])->has_copy)
+            continue;
+        list[left] = list[i];
+        list[left++].is_unsure |= is_of_it;
+    }
     *count = left;
 }
 

@@ -422,7 +422,7 @@ START_TEST(test_a_block_that_is_damaged)
     char name[64];
     snprintf(name, sizeof name, "history-%08" PRIx32 "-%016" PRIx64, history->number,
              history->files[1].first);
-    disk_sim_flip(scene->sim, name, 5000, 1);
+    disk_sim_flip(scene->sim, name, ARCHIVE_HEADER_BYTES + ARCHIVE_BLOCK_HEADER_BYTES + 20, 1);
     struct operation_message event;
     struct feed *feed = open_feed(&all);
     expect_range(feed, 1, history->files[0].last);

@@ -165,6 +165,65 @@ START_TEST(test_nothing_but_events_enters_a_cursor)
 }
 END_TEST
 
+/* A copy of an event is one of the queue like any other, over a start, too, whatever its publisher
+ * asked of queues. */
+START_TEST(test_events_that_ask_for_more)
+{
+    static const struct {
+        uint8_t kind;
+        uint64_t value;
+    } asked[] = {{PROPERTY_MESSAGE_PRIORITY, 9},      {PROPERTY_MESSAGE_PRIORITY, 0},
+                 {PROPERTY_MESSAGE_DELAY, 3000},      {PROPERTY_MESSAGE_TTL, 20000},
+                 {PROPERTY_MESSAGE_TIMEOUT, 20000},   {PROPERTY_MESSAGE_ATTEMPTS, 2},
+                 {PROPERTY_MESSAGE_BACKOFF_MAX, 100}, {PROPERTY_MESSAGE_LANE, 0}};
+    enum { COUNT = sizeof asked / sizeof asked[0] };
+    hear_confirm(bob, follow_cursor(bob, 1, "#", 100));
+    for (size_t i = 0; i < COUNT; i++) {
+        unsigned char list[64];
+        struct wire_writer p = wire_writer_of(list, sizeof list);
+        if (asked[i].kind == PROPERTY_MESSAGE_LANE)
+            property_put(&p, PROPERTY_MESSAGE_LANE, wire_bytes_of_text("lane"));
+        else
+            property_put_number(&p, asked[i].kind, asked[i].value);
+        struct frame frame = {.header.type = FRAME_PUBLISH};
+        frame.as.publish =
+            (struct frame_publish){.exchange = wire_bytes_of_text("book"),
+                                   .key = wire_bytes_of_text("k"),
+                                   .properties = wire_bytes_of(list, (uint32_t)wire_written(&p))};
+        hear_confirm(alice, actor_say(alice, &frame));
+    }
+    struct heard heard[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        heard[i] = hear_delivery(bob, NULL);
+    for (size_t i = 0; i < COUNT; i++) {
+        struct frame frame = {.header.type = FRAME_FAIL};
+        frame.as.fail = (struct frame_fail){.start = bob->start,
+                                            .delivery = heard[i].delivery,
+                                            .code = wire_bytes_of_text("BAD"),
+                                            .retry_after_ms = 1000};
+        hear_confirm(bob, actor_say(bob, &frame));
+    }
+    let_move();
+    hear_out(bob);
+    for (int crash = 0; crash < 2; crash++) {
+        crash_with(DISK_SIM_NONE);
+        hear_confirm(bob, follow_cursor(bob, 1, "#", 100));
+        let_move();
+        bool is_there[COUNT + 1] = {false};
+        struct frame frame;
+        unsigned count = 0;
+        while (actor_next(bob, &frame)) {
+            if (frame.header.type != FRAME_DELIVER)
+                continue;
+            ck_assert(!is_there[frame.as.deliver.number]);
+            is_there[frame.as.deliver.number] = true;
+            count++;
+        }
+        ck_assert_uint_eq(count, COUNT);
+    }
+}
+END_TEST
+
 /* What the cursor was is in a segment that goes before the one that says how far it handed out. */
 START_TEST(test_a_deleted_exchange_leaves_no_half_of_its_cursors)
 {
@@ -389,6 +448,28 @@ END_TEST
 /* --- files --------------------------------------------------------------------------------------
  */
 
+/* All have gone by their age, and so has every record that named one of them: what goes on is told
+ * by the record of the history alone. */
+START_TEST(test_sequences_go_on_when_all_is_gone)
+{
+    do_queue(alice, "filler");
+    do_consume(alice, 9, "filler", 1);
+    publish_events(1, 300);
+    hear_confirm(alice, say_entity(alice, "a", EXPECT_NONE, "x"));
+    let_move();
+    hear_confirm(alice, say_exchange_set("book", PROPERTY_EXCHANGE_AGE_MAX, 1000));
+    let_move();
+    ck_assert_uint_eq(ask_exchange("book", "first"), 302);
+    fill_journal(8 * SCENE_SEGMENT_BYTES);
+    crash_with(DISK_SIM_NONE);
+    ck_assert_uint_eq(ask_exchange("book", "last"), 301);
+    hear_refuse(alice, say_entity(alice, "a", EXPECT_NONE, "x"), STATUS_VERSION_CONFLICT);
+    publish_events(302, 303);
+    hear_confirm(bob, say_follow(1, FOLLOW_FIRST, 0));
+    hear_events(1, 302, 303);
+}
+END_TEST
+
 static size_t count_files(const char *prefix)
 {
     size_t count = 0;
@@ -471,6 +552,7 @@ int main(void)
     tcase_add_test(tcase, test_what_was_out_before_a_seek_is_stale);
     tcase_add_test(tcase, test_what_came_before_a_seek_is_flagged);
     tcase_add_test(tcase, test_nothing_but_events_enters_a_cursor);
+    tcase_add_test(tcase, test_events_that_ask_for_more);
     tcase_add_test(tcase, test_a_deleted_exchange_leaves_no_half_of_its_cursors);
     tcase_add_test(tcase, test_a_refused_follow_makes_no_cursor);
     tcase_add_test(tcase, test_a_reader_gets_what_idle_ones_hold);
@@ -479,6 +561,7 @@ int main(void)
     tcase_add_test(tcase, test_one_to_be_tried_again_while_files_cannot_be_read);
     tcase_add_test(tcase, test_a_read_that_retention_overtakes);
     tcase_add_test(tcase, test_what_only_the_broker_says);
+    tcase_add_test(tcase, test_sequences_go_on_when_all_is_gone);
     tcase_add_test(tcase, test_entities_that_could_not_be_saved_leave_no_file);
     tcase_add_test(tcase, test_saved_entities_are_there_at_any_moment);
     suite_add_tcase(suite, tcase);
