@@ -1,5 +1,6 @@
-/* What the broker tells of itself on `$sys`: each row of the table by what brings it about, with all
- * the fields that it has there; once for a state that lasts; and nothing while nobody listens. */
+/* What the broker tells of itself on `$sys`: each row of the table by what brings it about, with
+ * all the fields that it has there; once for a state that lasts; and nothing while nobody listens.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +23,10 @@ static const char *const fields[][8] = {
 #define SYS(NAME, name, key, text) [SYS_##NAME] = {"\"time_ms\":",
 #define SYS_NUMBER(field, text) "\"" #field "\":",
 #define SYS_TEXT(field, text) "\"" #field "\":\"",
-#define SYS_END(NAME, name) NULL},
+#define SYS_END(NAME, name)                                                                        \
+    NULL                                                                                           \
+    }                                                                                              \
+    ,
 #include "broker/core/sys.def"
 };
 
