@@ -327,6 +327,7 @@ struct settling {
     uint64_t tag;
     uint32_t message;
     uint8_t queue;
+    bool is_refused; /* the journal was full: the message has gone back */
 };
 
 struct session {
@@ -367,7 +368,8 @@ static bool settle(struct session *session, const struct frame_deliver *deliver,
     done.as.done = (struct frame_done){start, delivery, delivery};
     note_of(session, HISTORY_SETTLED, message, queue);
     uint64_t tag = talk_say_tagged(session->talk, &done);
-    session->settling[session->end++ % SETTLING_MAX] = (struct settling){tag, message, queue};
+    session->settling[session->end++ % SETTLING_MAX] =
+        (struct settling){.tag = tag, .message = message, .queue = queue};
     return tag != 0;
 }
 
@@ -391,8 +393,16 @@ static void on_confirm(struct session *session, uint64_t last)
     while (session->first < session->end &&
            session->settling[session->first % SETTLING_MAX].tag <= last) {
         const struct settling *sure = &session->settling[session->first++ % SETTLING_MAX];
-        note_of(session, HISTORY_SETTLED_SURE, sure->message, sure->queue);
+        if (!sure->is_refused)
+            note_of(session, HISTORY_SETTLED_SURE, sure->message, sure->queue);
     }
+}
+
+static void on_refuse(struct session *session, uint64_t tag)
+{
+    for (size_t i = session->first; i < session->end; i++)
+        session->settling[i % SETTLING_MAX].is_refused |=
+            session->settling[i % SETTLING_MAX].tag == tag;
 }
 
 static void consume_on(struct session *session)
@@ -410,6 +420,8 @@ static void consume_on(struct session *session)
             is_alive = on_delivery(session, &frame);
         else if (frame.header.type == FRAME_CONFIRM)
             on_confirm(session, frame.as.confirm.last);
+        else if (frame.header.type == FRAME_REFUSE)
+            on_refuse(session, frame.header.tag);
     }
 }
 
