@@ -27,7 +27,7 @@ INSTALLED := $(SBINDIR)/heraldd $(BINDIR)/herald \
              $(LIBDIR)/$(SONAME) $(LIBDIR)/libherald.so $(LIBDIR)/libherald.a $(PKGCONFIGDIR)/herald.pc \
              $(INCLUDEDIR)/herald.h \
              $(MANDIR)/man8/heraldd.8 $(MANDIR)/man5/herald.conf.5 $(MANDIR)/man3/herald.3 $(MANDIR)/man1/herald.1 \
-             $(MANDIR)/man1/herald-bench.1 \
+             $(MANDIR)/man1/herald-bench.1 $(MANDIR)/man1/herald-history.1 \
              $(UNITDIR)/herald.service $(SYSUSERSDIR)/herald.conf $(TMPFILESDIR)/herald.conf \
              $(BASHCOMPDIR)/herald $(ZSHCOMPDIR)/_herald
 
@@ -55,6 +55,7 @@ install: stage
 	$(PUT) client-lib/herald.3 $(DESTDIR)$(MANDIR)/man3/herald.3
 	$(PUT) client-lib/cli/herald.1 $(DESTDIR)$(MANDIR)/man1/herald.1
 	$(PUT) client-lib/cli/herald-bench.1 $(DESTDIR)$(MANDIR)/man1/herald-bench.1
+	$(PUT) client-lib/cli/herald-history.1 $(DESTDIR)$(MANDIR)/man1/herald-history.1
 	$(PUT) $(STAGE)/herald.service $(DESTDIR)$(UNITDIR)/herald.service
 	$(PUT) conf/sysusers.d/herald.conf $(DESTDIR)$(SYSUSERSDIR)/herald.conf
 	$(PUT) conf/tmpfiles.d/herald.conf $(DESTDIR)$(TMPFILESDIR)/herald.conf

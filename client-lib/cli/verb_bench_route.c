@@ -21,8 +21,7 @@ enum {
     DIGITS = 4,
     BASE = 22, /* 22^4 is more than KEYS */
     KEY_BYTES = 32,
-    STEP =
-        100003, /* keys follow each other in no order: a prime that does not divide their number */
+    STEP = 100003, /* a prime that does not divide KEYS: keys come in no order */
 };
 
 struct bench_route {

@@ -49,6 +49,7 @@ expected_files() # PREFIX without its slash
 ./$1/sbin/heraldd
 ./$1/share/bash-completion/completions/herald
 ./$1/share/man/man1/herald-bench.1
+./$1/share/man/man1/herald-history.1
 ./$1/share/man/man1/herald.1
 ./$1/share/man/man3/herald.3
 ./$1/share/man/man5/herald.conf.5
