@@ -73,38 +73,41 @@ static bool takes_at_once(const struct accept *accept, const struct queue *queue
            queue->live->is_willing && queue_count(queue) == 0 && accept->queue_count <= AT_ONCE_MAX;
 }
 
+/* Whether this queue takes a message of so many bytes, and makes room for it in its index. */
+static enum status check_room_in(const struct accept *accept, struct queue *queue, uint32_t bytes)
+{
+    struct core *core = accept->core;
+    bool is_plain = is_plain_in(accept, queue);
+    if (!is_plain && core->aside_count >= core->limits.timers_max) {
+        dispatch_explain(core, "too many messages have a priority or a time of their own");
+        return STATUS_LIMIT;
+    }
+    if (accept->terms.lane.bytes > 0 && core->laned_count >= core->limits.lane_window) {
+        dispatch_explain(core, "too many messages wait in lanes");
+        sys_lanes_are_full(core);
+        return STATUS_LIMIT;
+    }
+    if (!queue_has_room(queue, bytes) && accept_is_refused_by(accept, queue)) {
+        dispatch_explain(core, "queue %s is full", queue->name);
+        sys_queue_overflows(core, queue);
+        return STATUS_OVERFLOW;
+    }
+    enum status status = is_plain ? index_reserve(&queue->index, accept->message.number)
+                                  : asides_reserve(queue, &accept->terms);
+    return status == STATUS_OK ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 /* Every queue must take it before any is touched. */
 static enum status check_room(struct accept *accept, uint32_t bytes)
 {
-    struct core *core = accept->core;
-    if (accept_reserve_numbers(core, accept->queue_count + 1) != STATUS_OK)
-        return STATUS_NO_MEMORY;
-    for (size_t i = 0; i < accept->queue_count; i++) {
-        struct queue *queue = accept->queues[i];
-        if (takes_at_once(accept, queue))
+    enum status status = accept_reserve_numbers(accept->core, accept->queue_count + 1);
+    for (size_t i = 0; i < accept->queue_count && status == STATUS_OK; i++) {
+        if (takes_at_once(accept, accept->queues[i]))
             continue;
         accept->needs_message = true;
-        if (!is_plain_in(accept, queue) && core->aside_count >= core->limits.timers_max) {
-            dispatch_explain(core, "too many messages have a priority or a time of their own");
-            return STATUS_LIMIT;
-        }
-        if (accept->terms.lane.bytes > 0 && core->laned_count >= core->limits.lane_window) {
-            dispatch_explain(core, "too many messages wait in lanes");
-            sys_lanes_are_full(core);
-            return STATUS_LIMIT;
-        }
-        if (!queue_has_room(queue, bytes) && accept_is_refused_by(accept, queue)) {
-            dispatch_explain(core, "queue %s is full", queue->name);
-            sys_queue_overflows(core, queue);
-            return STATUS_OVERFLOW;
-        }
-        enum status status = is_plain_in(accept, queue)
-                                 ? index_reserve(&queue->index, accept->message.number)
-                                 : asides_reserve(queue, &accept->terms);
-        if (status != STATUS_OK)
-            return STATUS_NO_MEMORY;
+        status = check_room_in(accept, accept->queues[i], bytes);
     }
-    return STATUS_OK;
+    return status;
 }
 
 /* A sender that tries again must not have its command carried out twice. */

@@ -157,6 +157,55 @@ static bool is_late(const struct core *core, struct aside *aside)
     return ward != NULL && ward->deadline_ms <= core->now_ms;
 }
 
+/* The message that a worker has failed with, and where it stands. */
+struct failed {
+    uint64_t number;
+    struct standing where;
+    struct message *called; /* NULL when nobody waits for its answer on the line */
+};
+
+/* Counts the attempt: the message is tried again, or it is over. */
+static enum status count_failure(struct core *core, struct peer *peer, struct queue *queue,
+                                 const struct failed *one, const struct failure *failure)
+{
+    /* A queue that does not outlive the broker may hold what does, for others. */
+    bool is_durable =
+        queue->kind == QUEUE_DURABLE && (standing_word(one->where) & PLACE_TRANSIENT) == 0;
+    struct retry_terms terms = terms_of(queue, one->where);
+    const struct attempted *attempted = kept_find_attempted(queue, one->number);
+    uint16_t failed = attempted != NULL ? attempted->failed : 0;
+    uint64_t since_ms = failed > 0 ? attempted->since_ms : core->now_ms;
+    bool is_cancelled = attempted != NULL && attempted->is_cancelled;
+    uint16_t attempt = failed < UINT16_MAX ? (uint16_t)(failed + 1) : failed;
+    if (failure->class != FAIL_BUSY)
+        failed = attempt;
+    unsigned char room[HISTORY_BYTES_MAX];
+    struct wire_bytes history = kept_history_add(
+        room, kept_bytes(attempted != NULL ? attempted->history : NULL),
+        &(struct kept_attempt){core->now_ms, attempt, failure->code, failure->text});
+    if (is_cancelled || failure->class == FAIL_PERMANENT || has_one_try(&terms, one->called) ||
+        (failure->class != FAIL_BUSY && is_exhausted(core, &terms, failed, since_ms))) {
+        struct operation_park park = {
+            queue->number,   one->number,   core->now_ms,
+            failed,          failure->code, failure->text,
+            failure->detail, history,       kept_repair_id(queue, one->number)};
+        struct defeat defeat = {&park, failure, one->called != NULL, is_cancelled, is_durable};
+        return give_up(core, peer, queue, &defeat);
+    }
+    struct operation_attempt operation = {.queue = queue->number,
+                                          .number = one->number,
+                                          .failed = failed,
+                                          .due_ms = due_ms(core, &terms, failed, failure),
+                                          .since_ms = since_ms,
+                                          .history = history};
+    enum status status = try_again(core, peer, queue, &operation, is_durable);
+    if (status == STATUS_OK && one->where.aside != NULL) {
+        watch_tell_aside(core, one->where.aside);
+        ward_expire_late(core, one->where.aside);
+    }
+    return status;
+}
+
 enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue, uint64_t number,
                        const struct failure *failure)
 {
@@ -165,53 +214,19 @@ enum status retry_fail(struct core *core, struct peer *peer, struct queue *queue
         if (status != STATUS_OK)
             return status;
     }
-    struct standing where = queue_locate(queue, number);
-    if (!standing_is_found(where))
+    struct failed one = {number, queue_locate(queue, number), NULL};
+    if (!standing_is_found(one.where))
         return STATUS_OK; /* it was dropped while it ran */
-    /* A queue that does not outlive the broker may hold what does, for others. */
-    bool is_durable = queue->kind == QUEUE_DURABLE && (standing_word(where) & PLACE_TRANSIENT) == 0;
-    struct message *called = called_of(where);
-    if (called != NULL && called->is_unheard) {
-        standing_remove(core, queue, where);
+    one.called = called_of(one.where);
+    if (one.called != NULL && one.called->is_unheard) {
+        standing_remove(core, queue, one.where);
         return STATUS_OK;
     }
-    struct retry_terms terms = terms_of(queue, where);
-    const struct attempted *attempted = kept_find_attempted(queue, number);
-    uint16_t failed = attempted != NULL ? attempted->failed : 0;
-    uint64_t since_ms = failed > 0 ? attempted->since_ms : core->now_ms;
-    bool is_cancelled = attempted != NULL && attempted->is_cancelled;
     if (failure->class != FAIL_PERMANENT)
         breaker_on_failure(core, queue, number);
-    if (is_late(core, where.aside))
-        return ward_expire(core, where.aside);
-    uint16_t attempt = failed < UINT16_MAX ? (uint16_t)(failed + 1) : failed;
-    if (failure->class != FAIL_BUSY)
-        failed = attempt;
-    unsigned char room[HISTORY_BYTES_MAX];
-    struct wire_bytes history = kept_history_add(
-        room, kept_bytes(attempted != NULL ? attempted->history : NULL),
-        &(struct kept_attempt){core->now_ms, attempt, failure->code, failure->text});
-    if (is_cancelled || failure->class == FAIL_PERMANENT || has_one_try(&terms, called) ||
-        (failure->class != FAIL_BUSY && is_exhausted(core, &terms, failed, since_ms))) {
-        struct operation_park park = {
-            queue->number,   number,        core->now_ms,
-            failed,          failure->code, failure->text,
-            failure->detail, history,       kept_repair_id(queue, number)};
-        struct defeat defeat = {&park, failure, called != NULL, is_cancelled, is_durable};
-        return give_up(core, peer, queue, &defeat);
-    }
-    struct operation_attempt operation = {.queue = queue->number,
-                                          .number = number,
-                                          .failed = failed,
-                                          .due_ms = due_ms(core, &terms, failed, failure),
-                                          .since_ms = since_ms,
-                                          .history = history};
-    enum status status = try_again(core, peer, queue, &operation, is_durable);
-    if (status == STATUS_OK && where.aside != NULL) {
-        watch_tell_aside(core, where.aside);
-        ward_expire_late(core, where.aside);
-    }
-    return status;
+    if (is_late(core, one.where.aside))
+        return ward_expire(core, one.where.aside);
+    return count_failure(core, peer, queue, &one, failure);
 }
 
 /* --- repair -------------------------------------------------------------------------------------

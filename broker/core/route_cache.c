@@ -95,5 +95,6 @@ void route_cache_put(struct route_cache *cache, uint64_t generation, struct wire
     struct slot *slot = &cache->sets[set_of(hash)].slots[*oldest];
     *oldest = (uint8_t)((*oldest + 1) % ROUTE_CACHE_WAYS);
     free(slot->result);
-    *slot = (struct slot){hash, result};
+    slot->hash = hash;
+    slot->result = result;
 }

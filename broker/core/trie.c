@@ -9,7 +9,8 @@ enum {
     SLAB_NODES_MAX = 512,
 };
 
-_Static_assert(sizeof(struct trie_node) == 2 * TRIE_LINE, "what a walk reads fills one line");
+_Static_assert(sizeof(struct trie_node) == (size_t)2 * TRIE_LINE,
+               "what a walk reads fills one line");
 
 /* --- memory of nodes ----------------------------------------------------------------------------
  */
@@ -20,8 +21,8 @@ struct trie_slab {
     unsigned char memory[];
 };
 
-/* Each slab is twice as large as the one before. */
-static bool slab_add(struct trie *trie)
+/* More free nodes, if there is memory. Each slab is twice as large as the one before. */
+static void slab_add(struct trie *trie)
 {
     uint32_t count = trie->slabs != NULL ? trie->slabs->node_count * 2 : SLAB_NODES_MIN;
     if (count > SLAB_NODES_MAX)
@@ -29,7 +30,7 @@ static bool slab_add(struct trie *trie)
     struct trie_slab *slab =
         malloc(sizeof *slab + TRIE_LINE - 1 + count * sizeof(struct trie_node));
     if (slab == NULL)
-        return false;
+        return;
     slab->next = trie->slabs;
     slab->node_count = count;
     trie->slabs = slab;
@@ -39,7 +40,6 @@ static bool slab_add(struct trie *trie)
         nodes[i - 1].next = trie->free;
         trie->free = &nodes[i - 1];
     }
-    return true;
 }
 
 static bool set_word(struct trie_node *node, struct wire_bytes word)
@@ -66,9 +66,11 @@ static void node_free(struct trie *trie, struct trie_node *node)
 
 static struct trie_node *node_new(struct trie *trie, enum trie_kind kind, struct wire_bytes word)
 {
-    if (trie->free == NULL && !slab_add(trie))
-        return NULL;
+    if (trie->free == NULL)
+        slab_add(trie);
     struct trie_node *node = trie->free;
+    if (node == NULL)
+        return NULL;
     trie->free = node->next;
     memset(node, 0, sizeof *node);
     node->kind = (uint8_t)kind;
