@@ -37,7 +37,8 @@ PROTOCOL_TABLES := $(OBJ)/tests/docs/protocol_tables
 test: deps
 	@$(MAKE) --no-print-directory test-run
 
-# Both flavours are built with two compilers at a time; scripts and measurements run one at a time.
+# Both flavours are built with two compilers at a time, and two programs run at a time; the plants run
+# two of theirs.
 .PHONY: test-run
 test-run:
 	@$(MAKE) --no-print-directory -j2 FLAVOUR=release test-build
@@ -45,7 +46,7 @@ test-run:
 	@$(if $(PLANTS),$(MAKE) --no-print-directory -j2 FLAVOUR=plant plants-build)
 	@OBJ=$(BUILD)/release BUILD=$(BUILD) T='$(T)' tests/run \
 	    -j2 $(PROGRAMS:$(OBJ)/%=$(BUILD)/release/%) \
-	    -j1 $(call pick,$(SCRIPTS)) $(if $(PLANTS),"$(PLANTS) $(BUILD)/plant/tests") \
+	    $(call pick,$(SCRIPTS)) -j1 $(if $(PLANTS),"$(PLANTS) $(BUILD)/plant/tests") \
 	    CK_FORK=no UBSAN_OPTIONS=print_stacktrace=1 -j2 $(ASAN_TESTS) \
 	    $(foreach replay,$(ASAN_REPLAYS),"$(replay) tests/seeds/$(patsubst replay_%,%,$(notdir $(replay)))") \
 	    -j1 tests/tidy "$(BUILD)/release/tests/docs/protocol_tables --check protocol/PROTOCOL.md" \
@@ -56,6 +57,17 @@ test-build: programs examples $(PROGRAMS) $(TOOLS) $(PROTOCOL_TABLES)
 
 .PHONY: asan-build
 asan-build: $(filter $(OBJ)/tests/unit/% $(OBJ)/tests/vectors/% $(OBJ)/tests/scenario/%,$(PROGRAMS)) $(call pick,$(REPLAYS))
+
+# What a compiler has to say about every source, without objects: make warnings CC=clang
+WARNINGS := $(patsubst %.c,warnings/%,$(PROTOCOL_SRC) broker/main.c $(BROKER_SRC) $(CLIENT_SRC) $(CLI_SRC) \
+    $(EXAMPLE_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(FUZZ_SRC) $(TOOL_SRC))
+.PHONY: warnings $(WARNINGS)
+warnings: $(WARNINGS)
+warnings/tests/%: PART_WARN = $(TEST_WARN)
+warnings/%: PART_WARN = $(WARN)
+warnings/client-lib/examples/%: CPPFLAGS += -Iclient-lib
+$(WARNINGS): warnings/%:
+	$(Q)$(CC) -std=c11 $(CPPFLAGS) $(CFLAGS) $(PART_WARN) -fsyntax-only $*.c
 
 .PHONY: tidy
 tidy: $(call objects,$(PROTOCOL_SRC) $(BROKER_SRC))
@@ -74,6 +86,10 @@ $(REPLAYS): $(OBJ)/tests/fuzz/replay_%: $(OBJ)/tests/fuzz/fuzz_%.o $(OBJ)/tests/
 # With FLAVOUR=fuzz only: libFuzzer brings main.
 $(FUZZERS): $(OBJ)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(TEST_LIBS)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(TEST_LIBS) -lm $(LIBS) -ljansson
+
+# Two compilers at a time; each fuzzer finds its objects made.
+.PHONY: fuzz-build
+fuzz-build: $(FUZZERS)
 
 .PHONY: fuzz
 fuzz:
@@ -158,6 +174,7 @@ help:
 	@echo 'make            build everything: build/heraldd, build/herald, build/libherald.so.1, examples'
 	@echo 'make test       the whole suite, plain and with sanitizers; T=queue for what is named like it'
 	@echo 'make tidy       sizes, floors, words, headers'
+	@echo 'make warnings   what the other compiler says of every source: CC=clang'
 	@echo 'make fuzz       F=stream S=60: a fuzzer for so many seconds (clang)'
 	@echo 'make sim        SEED=1: the whole broker through simulated crashes, from one seed'
 	@echo 'make crash      the same and the journal alone, with ever new seeds until stopped; SECONDS=60'

@@ -18,11 +18,10 @@ static const char *body_of(const struct sys_event *event)
 
 START_TEST(test_fields_stand_in_their_order)
 {
-    struct sys_event event = {
-        SYS_QUEUE_OVERFLOW,
-        .as.queue_overflow = {.queue = wire_bytes_of_text("work"),
-                              .messages = 3,
-                              .bytes = UINT64_MAX}};
+    struct sys_event event = {SYS_QUEUE_OVERFLOW,
+                              .as.queue_overflow = {.queue = wire_bytes_of_text("work"),
+                                                    .messages = 3,
+                                                    .bytes = UINT64_MAX}};
     ck_assert_str_eq(body_of(&event), "{\"time_ms\":1700000000123,\"queue\":\"work\","
                                       "\"messages\":3,\"bytes\":18446744073709551615}");
 }
@@ -43,9 +42,8 @@ START_TEST(test_texts)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char expected[128];
-        struct sys_event event = {
-            SYS_EXCHANGE_DELETED,
-            .as.exchange_deleted.exchange = wire_bytes_of_text(rows[i].text)};
+        struct sys_event event = {SYS_EXCHANGE_DELETED,
+                                  .as.exchange_deleted.exchange = wire_bytes_of_text(rows[i].text)};
         (void)snprintf(expected, sizeof expected, "{\"time_ms\":1700000000123,\"exchange\":\"%s\"}",
                        rows[i].expected);
         ck_assert_str_eq(body_of(&event), expected);
@@ -59,12 +57,11 @@ START_TEST(test_the_largest_fits)
     static char longest[513];
     memset(longest, '\x01', sizeof longest - 1);
     struct wire_bytes text = wire_bytes_of_text(longest);
-    struct sys_event event = {SYS_COMMAND_PARKED,
-                              .as.command_parked = {.queue = text,
-                                                    .number = UINT64_MAX,
-                                                    .attempts = UINT64_MAX,
-                                                    .code = text,
-                                                    .text = text}};
+    struct sys_event event = {SYS_COMMAND_PARKED, .as.command_parked = {.queue = text,
+                                                                        .number = UINT64_MAX,
+                                                                        .attempts = UINT64_MAX,
+                                                                        .code = text,
+                                                                        .text = text}};
     const char *body = body_of(&event);
     ck_assert_uint_gt(strlen(body), 3 * 512 * 6);
     ck_assert_int_eq(body[strlen(body) - 1], '}');
