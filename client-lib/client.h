@@ -95,7 +95,7 @@ struct herald_consumer {
     char *source; /* a queue, or the exchange of a live subscription */
     char *pattern;
     struct following *following; /* NULL: it does not */
-    struct buffer filter; /* encoded; of a live subscription */
+    struct buffer filter;        /* encoded; of a live subscription */
     uint32_t prefetch_messages;
     uint32_t prefetch_bytes;
     herald_message_fn *on_message;

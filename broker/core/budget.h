@@ -16,8 +16,8 @@
 
 #include "protocol/frame.h"
 
-/* A few milliseconds' worth even when nothing of it is in a cache: some 2,700 small copies, or 1 MiB
- * of large ones. */
+/* A few milliseconds' worth even when nothing of it is in a cache: some 2,700 small copies, or 1
+ * MiB of large ones. */
 #define BUDGET_ROUND_BYTES ((uint64_t)1024 * 1024)
 #define BUDGET_COPY_BYTES 256
 

@@ -37,8 +37,8 @@ struct event_terms event_terms(struct wire_bytes properties);
 /* Whether an entity may have this name: 1 to 255 bytes of UTF-8 without control characters. */
 bool event_entity_is_good(struct wire_bytes name);
 
-/* Whether events that are appended together may have these properties, besides what any message may.
- * STATUS_BAD_PROPERTY. */
+/* Whether events that are appended together may have these properties, besides what any message
+ * may. STATUS_BAD_PROPERTY. */
 enum status event_check_appended(struct core *core, struct wire_bytes properties);
 
 /* Decides on the event of accept->history (NULL: its exchange keeps none, or it is transient): what

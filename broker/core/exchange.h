@@ -50,8 +50,8 @@ struct exchange {
     enum exchange_kind kind;
     struct home home; /* the EXCHANGE operation */
     struct route *route;
-    struct history *history;  /* NULL: its events are not kept */
-    bool is_kept;             /* its definition says that they are */
+    struct history *history;      /* NULL: its events are not kept */
+    bool is_kept;                 /* its definition says that they are */
     struct binding *bindings;     /* live subscriptions are not among them */
     TAILQ_HEAD(, binding) all;    /* they are here */
     LIST_HEAD(, binding) onward;  /* those that lead to other exchanges */

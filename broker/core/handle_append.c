@@ -76,8 +76,7 @@ static enum status check_queue(struct batch *batch, const struct accept *accept,
 static enum status route(struct batch *batch, struct accept *accept)
 {
     struct relay_event event = {accept->message.key, accept->message.headers};
-    return relay_route(batch->core, batch->exchange, &event, &accept->queues,
-                       &accept->queue_count);
+    return relay_route(batch->core, batch->exchange, &event, &accept->queues, &accept->queue_count);
 }
 
 /* Everything that may go wrong does so here, before anything is recorded. */

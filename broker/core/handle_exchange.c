@@ -174,8 +174,7 @@ static enum status find_queue(struct peer *peer, struct ends *ends)
 {
     enum status status = queue_find_own(peer, ends->to_name, &ends->to.queue);
     if (status == STATUS_OK && ends->to.queue->cursor != NULL) {
-        dispatch_explain(peer->core, "%s is a cursor, which has one history",
-                         ends->to.queue->name);
+        dispatch_explain(peer->core, "%s is a cursor, which has one history", ends->to.queue->name);
         return STATUS_MISMATCH;
     }
     return status;

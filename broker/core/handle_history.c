@@ -124,8 +124,8 @@ static enum status create_cursor(struct peer *peer, const struct frame_follow *f
     if (status == STATUS_OK)
         status = cursor_apply(core, queue, &operation, position);
     if (status == STATUS_OK)
-        sys_tell(core, &(struct sys_event){SYS_QUEUE_CREATED,
-                                           .as.queue_created.queue = follow->cursor});
+        sys_tell(core,
+                 &(struct sys_event){SYS_QUEUE_CREATED, .as.queue_created.queue = follow->cursor});
     *made = queue;
     return status;
 }

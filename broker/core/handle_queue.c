@@ -133,8 +133,8 @@ enum status handle_queue_create(struct peer *peer, const struct frame *frame)
     else
         status = create_durable(peer, create->queue, flags, create->settings);
     if (status == STATUS_OK)
-        sys_tell(core, &(struct sys_event){SYS_QUEUE_CREATED,
-                                           .as.queue_created.queue = create->queue});
+        sys_tell(core,
+                 &(struct sys_event){SYS_QUEUE_CREATED, .as.queue_created.queue = create->queue});
     return status;
 }
 

@@ -81,8 +81,8 @@ static struct index_page *last_page(const struct index *index)
     return index->end > index->start ? index->slots[index->end - 1].page : NULL;
 }
 
-/* Moves the slots to the front and drops the empty ones. A cursor that stands before the first slot,
- * where its page has gone, comes to the beginning of it. */
+/* Moves the slots to the front and drops the empty ones. A cursor that stands before the first
+ * slot, where its page has gone, comes to the beginning of it. */
 static void directory_tidy(struct index *index)
 {
     size_t to = 0;

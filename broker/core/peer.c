@@ -65,13 +65,12 @@ static void tell_closed(const struct peer *peer)
     if (!peer->is_admitted)
         return;
     const char *code = peer->closed_with != STATUS_OK ? status_name(peer->closed_with) : "";
-    sys_tell(peer->core,
-             &(struct sys_event){
-                 SYS_CONNECTION_CLOSED,
-                 .as.connection_closed = {.connection = peer->number,
-                                          .client = peer_client_name(peer),
-                                          .from = wire_bytes_of_text(peer->origin->text),
-                                          .code = wire_bytes_of_text(code)}});
+    sys_tell(peer->core, &(struct sys_event){SYS_CONNECTION_CLOSED,
+                                             .as.connection_closed = {
+                                                 .connection = peer->number,
+                                                 .client = peer_client_name(peer),
+                                                 .from = wire_bytes_of_text(peer->origin->text),
+                                                 .code = wire_bytes_of_text(code)}});
 }
 
 void peer_free(struct peer *peer)

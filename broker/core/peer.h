@@ -42,8 +42,8 @@ void *peer_connection(const struct peer *peer);
 /* Takes what came in: carries out every whole frame. Returns the bytes used up; the rest, less than
  * one frame, must be given again with more behind it. *wanted is then the size the rest must reach
  * before another call is of use, never more than the largest frame; or 0 when this round has taken
- * in all it should, and the rest is to be given again in the next, as it is. After a broken stream the peer
- * is CLOSING and everything is used up. */
+ * in all it should, and the rest is to be given again in the next, as it is. After a broken stream
+ * the peer is CLOSING and everything is used up. */
 size_t peer_receive(struct peer *peer, const unsigned char *at, size_t bytes, size_t *wanted);
 
 /* Bytes to be written; take from the front with peer_sent. */

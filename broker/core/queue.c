@@ -200,8 +200,7 @@ bool queue_has_room(const struct queue *queue, uint32_t bytes)
 /* Drops the oldest ready message, plain ones first; STATUS_NOT_FOUND: none is ready. */
 void queue_miss(struct core *core, struct queue *queue, uint64_t count)
 {
-    const struct consumer *consumer =
-        queue->live != NULL ? queue->live : TAILQ_FIRST(&queue->all);
+    const struct consumer *consumer = queue->live != NULL ? queue->live : TAILQ_FIRST(&queue->all);
     if (queue->missed == 0 && count > 0 && consumer != NULL)
         sys_tell(core, &(struct sys_event){
                            SYS_SUBSCRIBER_SLOW,

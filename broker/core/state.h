@@ -279,9 +279,9 @@ struct peer {
     bool is_full;     /* output above unsent_bytes_max: consumers wait */
     bool is_admitted; /* authenticated once; not counted among the unknown any more */
     bool has_magic;
-    bool is_leaving;     /* said CLOSE; goes once its answers are given */
-    bool has_left;       /* said goodbye, or the broker did: what it holds goes back uncounted */
-    bool is_client_kept; /* it was the broker that left: the client may come back */
+    bool is_leaving;      /* said CLOSE; goes once its answers are given */
+    bool has_left;        /* said goodbye, or the broker did: what it holds goes back uncounted */
+    bool is_client_kept;  /* it was the broker that left: the client may come back */
     uint16_t closed_with; /* a status, by either side; 0: it is not closed */
     uint8_t handshake_frames;
     uint32_t exclusive_count; /* queues that belong to it */

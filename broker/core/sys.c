@@ -171,9 +171,8 @@ static void look_at_queues(struct core *core)
     for (int i = 0; i < ROUND_QUEUES && (queue = TAILQ_FIRST(&core->sys.overflowing)) != NULL;
          i++) {
         sys_forget_queue(core, queue);
-        bool is_over =
-            (queue->count_max == 0 || is_below(queue_count(queue), queue->count_max)) &&
-            (queue->bytes_max == 0 || is_below(queue->bytes, queue->bytes_max));
+        bool is_over = (queue->count_max == 0 || is_below(queue_count(queue), queue->count_max)) &&
+                       (queue->bytes_max == 0 || is_below(queue->bytes, queue->bytes_max));
         if (is_over) {
             alarm(core, &(struct sys_event){SYS_QUEUE_HAS_ROOM,
                                             .as.queue_has_room = {.queue = queue_name(queue),
@@ -191,8 +190,8 @@ void sys_memory_is_full(struct core *core)
     if (core->sys.is_memory_full)
         return;
     core->sys.is_memory_full = true;
-    alarm(core, &(struct sys_event){SYS_MEMORY_FULL,
-                                    .as.memory_full.bytes = core->transient_bytes});
+    alarm(core,
+          &(struct sys_event){SYS_MEMORY_FULL, .as.memory_full.bytes = core->transient_bytes});
 }
 
 void sys_lanes_are_full(struct core *core)
@@ -200,15 +199,13 @@ void sys_lanes_are_full(struct core *core)
     if (core->sys.are_lanes_full)
         return;
     core->sys.are_lanes_full = true;
-    alarm(core, &(struct sys_event){SYS_LANES_FULL,
-                                    .as.lanes_full.messages = core->laned_count});
+    alarm(core, &(struct sys_event){SYS_LANES_FULL, .as.lanes_full.messages = core->laned_count});
 }
 
 static void look_at_limits(struct core *core)
 {
     struct sys *sys = &core->sys;
-    if (sys->is_memory_full &&
-        is_below(core->transient_bytes, core->limits.transient_bytes_max)) {
+    if (sys->is_memory_full && is_below(core->transient_bytes, core->limits.transient_bytes_max)) {
         sys->is_memory_full = false;
         alarm(core, &(struct sys_event){SYS_MEMORY_HAS_ROOM,
                                         .as.memory_has_room.bytes = core->transient_bytes});

@@ -29,8 +29,7 @@ enum sys_type {
 #include "broker/core/sys.def"
 };
 
-#define SYS(NAME, name, key, text)                                                                 \
-    struct sys_##name {
+#define SYS(NAME, name, key, text) struct sys_##name {
 #define SYS_NUMBER(field, text) uint64_t field;
 #define SYS_TEXT(field, text) struct wire_bytes field;
 #define SYS_END(NAME, name)                                                                        \

@@ -55,8 +55,8 @@ struct net {
     size_t round_bytes;     /* read in this round */
     size_t round_writes;    /* in this round, and their bytes */
     size_t round_write_bytes;
-    int spare_file;         /* given up to accept and turn away when files run out; -1: lost */
-    bool is_deaf;           /* nothing is read any more */
+    int spare_file; /* given up to accept and turn away when files run out; -1: lost */
+    bool is_deaf;   /* nothing is read any more */
     struct net_figures figures;
     unsigned char *receive; /* NET_READ_BYTES behind one frame; shared by all connections */
 };

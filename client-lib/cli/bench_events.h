@@ -10,8 +10,8 @@
 #include "client-lib/cli/audience.h"
 
 struct bench_events {
-    const char *name; /* "bench publish" */
-    int64_t count;    /* events, when the command line does not say */
+    const char *name;      /* "bench publish" */
+    int64_t count;         /* events, when the command line does not say */
     int64_t connections;   /* 0: nobody listens */
     int64_t subscriptions; /* of all of them */
     int64_t in_flight;     /* when the command line does not say; 0: as usual */

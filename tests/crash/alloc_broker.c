@@ -4,12 +4,11 @@
  *   alloc_broker [--seed S] [--life N]
  *
  * A broker on the simulated disk is given definitions, connections, messages that are small, large,
- * in pieces and for many queues, settlements and failures, and histories (scarce_history.h); part of
- * it while memory is short.
- * Whatever fails must be refused, or close its connection. When there is memory again a new
- * connection works; what was confirmed is delivered; the broker starts again, short of memory at
- * first, and has it all still; and every block is given back. `--life N` fails only allocation N/2,
- * for good when N is odd.
+ * in pieces and for many queues, settlements and failures, and histories (scarce_history.h); part
+ * of it while memory is short. Whatever fails must be refused, or close its connection. When there
+ * is memory again a new connection works; what was confirmed is delivered; the broker starts again,
+ * short of memory at first, and has it all still; and every block is given back. `--life N` fails
+ * only allocation N/2, for good when N is odd.
  */
 #include <stdio.h>
 #include <string.h>

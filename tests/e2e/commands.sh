@@ -248,7 +248,7 @@ repairs() {
     says "lane-parked" out '^lane_parked +go-on'
     says "single-active" out '^single_active +yes|^single_active +true'
     same "the fence" yes "$(h work manual --count 1 -- sh -c '[ "$HERALD_FENCE" -gt 0 ] && echo yes >&2' 2>&1)"
-    bg subscribe '$sys' --count 1 >"$work/sys" &
+    bg subscribe '$sys' 'command.parked' --count 1 >"$work/sys" &
     local listener=$!
     sleep 0.3
     code 0 "send" send shop d
