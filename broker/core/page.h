@@ -9,8 +9,7 @@ struct peer;
 
 enum {
     PAGE_ROWS = 256,
-    ROW_BYTES_MAX =
-        4096, /* of one row with three names, a pattern, a filter and what is said of it */
+    ROW_BYTES_MAX = 4096, /* three names, a pattern, a filter and what is said of it */
 };
 
 struct page {

@@ -1,9 +1,10 @@
 /* Exchanges behind exchanges.
  *
- *   news --"eu.#"--> europe --"eu.fr.*"--> france        an event published to news may end in
- * queues of \                  \--> queues                      all three, each of which gets it
- * once
- *      \--> queues
+ *   news --"eu.#"--> europe --"eu.fr.*"--> france
+ *     |                |                     |
+ *   queues           queues                queues
+ *
+ * An event that is published to news may end in all three, and each queue gets it once.
  *
  * A binding that would close a circle is refused, and so is one that would make a way too long.
  * That is decided once, when it is made: an event goes to each exchange once, whatever the bindings
