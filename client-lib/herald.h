@@ -886,9 +886,9 @@ struct herald_binding {
     const char *exchange;
     const char *pattern;
     int to_exchange; /* 1: `to` is an exchange */
-    const struct herald_header
-        *filter;         /* headers that an event must have, at most 8 and 1 KiB, ... */
-    size_t filter_count; /* ... all of them with exactly these values; 0: any event */
+    /* Headers that an event must have, all with exactly these values: at most 8 and 1 KiB. */
+    const struct herald_header *filter;
+    size_t filter_count; /* 0: any event */
 };
 
 static inline struct herald_binding herald_binding(const char *to, const char *exchange,
