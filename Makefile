@@ -126,8 +126,9 @@ $(BUILD)/examples/%: $(OBJ)/client-lib/examples/%.o $(OBJ)/libclient.a
 TESTS := $(patsubst %.c,$(OBJ)/%,$(TEST_SRC))
 TOOLS := $(patsubst %.c,$(OBJ)/%,$(TOOL_SRC))
 TEST_LIBS := $(OBJ)/libsupport.a $(OBJ)/libbroker.a $(OBJ)/libclient.a
+# Check would note the place of every assertion that holds; see tests/support/check_main.c.
 $(TESTS) $(TOOLS): $(OBJ)/%: $(OBJ)/%.o $(TEST_LIBS)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(TEST_LIBS) -lcheck -lsubunit -lm -lrt $(LIBS) -ljansson
+	$(Q)$(CC) $(LDFLAGS) -Wl,--wrap=_mark_point -o $@ $< $(TEST_LIBS) -lcheck -lsubunit -lm -lrt $(LIBS) -ljansson
 
 .PHONY: test-programs
 test-programs: $(TESTS) $(TOOLS)

@@ -219,26 +219,36 @@ static bool put_append(struct wire_writer *w, const struct parcel *parcel)
     return frame_put_append(w, 0, 0, &fields);
 }
 
+static bool put_send(struct wire_writer *w, const struct parcel *parcel)
+{
+    const struct frame_send fields = {parcel->target, parcel->properties, parcel->headers,
+                                      parcel->body.bytes, parcel->body};
+    return frame_put_send(w, parcel->flags, 0, &fields);
+}
+
+static bool put_publish(struct wire_writer *w, const struct parcel *parcel)
+{
+    const struct frame_publish fields = {parcel->target,  parcel->key,        parcel->properties,
+                                         parcel->headers, parcel->body.bytes, parcel->body};
+    return frame_put_publish(w, parcel->flags, 0, &fields);
+}
+
+static bool put_call(struct wire_writer *w, const struct parcel *parcel)
+{
+    const struct frame_call fields = {parcel->target,  parcel->timeout_ms, parcel->properties,
+                                      parcel->headers, parcel->body.bytes, parcel->body};
+    return frame_put_call(w, parcel->flags, 0, &fields);
+}
+
 static bool put_frame(struct wire_writer *w, const struct parcel *parcel)
 {
     if (parcel->type == FRAME_PARKED_REPLACE)
         return put_replace(w, parcel);
     if (parcel->type == FRAME_APPEND)
         return put_append(w, parcel);
-    if (parcel->type == FRAME_SEND) {
-        const struct frame_send fields = {parcel->target, parcel->properties, parcel->headers,
-                                          parcel->body.bytes, parcel->body};
-        return frame_put_send(w, parcel->flags, 0, &fields);
-    }
-    if (parcel->type == FRAME_PUBLISH) {
-        const struct frame_publish fields = {parcel->target,     parcel->key,
-                                             parcel->properties, parcel->headers,
-                                             parcel->body.bytes, parcel->body};
-        return frame_put_publish(w, parcel->flags, 0, &fields);
-    }
-    const struct frame_call fields = {parcel->target,  parcel->timeout_ms, parcel->properties,
-                                      parcel->headers, parcel->body.bytes, parcel->body};
-    return frame_put_call(w, parcel->flags, 0, &fields);
+    if (parcel->type == FRAME_PUBLISH)
+        return put_publish(w, parcel);
+    return parcel->type == FRAME_SEND ? put_send(w, parcel) : put_call(w, parcel);
 }
 
 struct room {
@@ -367,7 +377,7 @@ static enum herald_status pack(struct herald_client *client, struct parcel *parc
 enum herald_status herald_send(struct herald_client *client, const char *queue,
                                const struct herald_content *content)
 {
-    struct parcel parcel;
+    struct parcel parcel = {0};
     pthread_mutex_lock(&client->lock);
     enum herald_status status = pack(client, &parcel, queue, content);
     if (status == HERALD_OK) {
@@ -383,7 +393,7 @@ enum herald_status herald_send(struct herald_client *client, const char *queue,
 enum herald_status herald_publish(struct herald_client *client, const char *exchange,
                                   const char *key, const struct herald_content *content)
 {
-    struct parcel parcel;
+    struct parcel parcel = {0};
     pthread_mutex_lock(&client->lock);
     enum herald_status status = pack(client, &parcel, exchange, content);
     if (status == HERALD_OK && !read_name(key, &parcel.key))
@@ -402,7 +412,7 @@ enum herald_status send_call(struct herald_client *client, const char *queue,
                              const struct herald_content *content, uint32_t timeout_ms,
                              struct call *call)
 {
-    struct parcel parcel;
+    struct parcel parcel = {0};
     struct herald_content own;
     enum herald_status status = check_content(client, content);
     if (status != HERALD_OK)
@@ -467,7 +477,7 @@ static enum herald_status replace(struct herald_client *client, const struct her
                                   const char *to, const struct herald_content *content,
                                   int timeout_ms)
 {
-    struct parcel parcel;
+    struct parcel parcel = {0};
     pthread_mutex_lock(&client->lock);
     enum herald_status status = check_waiting(client, timeout_ms);
     if (status == HERALD_OK)
@@ -504,7 +514,7 @@ enum herald_status herald_parked_move(struct herald_client *client,
 enum herald_status send_put_event(struct herald_client *client, const struct herald_event *event,
                                   struct buffer *list)
 {
-    struct parcel parcel;
+    struct parcel parcel = {0};
     const struct herald_content *content = &event->content;
     enum herald_status status = pack(client, &parcel, event->key, content);
     if (status == HERALD_OK && (content->entity != NULL || content->transient))
@@ -528,7 +538,7 @@ enum herald_status send_put_event(struct herald_client *client, const struct her
 enum herald_status send_append(struct herald_client *client, const struct frame_append *fields,
                                int timeout_ms, struct herald_appended *appended)
 {
-    struct parcel parcel;
+    struct parcel parcel = {0};
     parcel.type = FRAME_APPEND;
     parcel.target = fields->exchange;
     parcel.key = fields->entity;

@@ -6,7 +6,7 @@
 #include "tests/support/check_main.h"
 #include "tests/support/lines.h"
 
-enum { MANY = 200000, SOME = 120000, FEW = 400, RECOVERY_OPERATIONS = 60 };
+enum { MANY = 300000, SOME = 120000, FEW = 400, RECOVERY_OPERATIONS = 60 };
 
 static struct scene *scene;
 static struct actor *alice;

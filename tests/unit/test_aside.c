@@ -7,7 +7,7 @@
 #include "tests/support/check_main.h"
 #include "tests/support/scene.h"
 
-enum { NUMBERS = 3000, STEPS = 100000 };
+enum { NUMBERS = 3000, STEPS = 200000 };
 
 static struct core *core;
 static struct queue *queue;

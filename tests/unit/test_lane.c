@@ -12,7 +12,7 @@
 #include "tests/support/check_main.h"
 #include "tests/support/scene.h"
 
-enum { NUMBERS = 200, LANES = 5, STEPS = 8000 };
+enum { NUMBERS = 200, LANES = 5, STEPS = 40000 };
 
 static struct core *core;
 static struct queue *queue;
