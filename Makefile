@@ -41,7 +41,9 @@ ifeq ($(FLAVOUR),release)
 CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 ifeq ($(FLAVOUR),asan)
-CFLAGS   := -O1 -g -fno-omit-frame-pointer
+# Names and lines are what reports need; the tests themselves are compiled more often than they run.
+CFLAGS   := -O1 -g1 -fno-omit-frame-pointer
+$(OBJ)/tests/unit/%.o $(OBJ)/tests/scenario/%.o: CFLAGS := -O0 -g1 -fno-omit-frame-pointer
 HARDEN   := -fPIC -fsanitize=address,undefined -fno-sanitize-recover=all
 LDFLAGS  += -fsanitize=address,undefined
 endif
