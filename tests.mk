@@ -49,7 +49,7 @@ test-run:
 	    $(call pick,$(SCRIPTS)) -j1 $(if $(PLANTS),"$(PLANTS) $(BUILD)/plant/tests") \
 	    CK_FORK=no UBSAN_OPTIONS=print_stacktrace=1 -j2 $(ASAN_TESTS) \
 	    $(foreach replay,$(ASAN_REPLAYS),"$(replay) tests/seeds/$(patsubst replay_%,%,$(notdir $(replay)))") \
-	    -j1 tests/tidy "$(BUILD)/release/tests/docs/protocol_tables --check protocol/PROTOCOL.md" \
+	    tests/tidy "$(BUILD)/release/tests/docs/protocol_tables --check protocol/PROTOCOL.md" \
 	    "tests/docs/check_options $(BUILD)/release"
 
 .PHONY: test-build

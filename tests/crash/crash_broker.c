@@ -182,7 +182,7 @@ int main(int count, char **word)
     struct crash_run run;
     struct load_counters counters = {0};
     uint64_t violations = 0;
-    if (crash_run_begin(&run, "crash_broker", 9000, count, word) != STATUS_OK)
+    if (crash_run_begin(&run, "crash_broker", 6000, count, word) != STATUS_OK)
         return 2;
     bool is_one = run.life != UINT64_MAX;
     for (uint64_t life = is_one ? run.life : 0;

@@ -69,7 +69,7 @@ stop() { # SIGNAL
 }
 
 sums() { # of everything in a directory, with names, modes and times
-    (cd "$1" && find . -type f -printf '%p %m %s %T@\n' | sort && find . -type f -exec sha256sum {} + |
+    (cd "$1" && find . -type f -printf '%p %m %s %T@\n' | sort && find . -type f -exec cksum {} + |
         sort)
 }
 
