@@ -37,15 +37,15 @@ PROTOCOL_TABLES := $(OBJ)/tests/docs/protocol_tables
 test: deps
 	@$(MAKE) --no-print-directory test-run
 
-# Both flavours are built with two compilers at a time, and two programs run at a time; the plants run
-# two of theirs.
+# Both flavours are built with two compilers at a time. Scripts wait more than they work: three at a
+# time. The plants run two of theirs.
 .PHONY: test-run
 test-run:
 	@$(MAKE) --no-print-directory -j2 FLAVOUR=release test-build
 	@$(MAKE) --no-print-directory -j2 FLAVOUR=asan asan-build
 	@$(if $(PLANTS),$(MAKE) --no-print-directory -j2 FLAVOUR=plant plants-build)
 	@OBJ=$(BUILD)/release BUILD=$(BUILD) T='$(T)' tests/run \
-	    -j2 $(PROGRAMS:$(OBJ)/%=$(BUILD)/release/%) \
+	    -j3 $(PROGRAMS:$(OBJ)/%=$(BUILD)/release/%) \
 	    $(call pick,$(SCRIPTS)) -j1 $(if $(PLANTS),"$(PLANTS) $(BUILD)/plant/tests") \
 	    CK_FORK=no UBSAN_OPTIONS=print_stacktrace=1 -j2 $(ASAN_TESTS) \
 	    $(foreach replay,$(ASAN_REPLAYS),"$(replay) tests/seeds/$(patsubst replay_%,%,$(notdir $(replay)))") \
