@@ -6,6 +6,7 @@
  */
 #include "broker/core/accept.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,11 @@
 #include "broker/core/tracked.h"
 #include "protocol/property.h"
 
-enum { AT_ONCE_MAX = 256 };
+enum {
+    AT_ONCE_MAX = 256,
+    PREFETCH_STEP = 4, /* queues between two steps of prefetch */
+    LINE_BYTES = 64,   /* of memory */
+};
 
 enum status accept_check(const struct core *core, struct wire_bytes properties,
                          struct wire_bytes headers)
@@ -65,6 +70,21 @@ enum status accept_reserve_numbers(struct core *core, size_t count)
     return STATUS_OK;
 }
 
+/* An event may go to thousands of queues, none of which is in any cache: while one of them is
+ * worked on, the memory of those to come is on its way. */
+static void prefetch(const struct accept *accept, size_t at)
+{
+    struct queue *const *queues = accept->queues + at;
+    size_t left = accept->queue_count - at;
+    if (left <= (size_t)4 * PREFETCH_STEP)
+        return;
+    const char *queue = (const char *)queues[4 * PREFETCH_STEP];
+    for (size_t i = offsetof(struct queue, pump_link); i < sizeof(struct queue); i += LINE_BYTES)
+        __builtin_prefetch(queue + i, 1);
+    for (int step = 0; step < 3; step++)
+        index_prefetch(&queues[(3 - step) * PREFETCH_STEP]->index, step);
+}
+
 /* A live subscriber that has kept up is given a transient event as it comes in, past its queue. For
  * very many of them that would take too long at a time: they are left to the pump. */
 static bool takes_at_once(const struct accept *accept, const struct queue *queue)
@@ -102,6 +122,7 @@ static enum status check_room(struct accept *accept, uint32_t bytes)
 {
     enum status status = accept_reserve_numbers(accept->core, accept->queue_count + 1);
     for (size_t i = 0; i < accept->queue_count && status == STATUS_OK; i++) {
+        prefetch(accept, i);
         if (takes_at_once(accept, accept->queues[i]))
             continue;
         accept->needs_message = true;
@@ -297,8 +318,10 @@ static enum status accept_transient(struct accept *accept)
         return STATUS_LIMIT;
     core->next_message++;
     size_t placed_count = 0;
-    for (size_t i = 0; i < accept->queue_count; i++)
+    for (size_t i = 0; i < accept->queue_count; i++) {
+        prefetch(accept, i);
         placed_count += place_transient(accept, accept->queues[i]);
+    }
     if (accept->made != NULL)
         message_unref(core, accept->made); /* the queues have their own */
     /* A command has one receiver: where that cannot take it, its sender must know. */

@@ -31,6 +31,14 @@ bool budget_is_spent(const struct budget *budget)
     return budget->handed_out_bytes >= allowance(budget);
 }
 
+uint64_t budget_copies_left(const struct budget *budget)
+{
+    uint64_t most = allowance(budget);
+    if (budget->handed_out_bytes >= most)
+        return 0;
+    return (most - budget->handed_out_bytes + BUDGET_COPY_BYTES - 1) / BUDGET_COPY_BYTES;
+}
+
 void budget_next_round(struct budget *budget)
 {
     uint64_t paid = allowance(budget);

@@ -16,9 +16,9 @@
 
 #include "protocol/frame.h"
 
-/* A few milliseconds' worth even when nothing of it is in a cache: some 2,700 small copies, or 1
- * MiB of large ones. */
-#define BUDGET_ROUND_BYTES ((uint64_t)1024 * 1024)
+/* A few milliseconds' worth even when nothing of it is in a cache: some 2,000 small copies, or 768
+ * KiB of large ones. */
+#define BUDGET_ROUND_BYTES ((uint64_t)768 * 1024)
 #define BUDGET_COPY_BYTES 256
 
 struct budget {
@@ -38,6 +38,9 @@ void budget_hand_out(struct budget *budget, uint64_t bytes);
 
 /* True when the others wait for the next round. */
 bool budget_is_spent(const struct budget *budget);
+
+/* How many copies may still be handed out in this round, however small they are. */
+uint64_t budget_copies_left(const struct budget *budget);
 
 void budget_next_round(struct budget *budget);
 

@@ -406,7 +406,6 @@ static void measure_rate(struct core *core)
 void core_end_of_round(struct core *core)
 {
     core->has_more = false;
-    budget_next_round(&core->budget);
     measure_rate(core);
     restate_run(core);
     pump_prepare(core);
@@ -423,6 +422,7 @@ void core_end_of_round(struct core *core)
     sys_run(core);
     if (!core->is_draining)
         pump_run(core);
+    budget_next_round(&core->budget); /* what is read from now on belongs to that one */
     core->has_more |= queue_work_off(core);
     tracked_work_off(core);
     credit_run(core);

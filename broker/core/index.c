@@ -81,6 +81,23 @@ static struct index_page *last_page(const struct index *index)
     return index->end > index->start ? index->slots[index->end - 1].page : NULL;
 }
 
+void index_prefetch(const struct index *index, int step)
+{
+    if (index->end == index->start)
+        return;
+    if (step == 0) {
+        __builtin_prefetch(&index->slots[index->end - 1]);
+        return;
+    }
+    const struct index_page *page = last_page(index);
+    if (page == NULL)
+        return;
+    if (step == 1)
+        __builtin_prefetch(page, 1);
+    else if (page->places != NULL)
+        __builtin_prefetch(&page->places[page->count], 1);
+}
+
 /* Moves the slots to the front and drops the empty ones. A cursor that stands before the first
  * slot, where its page has gone, comes to the beginning of it. */
 static void directory_tidy(struct index *index)

@@ -38,6 +38,7 @@ static void queue_leave_pump(struct core *core, struct queue *queue)
     if (!queue->is_in_pump)
         return;
     queue->is_in_pump = false;
+    core->pump_durable_count -= queue->kind == QUEUE_DURABLE;
     TAILQ_REMOVE(&core->pump, queue, pump_link);
 }
 
@@ -372,10 +373,15 @@ static enum pump_result pump_queue(struct core *core, struct queue *queue)
     return PUMP_MORE;
 }
 
+/* Of the queues that come to their turn in this round: a mark that was not prepared holds its queue
+ * up for one sync, no more. */
 void pump_prepare(struct core *core)
 {
     struct queue *queue;
+    uint64_t left = core->pump_durable_count > 0 ? budget_copies_left(&core->budget) : 0;
     TAILQ_FOREACH (queue, &core->pump, pump_link) {
+        if (left-- == 0)
+            return;
         if (queue->kind != QUEUE_DURABLE || TAILQ_EMPTY(&queue->willing))
             continue;
         struct index_at at = index_first_ready(&queue->index);

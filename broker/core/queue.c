@@ -185,6 +185,7 @@ void queue_wake(struct core *core, struct queue *queue)
         queue->is_gone)
         return;
     queue->is_in_pump = true;
+    core->pump_durable_count += queue->kind == QUEUE_DURABLE;
     TAILQ_INSERT_TAIL(&core->pump, queue, pump_link);
 }
 
@@ -502,8 +503,10 @@ enum status queue_purge(struct core *core, struct peer *peer, struct queue *queu
 
 static void leave_lists(struct core *core, struct queue *queue)
 {
-    if (queue->is_in_pump)
+    if (queue->is_in_pump) {
+        core->pump_durable_count -= queue->kind == QUEUE_DURABLE;
         TAILQ_REMOVE(&core->pump, queue, pump_link);
+    }
     if (queue->is_held)
         TAILQ_REMOVE(&core->held, queue, pump_link);
     queue->is_in_pump = queue->is_held = false;

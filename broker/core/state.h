@@ -422,9 +422,10 @@ struct core {
     uint32_t fence_count;
     uint64_t transient_bytes;
 
-    struct queue_list pump;  /* queues with something to hand out, perhaps */
-    struct queue_list held;  /* queues whose head waits for the disk */
-    struct queue_list dying; /* deleted queues whose places are worked off */
+    struct queue_list pump;      /* queues with something to hand out, perhaps */
+    uint32_t pump_durable_count; /* of them, that have marks */
+    struct queue_list held;      /* queues whose head waits for the disk */
+    struct queue_list dying;     /* deleted queues whose places are worked off */
     struct peer_list peers;
     struct peer_list dirty;
     struct peer_list lines;

@@ -51,9 +51,11 @@ START_TEST(test_handing_out_is_spent_and_comes_anew)
 {
     struct budget budget = {0};
     uint64_t copies = 0;
+    ck_assert_uint_eq(budget_copies_left(&budget), BUDGET_ROUND_BYTES / BUDGET_COPY_BYTES);
     for (; !budget_is_spent(&budget); copies++)
         budget_hand_out(&budget, 44);
     ck_assert_uint_eq(copies, (BUDGET_ROUND_BYTES + 299) / 300);
+    ck_assert_uint_eq(budget_copies_left(&budget), 0);
     budget_next_round(&budget);
     ck_assert(!budget_is_spent(&budget));
 }
