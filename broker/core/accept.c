@@ -252,9 +252,9 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
         queue->accepted_total++;
         queue->transient_count++;
     } else {
-        struct new_place new_place = {accept->message.number, word, accept->size,
-                                      accept->message_bytes, accept->terms};
-        new_place.terms.is_plain = is_plain_in(accept, queue);
+        struct new_place new_place = {
+            accept->message.number,     word,          accept->size, accept->message_bytes,
+            is_plain_in(accept, queue), &accept->terms};
         apply_message_to(core, queue, &new_place);
     }
     if (queue->ttl_ms != 0 && queue->ttl_timer.link == NULL)
@@ -361,7 +361,7 @@ enum status accept_message(struct accept *accept)
     accept->made = NULL;
     accept->known = NULL;
     accept->needs_message = false;
-    accept->terms = message_terms(&accept->message);
+    message_terms(&accept->message, &accept->terms);
     if (accept->terms.needs_ward) {
         enum status status = check_terms(accept);
         if (status != STATUS_OK || accept->known != NULL)

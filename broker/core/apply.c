@@ -49,12 +49,12 @@ static struct history *history_named(struct core *core, uint32_t number)
 
 void apply_message_to(struct core *core, struct queue *queue, const struct new_place *place)
 {
-    if (place->terms.is_plain)
+    if (place->is_plain)
         index_insert(&queue->index, place->number, place->word, place->size);
     else
         aside_schedule(core,
-                       asides_add(queue, place->number, place->word, place->size, &place->terms),
-                       place->terms.due_ms);
+                       asides_add(queue, place->number, place->word, place->size, place->terms),
+                       place->terms->due_ms);
     queue->bytes += place_bytes(place->size);
     queue->accepted_total++;
     home_add_place(core, place_position(place->word), place->size, place->message_bytes);
@@ -103,17 +103,21 @@ static enum status message_into(struct core *core, struct queue *queue,
         return STATUS_OK;
     }
     struct new_place added = *place;
+    struct message_terms terms;
     const struct attempted *attempted = kept_find_attempted(queue, place->number);
     if (attempted != NULL) {
         added.word |= PLACE_ATTEMPTED;
-        added.terms.is_plain = false;
+        terms = *place->terms;
+        terms.is_plain = false;
         if (attempted->repair != NULL)
-            message_terms_repair(&added.terms, attempted->repair);
-        if (attempted->due_ms > added.terms.due_ms)
-            added.terms.due_ms = attempted->due_ms;
+            message_terms_repair(&terms, attempted->repair);
+        if (attempted->due_ms > terms.due_ms)
+            terms.due_ms = attempted->due_ms;
+        added.is_plain = false;
+        added.terms = &terms;
     }
-    enum status status = added.terms.is_plain ? index_reserve(&queue->index, place->number)
-                                              : asides_reserve(queue, &added.terms);
+    enum status status = added.is_plain ? index_reserve(&queue->index, place->number)
+                                        : asides_reserve(queue, added.terms);
     if (status == STATUS_OK && queue->cursor != NULL)
         status = cursor_reserve(queue->cursor);
     if (status != STATUS_OK)
@@ -144,9 +148,14 @@ enum status apply_message(struct core *core, const struct operation_message *ope
     if (operation->number >= core->next_message)
         core->next_message = operation->number + 1;
     uint32_t queue_count = operation->queues.bytes / 4;
-    struct new_place place = {operation->number, word,
+    struct message_terms terms;
+    message_terms(operation, &terms);
+    struct new_place place = {operation->number,
+                              word,
                               place_size(message_counted_bytes(operation), queue_count),
-                              (uint32_t)record_size_message(operation), message_terms(operation)};
+                              (uint32_t)record_size_message(operation),
+                              terms.is_plain,
+                              &terms};
     for (uint32_t i = 0; i + 4 <= operation->queues.bytes; i += 4) {
         uint32_t number = wire_load_u32(operation->queues.at + i);
         enum status status;

@@ -36,7 +36,8 @@ struct new_place {
     uint64_t word;
     uint32_t size;          /* as place_size makes it */
     uint32_t message_bytes; /* of the operation in the journal */
-    struct message_terms terms;
+    bool is_plain;          /* in this queue */
+    const struct message_terms *terms;
 };
 void apply_message_to(struct core *core, struct queue *queue, const struct new_place *place);
 

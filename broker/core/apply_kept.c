@@ -49,7 +49,7 @@ enum status apply_to_parked(struct core *core, struct queue *queue, struct parke
         home_remove_place(core, place_position(parked->word), parked->size);
     parked->word = place->word;
     parked->size = place->size;
-    return parked_take_terms(core, queue, parked, &place->terms);
+    return parked_take_terms(core, queue, parked, place->terms);
 }
 
 /* What it keeps of its ward until it is repaired. */

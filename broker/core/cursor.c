@@ -390,7 +390,9 @@ enum status cursor_settle(struct core *core, struct peer *peer, struct queue *qu
  * not have it either, or a start would make something else of it than it was. */
 static void leave_out_terms(struct core *core, struct operation_message *event)
 {
-    if (message_terms(event).is_plain)
+    struct message_terms terms;
+    message_terms(event, &terms);
+    if (terms.is_plain)
         return;
     struct wire_writer w = wire_writer_of(core->event_properties, sizeof core->event_properties);
     struct wire_reader r = wire_reader_of(event->properties.at, event->properties.bytes);

@@ -53,7 +53,8 @@ static enum status check_event(struct core *core, const struct append_event *eve
     if (status != STATUS_OK)
         return status;
     struct operation_message message = {.properties = event->properties};
-    struct message_terms terms = message_terms(&message);
+    struct message_terms terms;
+    message_terms(&message, &terms);
     if (!terms.is_plain)
         return STATUS_BAD_PROPERTY;
     return STATUS_OK;

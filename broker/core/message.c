@@ -49,15 +49,17 @@ uint32_t message_counted_bytes(const struct operation_message *operation)
     return operation->body.bytes + operation->headers.bytes;
 }
 
+static const struct message_terms plain = {
+    .is_plain = true,
+    .priority = ASIDE_PRIORITY_DEFAULT,
+    .deadline_ms = UINT64_MAX,
+    .leaves_ms = UINT64_MAX,
+    .retry = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
+};
+
 struct message_terms message_terms_plain(void)
 {
-    return (struct message_terms){
-        .is_plain = true,
-        .priority = ASIDE_PRIORITY_DEFAULT,
-        .deadline_ms = UINT64_MAX,
-        .leaves_ms = UINT64_MAX,
-        .retry = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
-    };
+    return plain;
 }
 
 static uint64_t after(uint64_t time_ms, uint64_t by_ms)
@@ -137,29 +139,28 @@ static bool take_term(struct message_terms *terms, const struct property *proper
     return true;
 }
 
-struct message_terms message_terms(const struct operation_message *operation)
+void message_terms(const struct operation_message *operation, struct message_terms *terms)
 {
-    struct message_terms terms = message_terms_plain();
-    terms.accepted_ms = operation->time_ms;
+    *terms = plain;
+    terms->accepted_ms = operation->time_ms;
     struct wire_reader r = wire_reader_of(operation->properties.at, operation->properties.bytes);
     struct property property;
     while (operation->properties.bytes > 0 && property_next(&r, &property)) {
         if (property.kind == PROPERTY_MESSAGE_ID) {
-            terms.has_id = true;
-            memcpy(terms.id.byte, property.value.at, sizeof terms.id.byte);
+            terms->has_id = true;
+            memcpy(terms->id.byte, property.value.at, sizeof terms->id.byte);
         } else if (property.kind == PROPERTY_MESSAGE_PARENT) {
-            memcpy(terms.parent.byte, property.value.at, sizeof terms.parent.byte);
+            memcpy(terms->parent.byte, property.value.at, sizeof terms->parent.byte);
         } else if (property.kind == PROPERTY_MESSAGE_REPAIRS) {
-            memcpy(terms.repairs.byte, property.value.at, sizeof terms.repairs.byte);
+            memcpy(terms->repairs.byte, property.value.at, sizeof terms->repairs.byte);
         } else if (property.kind == PROPERTY_MESSAGE_CORRELATION) {
-            terms.correlation = property.value;
-        } else if (property.kind <= PROPERTY_MESSAGE_LANE && take_term(&terms, &property)) {
-            terms.is_plain = false;
+            terms->correlation = property.value;
+        } else if (property.kind <= PROPERTY_MESSAGE_LANE && take_term(terms, &property)) {
+            terms->is_plain = false;
         }
     }
-    if (terms.is_tracked)
-        terms.digest = tracked_digest(operation->body);
-    return terms;
+    if (terms->is_tracked)
+        terms->digest = tracked_digest(operation->body);
 }
 
 void message_terms_repair(struct message_terms *terms, const struct repair *repair)

@@ -63,7 +63,7 @@ struct message_terms {
 };
 
 /* From the operation alone, and so the same after a start. Bytes point into it. */
-struct message_terms message_terms(const struct operation_message *operation);
+void message_terms(const struct operation_message *operation, struct message_terms *terms);
 
 /* Those of a message that asks for nothing. */
 struct message_terms message_terms_plain(void);
