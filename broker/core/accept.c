@@ -24,9 +24,11 @@
 
 enum {
     AT_ONCE_MAX = 256,
-    PREFETCH_STEP = 4, /* queues between two steps of prefetch */
-    LINE_BYTES = 64,   /* of memory */
+    LINE_BYTES = 64, /* of memory */
 };
+
+/* Queues between two steps of prefetch. */
+static const size_t prefetch_step = 4;
 
 enum status accept_check(const struct core *core, struct wire_bytes properties,
                          struct wire_bytes headers)
@@ -76,13 +78,13 @@ static void prefetch(const struct accept *accept, size_t at)
 {
     struct queue *const *queues = accept->queues + at;
     size_t left = accept->queue_count - at;
-    if (left <= (size_t)4 * PREFETCH_STEP)
+    if (left <= 4 * prefetch_step)
         return;
-    const char *queue = (const char *)queues[4 * PREFETCH_STEP];
+    const char *queue = (const char *)queues[4 * prefetch_step];
     for (size_t i = offsetof(struct queue, pump_link); i < sizeof(struct queue); i += LINE_BYTES)
         __builtin_prefetch(queue + i, 1);
     for (int step = 0; step < 3; step++)
-        index_prefetch(&queues[(3 - step) * PREFETCH_STEP]->index, step);
+        index_prefetch(&queues[(size_t)(3 - step) * prefetch_step]->index, step);
 }
 
 /* A live subscriber that has kept up is given a transient event as it comes in, past its queue. For
