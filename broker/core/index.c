@@ -83,18 +83,12 @@ static struct index_page *last_page(const struct index *index)
 
 void index_prefetch(const struct index *index, int step)
 {
-    if (index->end == index->start)
-        return;
-    if (step == 0) {
+    if (step == 0 && index->end > 0)
         __builtin_prefetch(&index->slots[index->end - 1]);
-        return;
-    }
-    const struct index_page *page = last_page(index);
-    if (page == NULL)
-        return;
-    if (step == 1)
+    const struct index_page *page = step > 0 ? last_page(index) : NULL;
+    if (page != NULL && step == 1)
         __builtin_prefetch(page, 1);
-    else if (page->places != NULL)
+    else if (page != NULL && page->places != NULL)
         __builtin_prefetch(&page->places[page->count], 1);
 }
 

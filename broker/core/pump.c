@@ -33,7 +33,7 @@ enum pump_result {
     PUMP_MORE,     /* its share of this round is used up */
 };
 
-static void queue_leave_pump(struct core *core, struct queue *queue)
+void pump_leave(struct core *core, struct queue *queue)
 {
     if (!queue->is_in_pump)
         return;
@@ -406,10 +406,10 @@ static void pump_turn(struct core *core, struct queue *queue)
     switch (queue->feed != NULL ? pump_reader(core, queue) : pump_queue(core, queue)) {
     case PUMP_EMPTY:
     case PUMP_FETCHING:
-        queue_leave_pump(core, queue);
+        pump_leave(core, queue);
         break;
     case PUMP_HELD:
-        queue_leave_pump(core, queue);
+        pump_leave(core, queue);
         queue->is_held = true;
         TAILQ_INSERT_TAIL(&core->held, queue, pump_link);
         break;

@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 struct core;
+struct operation_message;
+struct queue;
 
 /* Before the batch goes to disk: marks that the coming hand-outs need travel in the same batch. */
 void pump_prepare(struct core *core);
@@ -13,10 +15,11 @@ void pump_prepare(struct core *core);
 void pump_on_durable(struct core *core);
 
 /* Hands an event to the live subscriber behind a queue that holds nothing, as it comes in. */
-struct operation_message;
-struct queue;
 void pump_hand_live(struct core *core, struct queue *queue,
                     const struct operation_message *message);
+
+/* There is nothing to hand out of this queue now, or it ends. */
+void pump_leave(struct core *core, struct queue *queue);
 
 /* Hands out, queue by queue, a bounded amount. Sets core->has_more when some is left. */
 void pump_run(struct core *core);

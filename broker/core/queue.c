@@ -30,6 +30,7 @@
 #include "broker/core/exchange.h"
 #include "broker/core/expiry.h"
 #include "broker/core/kept.h"
+#include "broker/core/pump.h"
 #include "broker/core/recorder.h"
 #include "broker/core/watch.h"
 #include "broker/plant.h"
@@ -503,13 +504,10 @@ enum status queue_purge(struct core *core, struct peer *peer, struct queue *queu
 
 static void leave_lists(struct core *core, struct queue *queue)
 {
-    if (queue->is_in_pump) {
-        core->pump_durable_count -= queue->kind == QUEUE_DURABLE;
-        TAILQ_REMOVE(&core->pump, queue, pump_link);
-    }
+    pump_leave(core, queue);
     if (queue->is_held)
         TAILQ_REMOVE(&core->held, queue, pump_link);
-    queue->is_in_pump = queue->is_held = false;
+    queue->is_held = false;
 }
 
 void queue_end(struct core *core, struct queue *queue, enum status status)
