@@ -96,22 +96,29 @@ static uint8_t deliver_flags(const struct queue *queue, uint64_t number, struct 
     return flags;
 }
 
+/* What every message says to a consumer who gets it for the first time and need not settle it. */
+static struct frame_deliver deliver_of(const struct consumer *consumer,
+                                       const struct operation_message *message)
+{
+    return (struct frame_deliver){.consumer = consumer->number,
+                                  .number = message->number,
+                                  .attempt = 1,
+                                  .time_ms = message->time_ms,
+                                  .exchange = message->exchange,
+                                  .key = message->key,
+                                  .properties = message->properties,
+                                  .headers = message->headers,
+                                  .body_bytes = message->body.bytes,
+                                  .body = message->body};
+}
+
 /* Hands one place to one consumer. The place of a live subscription is done with at once. */
 static void hand_out(struct core *core, struct consumer *consumer, struct standing where,
                      const struct operation_message *message)
 {
     struct queue *queue = consumer->queue;
     uint64_t word = standing_word(where);
-    struct frame_deliver deliver = {.consumer = consumer->number,
-                                    .number = message->number,
-                                    .attempt = 1,
-                                    .time_ms = message->time_ms,
-                                    .exchange = message->exchange,
-                                    .key = message->key,
-                                    .properties = message->properties,
-                                    .headers = message->headers,
-                                    .body_bytes = message->body.bytes,
-                                    .body = message->body};
+    struct frame_deliver deliver = deliver_of(consumer, message);
     unsigned char room[MESSAGE_REPAIR_BYTES_MAX];
     const struct attempted *attempted =
         (word & PLACE_ATTEMPTED) != 0 ? kept_find_attempted(queue, message->number) : NULL;
@@ -153,16 +160,7 @@ static void hand_out(struct core *core, struct consumer *consumer, struct standi
 void pump_hand_live(struct core *core, struct queue *queue, const struct operation_message *message)
 {
     struct consumer *consumer = queue->live;
-    const struct frame_deliver deliver = {.consumer = consumer->number,
-                                          .number = message->number,
-                                          .attempt = 1,
-                                          .time_ms = message->time_ms,
-                                          .exchange = message->exchange,
-                                          .key = message->key,
-                                          .properties = message->properties,
-                                          .headers = message->headers,
-                                          .body_bytes = message->body.bytes,
-                                          .body = message->body};
+    const struct frame_deliver deliver = deliver_of(consumer, message);
     if (queue->missed > 0)
         tell_gap(consumer);
     output_deliver(consumer->peer, 0, &deliver);
@@ -292,16 +290,7 @@ static enum pump_result find_head(struct core *core, struct queue *queue, struct
 static void give_event(struct consumer *consumer, const struct operation_message *event)
 {
     struct queue *queue = consumer->queue;
-    struct frame_deliver deliver = {.consumer = consumer->number,
-                                    .number = event->number,
-                                    .attempt = 1,
-                                    .time_ms = event->time_ms,
-                                    .exchange = event->exchange,
-                                    .key = event->key,
-                                    .properties = event->properties,
-                                    .headers = event->headers,
-                                    .body_bytes = event->body.bytes,
-                                    .body = event->body};
+    struct frame_deliver deliver = deliver_of(consumer, event);
     struct core *core = consumer->peer->core;
     output_deliver(consumer->peer, 0, &deliver);
     core->counters.messages_delivered++;
