@@ -92,23 +92,14 @@ static struct talk *enter(struct worker *worker, const char *client, bool resume
     (void)setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     struct talk *talk = talk_over(file);
     worker->file = file;
-    struct frame frame = {.header.type = FRAME_HELLO};
-    frame.as.hello = (struct frame_hello){.version = FRAME_VERSION,
-                                          .frame_bytes_max = TALK_ROOM_BYTES,
-                                          .client = wire_bytes_of_text(client),
-                                          .seen = seen,
-                                          .resume = resumes,
-                                          .product = wire_bytes_of_text("crowd")};
-    struct frame auth = {.header.type = FRAME_AUTH};
-    auth.as.auth.mechanism = wire_bytes_of_text("EXTERNAL");
-    if (talk_put(talk, frame_magic, FRAME_MAGIC_BYTES) && talk_say(talk, &frame) &&
-        talk_say(talk, &auth) && talk_take_type(talk, FRAME_HELLO_OK, &frame)) {
-        talk->start = frame.as.hello_ok.start;
-        if (talk_take_type(talk, FRAME_AUTH_OK, &frame)) {
-            *answered = frame.as.auth_ok.answered;
-            return talk;
-        }
-    }
+    const struct frame_hello hello = {.version = FRAME_VERSION,
+                                      .frame_bytes_max = TALK_ROOM_BYTES,
+                                      .client = wire_bytes_of_text(client),
+                                      .seen = seen,
+                                      .resume = resumes,
+                                      .product = wire_bytes_of_text("crowd")};
+    if (talk_enter(talk, &hello, answered))
+        return talk;
     worker->file = -1;
     talk_end(talk);
     return NULL;

@@ -138,6 +138,21 @@ bool talk_open(struct talk *talk, const char *mechanism, uint32_t heartbeat_ms, 
     return talk_take_type(talk, FRAME_AUTH_OK, &frame);
 }
 
+bool talk_enter(struct talk *talk, const struct frame_hello *hello, uint64_t *answered)
+{
+    struct frame frame = {.header.type = FRAME_HELLO, .as.hello = *hello};
+    struct frame auth = {.header.type = FRAME_AUTH};
+    auth.as.auth.mechanism = wire_bytes_of_text("EXTERNAL");
+    if (!talk_put(talk, frame_magic, FRAME_MAGIC_BYTES) || !talk_say(talk, &frame) ||
+        !talk_say(talk, &auth) || !talk_take_type(talk, FRAME_HELLO_OK, &frame))
+        return false;
+    talk->start = frame.as.hello_ok.start;
+    if (!talk_take_type(talk, FRAME_AUTH_OK, &frame))
+        return false;
+    *answered = frame.as.auth_ok.answered;
+    return true;
+}
+
 int talk_ask(struct talk *talk, struct frame *frame)
 {
     struct frame answer;

@@ -51,6 +51,9 @@ int talk_close_code(struct talk *talk);
  * `client` may be empty. */
 bool talk_open(struct talk *talk, const char *mechanism, uint32_t heartbeat_ms, const char *client);
 
+/* The same by EXTERNAL with any HELLO, one that resumes too; *answered is what AUTH_OK says. */
+bool talk_enter(struct talk *talk, const struct frame_hello *hello, uint64_t *answered);
+
 /* The magic and a HELLO, the same with AUTH EXTERNAL, as bytes; returns how many. */
 size_t talk_hello(unsigned char *at, size_t room, uint32_t heartbeat_ms, const char *client);
 size_t talk_greeting(unsigned char *at, size_t room);
