@@ -14,19 +14,12 @@ enum { KIND_SKIPPABLE = 128 };
 
 static enum property_type property_type(enum property_scope scope, uint8_t kind)
 {
-    static const struct {
-        enum property_scope scope;
-        uint8_t kind;
-        enum property_type type;
-    } known[] = {
+    static const uint8_t types[][UINT8_MAX + 1] = {
 #define PROPERTY(NAME, name, scope, kind, type, text)                                              \
-    {PROPERTY_SCOPE_##scope, kind, PROPERTY_TYPE_##type},
+    [PROPERTY_SCOPE_##scope][kind] = PROPERTY_TYPE_##type,
 #include "protocol/properties.def"
     };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (known[i].scope == scope && known[i].kind == kind)
-            return known[i].type;
-    return PROPERTY_TYPE_UNKNOWN;
+    return (enum property_type)types[scope][kind];
 }
 
 static bool property_is_good(const struct property *property, enum property_scope scope)
@@ -56,15 +49,6 @@ enum status property_check(struct wire_bytes list, enum property_scope scope)
         seen[property.kind >> 6] |= bit;
     }
     return wire_reader_is_done(&r) ? STATUS_OK : STATUS_BAD_PROPERTY;
-}
-
-bool property_next(struct wire_reader *r, struct property *property)
-{
-    if (r->failed || wire_left(r) == 0)
-        return false;
-    property->kind = wire_get_u8(r);
-    property->value = wire_get_str8(r);
-    return !r->failed;
 }
 
 struct wire_bytes property_find(struct wire_bytes list, uint8_t kind)

@@ -57,7 +57,14 @@ struct property {
 enum status property_check(struct wire_bytes list, enum property_scope scope);
 
 /* The next entry; false at the end. Start with a reader over the list. */
-bool property_next(struct wire_reader *r, struct property *property);
+static inline bool property_next(struct wire_reader *r, struct property *property)
+{
+    if (r->failed || wire_left(r) == 0)
+        return false;
+    property->kind = wire_get_u8(r);
+    property->value = wire_get_str8(r);
+    return !r->failed;
+}
 
 /* The value of a kind, or of 0 bytes with at == NULL when the list does not have it. */
 struct wire_bytes property_find(struct wire_bytes list, uint8_t kind);
