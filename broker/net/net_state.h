@@ -12,7 +12,7 @@ struct connection;
 struct listener;
 
 /* One read takes at most this much; a connection is read once in a round. */
-#define NET_READ_BYTES ((size_t)256 * 1024)
+#define NET_READ_BYTES ((size_t)64 * 1024)
 /* The same for a connection whose last answers still wait: a read of questions may turn into a
  * hundred times its size of answers. */
 #define NET_READ_BYTES_BLOCKED ((size_t)8 * 1024)
