@@ -30,19 +30,34 @@ enum {
 /* Queues between two steps of prefetch. */
 static const size_t prefetch_step = 4;
 
-enum status accept_check(const struct core *core, struct wire_bytes properties,
-                         struct wire_bytes headers)
+/* `queue` may be NULL. */
+static enum status check_values(const struct queue *queue, struct wire_bytes properties)
+{
+    struct wire_reader r = wire_reader_of(properties.at, properties.bytes);
+    struct property property;
+    while (property_next(&r, &property)) {
+        if (property.kind == PROPERTY_MESSAGE_REPAIRS)
+            return STATUS_BAD_PROPERTY; /* only the broker says that */
+        if (property.kind == PROPERTY_MESSAGE_PRIORITY &&
+            wire_load_u64(property.value.at) > ASIDE_PRIORITY_MAX)
+            return STATUS_BAD_VALUE;
+        if (property.kind == PROPERTY_MESSAGE_LANE && queue != NULL)
+            lane_prefetch(queue, property.value);
+    }
+    return STATUS_OK;
+}
+
+enum status accept_check(const struct core *core, const struct queue *queue,
+                         struct wire_bytes properties, struct wire_bytes headers)
 {
     if (properties.bytes > 0) {
         if (properties.bytes > ACCEPT_PROPERTIES_BYTES_MAX)
             return STATUS_BAD_PROPERTY;
         enum status status = property_check(properties, PROPERTY_SCOPE_MESSAGE);
+        if (status == STATUS_OK)
+            status = check_values(queue, properties);
         if (status != STATUS_OK)
             return status;
-        if (property_find(properties, PROPERTY_MESSAGE_REPAIRS).at != NULL)
-            return STATUS_BAD_PROPERTY; /* only the broker says that */
-        if (property_find_number(properties, PROPERTY_MESSAGE_PRIORITY, 0) > ASIDE_PRIORITY_MAX)
-            return STATUS_BAD_VALUE;
     }
     return header_check(headers, core->limits.headers_count_max, core->limits.headers_bytes_max);
 }
@@ -54,10 +69,16 @@ bool accept_is_refused_by(const struct accept *accept, const struct queue *queue
     return !accept->is_event || (queue->kind == QUEUE_DURABLE && !accept->is_transient);
 }
 
+/* Whether check_room_in has found the lane empty. */
+static bool is_first_of_lane(const struct accept *accept, const struct queue *queue)
+{
+    return accept->terms.is_only_laned && queue->plains.entering != NULL;
+}
+
 /* A live subscriber hears everything as it comes. */
 static bool is_plain_in(const struct accept *accept, const struct queue *queue)
 {
-    return accept->terms.is_plain || queue->kind == QUEUE_LIVE;
+    return accept->terms.is_plain || queue->kind == QUEUE_LIVE || is_first_of_lane(accept, queue);
 }
 
 enum status accept_reserve_numbers(struct core *core, size_t count)
@@ -99,14 +120,17 @@ static bool takes_at_once(const struct accept *accept, const struct queue *queue
 static enum status check_room_in(const struct accept *accept, struct queue *queue, uint32_t bytes)
 {
     struct core *core = accept->core;
-    bool is_plain = is_plain_in(accept, queue);
-    if (!is_plain && core->aside_count >= core->limits.timers_max) {
-        dispatch_explain(core, "too many messages have a priority or a time of their own");
-        return STATUS_LIMIT;
-    }
+    bool is_laned = accept->terms.is_only_laned && queue->kind != QUEUE_LIVE;
     if (accept->terms.lane.bytes > 0 && core->laned_count >= core->limits.lane_window) {
         dispatch_explain(core, "too many messages wait in lanes");
         sys_lanes_are_full(core);
+        return STATUS_LIMIT;
+    }
+    if (is_laned && lane_plain_reserve(queue, accept->terms.lane) != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    bool is_plain = is_plain_in(accept, queue);
+    if (!is_plain && core->aside_count >= core->limits.timers_max) {
+        dispatch_explain(core, "too many messages have a priority or a time of their own");
         return STATUS_LIMIT;
     }
     if (!queue_has_room(queue, bytes) && accept_is_refused_by(accept, queue)) {
@@ -229,6 +253,21 @@ static void put_queue_numbers(const struct accept *accept, unsigned char *at)
         wire_store_u32(at, accept->history->number | HISTORY_BIT);
 }
 
+/* A transient one, which no record is applied of. */
+static void stand(struct accept *accept, struct queue *queue, uint64_t word)
+{
+    struct core *core = accept->core;
+    uint64_t number = accept->message.number;
+    if (!is_plain_in(accept, queue)) {
+        struct aside *aside = asides_add(queue, number, word, accept->size, &accept->terms);
+        aside_schedule(core, aside, accept->terms.due_ms);
+        return;
+    }
+    index_append(&queue->index, number, word, accept->size);
+    if (is_first_of_lane(accept, queue))
+        lane_plain_enter(core, queue, number);
+}
+
 /* Puts the message at the end of one queue; a full one that may not refuse an event loses it. */
 static bool place(struct core *core, struct accept *accept, struct queue *queue, uint64_t word)
 {
@@ -244,12 +283,7 @@ static bool place(struct core *core, struct accept *accept, struct queue *queue,
         return false;
     }
     if (is_transient_word) {
-        if (is_plain_in(accept, queue))
-            index_append(&queue->index, accept->message.number, word, accept->size);
-        else
-            aside_schedule(
-                core, asides_add(queue, accept->message.number, word, accept->size, &accept->terms),
-                accept->terms.due_ms);
+        stand(accept, queue, word);
         queue->bytes += bytes;
         queue->accepted_total++;
         queue->transient_count++;
@@ -330,15 +364,37 @@ static enum status accept_transient(struct accept *accept)
     return placed_count > 0 || accept->is_event ? STATUS_OK : STATUS_OVERFLOW;
 }
 
+static void unreserve(const struct accept *accept)
+{
+    for (size_t i = 0; i < accept->queue_count; i++) {
+        asides_unreserve(accept->queues[i]);
+        lane_plain_unreserve(accept->core, accept->queues[i]);
+    }
+}
+
+/* Whoever hears what became of a command that is dropped is sent a message, which takes the number
+ * and perhaps the room that this one was to have: then the queues are looked at again. */
+static enum status prepare_queues(struct accept *accept, uint32_t bytes)
+{
+    struct core *core = accept->core;
+    enum status status = check_room(accept, bytes);
+    if (status == STATUS_OK)
+        status = make_room(accept, bytes);
+    while (status == STATUS_OK && accept->message.number != core->next_message) {
+        accept->message.number = core->next_message;
+        unreserve(accept);
+        status = check_room(accept, bytes);
+        if (status == STATUS_OK)
+            status = make_room(accept, bytes);
+    }
+    return status;
+}
+
 static enum status take_in(struct accept *accept)
 {
     uint32_t bytes = message_counted_bytes(&accept->message);
-    enum status status = STATUS_OK;
     accept->durable_count = count_durable(accept);
-    if (accept->append == NULL)
-        status = check_room(accept, bytes);
-    if (status == STATUS_OK && accept->append == NULL)
-        status = make_room(accept, bytes);
+    enum status status = accept->append == NULL ? prepare_queues(accept, bytes) : STATUS_OK;
     if (status != STATUS_OK)
         return status;
     if (accept->is_event)
@@ -371,7 +427,6 @@ enum status accept_message(struct accept *accept)
     }
     enum status status = take_in(accept);
     if (status != STATUS_OK && accept->terms.needs_ward)
-        for (size_t i = 0; i < accept->queue_count; i++)
-            asides_unreserve(accept->queues[i]);
+        unreserve(accept);
     return status;
 }

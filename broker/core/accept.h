@@ -31,9 +31,10 @@ struct accept {
     bool needs_message; /* some queue is to hold it */
 };
 
-/* Checks what a sender gave. STATUS_OK, STATUS_BAD_PROPERTY, STATUS_BAD_HEADER. */
-enum status accept_check(const struct core *core, struct wire_bytes properties,
-                         struct wire_bytes headers);
+/* Checks what a sender gave, and has the memory come that a message for this queue, which may be
+ * NULL, will need. STATUS_OK, STATUS_BAD_PROPERTY, STATUS_BAD_VALUE, STATUS_BAD_HEADER. */
+enum status accept_check(const struct core *core, const struct queue *queue,
+                         struct wire_bytes properties, struct wire_bytes headers);
 
 /* Whether the queue, when it is full, refuses the message rather than losing one. */
 bool accept_is_refused_by(const struct accept *accept, const struct queue *queue);

@@ -10,6 +10,7 @@
 #include "broker/core/history.h"
 #include "broker/core/kept.h"
 #include "broker/core/lane.h"
+#include "broker/core/purge.h"
 #include "broker/core/queue.h"
 #include "broker/plant.h"
 #include "broker/core/state.h"
@@ -51,7 +52,9 @@ void apply_message_to(struct core *core, struct queue *queue, const struct new_p
 {
     if (place->is_plain)
         index_insert(&queue->index, place->number, place->word, place->size);
-    else
+    if (place->is_plain && place->terms->is_only_laned)
+        lane_plain_enter(core, queue, place->number);
+    if (!place->is_plain)
         aside_schedule(core,
                        asides_add(queue, place->number, place->word, place->size, place->terms),
                        place->terms->due_ms);
@@ -182,6 +185,7 @@ static void place_leave(struct core *core, struct queue *queue, struct index_at 
         queue->transient_count--;
         message_unref(core, place_message(word));
     }
+    lane_plain_leave(core, queue, index_number(&queue->index, at), at);
     index_remove(&queue->index, at);
 }
 
@@ -254,7 +258,7 @@ static void settle_single(struct core *core, struct queue *queue, uint64_t numbe
     attempts_end(core, queue, number);
 }
 
-/* A range is of places of the index: what stands aside is settled by itself. */
+/* A range is of places of the index: what stands aside or in a lane is settled by its number. */
 void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation)
 {
     if (operation->first == operation->last)
@@ -269,6 +273,22 @@ void apply_settle(struct core *core, struct queue *queue, const struct operation
             place_remove(core, queue, at);
         else
             queue_bury_page(queue, at);
+        at = next;
+    }
+}
+
+void apply_settle_each(struct core *core, struct queue *queue,
+                       const struct operation_settle_each *operation)
+{
+    struct index_at at = index_find_from(&queue->index, operation->first);
+    for (uint64_t number = operation->first; number <= operation->last; number++) {
+        if (at.found == NULL || index_number(&queue->index, at) != number) {
+            settle_single(core, queue, number);
+            continue;
+        }
+        struct index_at next = index_next(&queue->index, at);
+        lane_plain_prefetch(queue, number);
+        place_remove(core, queue, at);
         at = next;
     }
 }
@@ -432,21 +452,30 @@ static void place_restated(struct core *core, struct queue *queue,
                   (uint32_t)record_size_repair(&operation->as.repair));
 }
 
-/* Operations on one place. A settlement of what is gone needs no queue; the others speak of
- * something that lives, or that a later record ends. */
+/* A settlement of what is gone needs no queue. */
+static enum status recover_settle(struct core *core, const struct operation *operation)
+{
+    const struct operation_settle_each *each = &operation->as.settle_each;
+    bool is_each = operation->type == OPERATION_SETTLE_EACH;
+    if (is_each && (each->last < each->first || each->last - each->first >= SETTLE_EACH_MAX))
+        return STATUS_CORRUPT;
+    struct queue *queue =
+        queue_find_number(core, is_each ? each->queue : operation->as.settle.queue);
+    if (queue != NULL && is_each)
+        apply_settle_each(core, queue, each);
+    else if (queue != NULL)
+        apply_settle(core, queue, &operation->as.settle);
+    return STATUS_OK;
+}
+
+/* Operations on one place, of something that lives or that a later record ends. */
 static enum status recover_place(struct core *core, const struct operation *operation,
                                  uint64_t position)
 {
     /* All of them begin with the queue's number, and most go on with the message's. */
-    uint32_t number = operation->as.settle.queue;
-    bool is_settle = operation->type == OPERATION_SETTLE;
-    struct queue *queue = is_settle ? queue_find_number(core, number) : queue_named(core, number);
+    struct queue *queue = queue_named(core, operation->as.mark.queue);
     if (queue == NULL)
-        return is_settle ? STATUS_OK : STATUS_NO_MEMORY;
-    if (is_settle) {
-        apply_settle(core, queue, &operation->as.settle);
-        return STATUS_OK;
-    }
+        return STATUS_NO_MEMORY;
     if (operation->type == OPERATION_MARK) {
         apply_mark(core, queue, &operation->as.mark, position);
         return STATUS_OK;
@@ -478,6 +507,8 @@ enum status apply_operation(struct core *core, const struct operation *operation
     case OPERATION_MESSAGE:
         return apply_message(core, &operation->as.message, place_word_durable(position, back));
     case OPERATION_SETTLE:
+    case OPERATION_SETTLE_EACH:
+        return recover_settle(core, operation);
     case OPERATION_PARK:
     case OPERATION_ATTEMPT:
     case OPERATION_CANCEL:

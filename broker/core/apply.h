@@ -48,6 +48,10 @@ enum status apply_to_parked(struct core *core, struct queue *queue, struct parke
 
 /* The queue must be the one the operation names. */
 void apply_settle(struct core *core, struct queue *queue, const struct operation_settle *operation);
+/* At most so many at once. */
+enum { SETTLE_EACH_MAX = 4096 };
+void apply_settle_each(struct core *core, struct queue *queue,
+                       const struct operation_settle_each *operation);
 enum status apply_park(struct core *core, struct queue *queue,
                        const struct operation_park *operation, uint64_t position);
 enum status apply_attempt(struct core *core, struct queue *queue,
@@ -59,8 +63,6 @@ enum status apply_cancel(struct core *core, struct queue *queue,
                          const struct operation_cancel *operation, uint64_t position);
 enum status apply_checkpoint(struct core *core, struct queue *queue,
                              const struct operation_checkpoint *operation, uint64_t position);
-/* What that needs, live. */
-enum status apply_reserve_checkpoint(struct queue *queue);
 enum status apply_set_aside(struct core *core, struct queue *queue,
                             const struct operation_set_aside *operation);
 void apply_mark(struct core *core, struct queue *queue, const struct operation_mark *operation,

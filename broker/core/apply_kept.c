@@ -52,6 +52,15 @@ enum status apply_to_parked(struct core *core, struct queue *queue, struct parke
     return parked_take_terms(core, queue, parked, place->terms);
 }
 
+/* `lane` may be NULL. */
+static void parked_take_lane(struct core *core, struct parked *parked, struct lane *lane)
+{
+    if (lane == NULL || parked->lane != NULL)
+        return;
+    lane->ref_count++;
+    lane_add_parked(core, lane, parked);
+}
+
 /* What it keeps of its ward until it is repaired. */
 static void parked_take_ward(struct core *core, struct parked *parked, struct ward *ward)
 {
@@ -67,10 +76,7 @@ static void parked_take_ward(struct core *core, struct parked *parked, struct wa
     free(parked->reply);
     parked->reply = ward->reply;
     ward->reply = NULL;
-    if (ward->lane == NULL || parked->lane != NULL)
-        return;
-    ward->lane->ref_count++;
-    lane_add_parked(core, ward->lane, parked);
+    parked_take_lane(core, parked, ward->lane);
 }
 
 /* The message of a parked command leaves the queue's order, if it is there: it was parked already,
@@ -92,6 +98,7 @@ static void park_place(struct core *core, struct queue *queue, struct parked *pa
     parked->retry = message_terms_plain().retry;
     if (where.aside != NULL && where.aside->has_ward)
         parked_take_ward(core, parked, aside_ward(where.aside));
+    parked_take_lane(core, parked, lane_plain_find(&queue->plains, parked->number));
     standing_leave(core, queue, where); /* its home is the parked command's now */
 }
 
@@ -116,7 +123,7 @@ enum status apply_park(struct core *core, struct queue *queue,
  */
 
 /* What the operation speaks of stands aside from now on, and is with nobody. NULL: it is not seen
- * yet. asides_reserve went before. */
+ * yet. asides_reserve_for went before. */
 static struct aside *set_aside(struct core *core, struct queue *queue, uint64_t number)
 {
     struct standing where = queue_locate(queue, number);
@@ -128,9 +135,17 @@ static struct aside *set_aside(struct core *core, struct queue *queue, uint64_t 
         message_ref(place_message(place.word), 1);
         queue->transient_count++;
     }
+    struct lane *lane = lane_plain_find(&queue->plains, number);
+    if (planted(PLANT_LANE_LEFT))
+        lane = NULL;
+    if (lane != NULL)
+        lane->ref_count++; /* the ward's */
     standing_leave(core, queue, where);
     queue->bytes += place_bytes(place.size);
-    return asides_add(queue, number, place.word & ~PLACE_OUT, place.size, &terms);
+    struct aside *aside = asides_add(queue, number, place.word & ~PLACE_OUT, place.size, &terms);
+    if (lane != NULL)
+        ward_take_lane(core, aside_ward(aside), lane);
+    return aside;
 }
 
 enum status apply_attempt(struct core *core, struct queue *queue,
@@ -139,8 +154,7 @@ enum status apply_attempt(struct core *core, struct queue *queue,
     if (queue_locate(queue, operation->number).at.is_away)
         return STATUS_MORE; /* while recovering only: who has failed was in memory */
     struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    struct message_terms terms = message_terms_plain();
-    if (attempted == NULL || asides_reserve(queue, &terms) != STATUS_OK)
+    if (attempted == NULL || asides_reserve_for(queue, operation->number) != STATUS_OK)
         return STATUS_NO_MEMORY;
     attempted->failed =
         core->is_running || !planted(PLANT_ATTEMPTS_FORGOTTEN) ? operation->failed : 0;
@@ -172,8 +186,7 @@ enum status apply_set_aside(struct core *core, struct queue *queue,
         return STATUS_OK;
     }
     struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    struct message_terms terms = message_terms_plain();
-    if (attempted == NULL || asides_reserve(queue, &terms) != STATUS_OK)
+    if (attempted == NULL || asides_reserve_for(queue, operation->number) != STATUS_OK)
         return STATUS_NO_MEMORY;
     struct aside *aside = set_aside(core, queue, operation->number);
     if (aside == NULL)
@@ -212,8 +225,7 @@ static enum status begin_repair(struct core *core, struct queue *queue, uint64_t
         if (aside == NULL)
             return STATUS_NO_MEMORY;
     } else {
-        struct message_terms terms = message_terms_plain();
-        if (asides_reserve(queue, &terms) != STATUS_OK)
+        if (asides_reserve_for(queue, number) != STATUS_OK)
             return STATUS_NO_MEMORY;
         aside = set_aside(core, queue, number);
         if (aside != NULL && ward_repair(core, aside, attempted->repair) != STATUS_OK)
@@ -271,12 +283,6 @@ enum status apply_cancel(struct core *core, struct queue *queue,
     return STATUS_OK;
 }
 
-enum status apply_reserve_checkpoint(struct queue *queue)
-{
-    struct message_terms terms = message_terms_plain();
-    return asides_reserve(queue, &terms);
-}
-
 /* A message that keeps more than its place stands aside; whoever has it goes on having it. */
 enum status apply_checkpoint(struct core *core, struct queue *queue,
                              const struct operation_checkpoint *operation, uint64_t position)
@@ -285,7 +291,7 @@ enum status apply_checkpoint(struct core *core, struct queue *queue,
     if (where.at.is_away)
         return STATUS_MORE; /* while recovering only */
     struct attempted *attempted = kept_add_attempted(queue, operation->number);
-    if (attempted == NULL || apply_reserve_checkpoint(queue) != STATUS_OK)
+    if (attempted == NULL || asides_reserve_for(queue, operation->number) != STATUS_OK)
         return STATUS_NO_MEMORY;
     kept_set_bytes(&attempted->checkpoint, operation->checkpoint);
     home_move(core, &attempted->checkpoint_home, position,

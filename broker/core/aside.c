@@ -2,7 +2,6 @@
 #include "broker/core/aside.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "broker/core/lane.h"
 #include "broker/core/message.h"
@@ -11,42 +10,15 @@
 #include "broker/core/watch.h"
 #include "broker/plant.h"
 
-enum {
-    ROOM_MIN = 16,
-    CHAIN_MEAN = 2, /* asides to a bucket, before there are more buckets */
-};
+/* Asides to a bucket. */
+enum { CHAIN_MEAN = 2 };
 
 /* --- the table ----------------------------------------------------------------------------------
  */
 
-/* Numbers come one after the other, and are looked for so: eight of them share a cache line. The
- * lines are spread by multiplying with an odd number (Knuth, The Art of Computer Programming 3,
- * 6.4). */
-static struct aside **bucket_of(const struct asides *asides, uint64_t number)
+static uint64_t hash_of(const struct chain_link *link)
 {
-    uint64_t line = (number >> 3) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
-    return &asides->buckets[(line << 3 | (number & 7)) & (asides->room - 1)];
-}
-
-static enum status table_grow(struct asides *asides)
-{
-    struct asides grown = *asides;
-    grown.room = asides->room > 0 ? asides->room * 2 : ROOM_MIN;
-    grown.buckets = calloc(grown.room, sizeof(struct aside *));
-    if (grown.buckets == NULL)
-        return STATUS_NO_MEMORY;
-    for (uint32_t i = 0; i < asides->room; i++)
-        while (asides->buckets[i] != NULL) {
-            struct aside *aside = asides->buckets[i];
-            asides->buckets[i] = aside->next;
-            struct aside **bucket = bucket_of(&grown, aside->number);
-            aside->next = *bucket;
-            *bucket = aside;
-        }
-    free(asides->buckets);
-    asides->buckets = grown.buckets;
-    asides->room = grown.room;
-    return STATUS_OK;
+    return chains_hash_number(((const struct aside *)link)->number);
 }
 
 void asides_init(struct asides *asides)
@@ -59,13 +31,16 @@ void asides_init(struct asides *asides)
 enum status asides_reserve(struct queue *queue, const struct message_terms *terms)
 {
     struct asides *asides = &queue->asides;
-    if (asides->count == asides->room * CHAIN_MEAN && table_grow(asides) != STATUS_OK)
+    if (chains_reserve(&asides->table, CHAIN_MEAN, hash_of) != STATUS_OK)
         return STATUS_NO_MEMORY;
-    if (asides->spare != NULL && (asides->spare->has_ward || terms->needs_ward))
+    if (asides->spare != NULL && asides->spare->has_ward != terms->needs_ward)
         asides_unreserve(queue);
-    if (asides->spare != NULL)
-        return STATUS_OK;
-    struct aside *spare = aside_page_take(queue, terms->needs_ward);
+    struct aside *spare = asides->spare;
+    asides->spare = NULL;
+    if (spare != NULL && spare->has_ward)
+        ward_deinit(queue->core, aside_ward(spare));
+    if (spare == NULL)
+        spare = aside_page_take(queue, terms->needs_ward);
     if (spare == NULL)
         return STATUS_NO_MEMORY;
     spare->has_ward = terms->needs_ward;
@@ -75,6 +50,13 @@ enum status asides_reserve(struct queue *queue, const struct message_terms *term
     }
     asides->spare = spare;
     return STATUS_OK;
+}
+
+enum status asides_reserve_for(struct queue *queue, uint64_t number)
+{
+    struct message_terms terms = message_terms_plain();
+    terms.needs_ward = lane_plain_find(&queue->plains, number) != NULL;
+    return asides_reserve(queue, &terms);
 }
 
 void asides_unreserve(struct queue *queue)
@@ -93,18 +75,15 @@ struct aside *asides_add(struct queue *queue, uint64_t number, uint64_t word, ui
 {
     struct asides *asides = &queue->asides;
     struct aside *aside = asides->spare;
-    assert(aside != NULL && asides->count < asides->room * CHAIN_MEAN);
+    assert(aside != NULL);
     asides->spare = NULL;
-    struct aside **bucket = bucket_of(asides, number);
     *aside = (struct aside){.number = number,
                             .word = word,
-                            .next = *bucket,
                             .size = size,
                             .state = ASIDE_RECOVERED,
                             .priority = terms->priority,
                             .has_ward = aside->has_ward};
-    *bucket = aside;
-    asides->count++;
+    chains_add(&asides->table, chains_hash_number(number), &aside->link);
     queue->core->aside_count++;
     ward_take_place(queue->core, aside, terms->accepted_ms);
     return aside;
@@ -112,25 +91,17 @@ struct aside *asides_add(struct queue *queue, uint64_t number, uint64_t word, ui
 
 struct aside *asides_find(const struct asides *asides, uint64_t number)
 {
-    if (asides->count == 0)
-        return NULL;
-    struct aside *aside = *bucket_of(asides, number);
-    while (aside != NULL && aside->number != number)
-        aside = aside->next;
-    return aside;
+    struct chain_link *link = chains_find(&asides->table, chains_hash_number(number));
+    while (link != NULL && ((struct aside *)link)->number != number)
+        link = link->next;
+    return (struct aside *)link;
 }
 
 struct aside *asides_next(const struct asides *asides, const struct aside *before)
 {
-    if (before != NULL && before->next != NULL)
-        return before->next;
-    if (asides->count == 0)
-        return NULL;
-    struct aside **bucket =
-        before != NULL ? bucket_of(asides, before->number) + 1 : asides->buckets;
-    while (bucket < asides->buckets + asides->room && *bucket == NULL)
-        bucket++;
-    return bucket < asides->buckets + asides->room ? *bucket : NULL;
+    return (struct aside *)(before != NULL
+                                ? chains_next(&asides->table, hash_of(&before->link), &before->link)
+                                : chains_next(&asides->table, 0, NULL));
 }
 
 struct aside *asides_first(const struct asides *asides)
@@ -228,8 +199,10 @@ void aside_set_out(struct core *core, struct aside *aside)
 {
     leave_state(core, aside);
     aside->state = ASIDE_OUT;
-    if (lane_of(aside) != NULL)
+    if (lane_of(aside) != NULL) {
         lane_hold(aside);
+        lane_update(core, lane_of(aside));
+    }
     aside->word |= PLACE_OUT | PLACE_REDELIVERED;
     aside_queue(aside)->out_count++;
 }
@@ -238,11 +211,7 @@ void aside_remove(struct core *core, struct aside *aside)
 {
     struct asides *asides = asides_of(aside);
     leave_state(core, aside);
-    struct aside **link = bucket_of(asides, aside->number);
-    while (*link != aside)
-        link = &(*link)->next;
-    *link = aside->next;
-    asides->count--;
+    chains_remove(&asides->table, hash_of(&aside->link), &aside->link);
     core->aside_count--;
     if (aside->has_ward)
         ward_deinit(core, aside_ward(aside));
@@ -270,8 +239,8 @@ void asides_start(struct core *core, struct asides *asides)
 
 void asides_deinit(struct asides *asides)
 {
-    assert(asides->count == 0 && asides->spare == NULL);
+    assert(asides->table.count == 0 && asides->spare == NULL);
     assert(TAILQ_EMPTY(&asides->pages[0]) && TAILQ_EMPTY(&asides->pages[1]));
-    free(asides->buckets);
+    chains_deinit(&asides->table);
     asides_init(asides);
 }

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "broker/core/aside_page.h"
+#include "broker/core/chains.h"
 #include "broker/core/ready.h"
 #include "broker/core/wheel.h"
 #include "protocol/status.h"
@@ -48,9 +49,9 @@ enum aside_state {
 };
 
 struct aside {
+    struct chain_link link; /* in the table of its queue */
     uint64_t number;
-    uint64_t word;      /* as in a place */
-    struct aside *next; /* of its bucket */
+    uint64_t word; /* as in a place */
     union {
         uint64_t due_ms;          /* ASIDE_RECOVERED */
         struct wheel_timer timer; /* ASIDE_WAITING */
@@ -64,12 +65,10 @@ struct aside {
 
 /* All of one queue. */
 struct asides {
-    struct aside **buckets;
+    struct chains table; /* by number */
     struct ready ready;
     struct aside *spare;             /* for the next one, see asides_reserve */
     struct aside_page_list pages[2]; /* with room; [1]: for asides with wards */
-    uint32_t room;                   /* buckets; a power of two or 0 */
-    uint32_t count;
     uint32_t waiting_count;
     uint32_t blocked_count;
 };
@@ -79,6 +78,9 @@ void asides_init(struct asides *asides);
 /* Makes sure that the next asides_add, of a message with these terms, has what it needs. STATUS_OK
  * or STATUS_NO_MEMORY. */
 enum status asides_reserve(struct queue *queue, const struct message_terms *terms);
+
+/* The same for a message of the plain order that will stand aside, or stands so already. */
+enum status asides_reserve_for(struct queue *queue, uint64_t number);
 
 /* The message is not accepted after all: nothing is left of what its terms asked for. */
 void asides_unreserve(struct queue *queue);

@@ -124,6 +124,7 @@ void core_free(struct core *core)
     for (unsigned i = 0; i < core->spare_count; i++)
         buffer_deinit(&core->spares[i]);
     aside_blocks_deinit(&core->aside_blocks);
+    lane_pool_deinit(&core->lane_pool);
     free(core->routed);
     free(core->numbers);
     sys_deinit(&core->sys);

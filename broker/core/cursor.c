@@ -241,7 +241,7 @@ static void record_passed(struct core *core, struct cursor *cursor, uint64_t mis
 /* It has a durable copy, which is dealt with by itself: the cursor was moved back. */
 static bool is_kept(const struct queue *queue, uint64_t sequence)
 {
-    return (queue->asides.count > 0 && asides_find(&queue->asides, sequence) != NULL) ||
+    return asides_find(&queue->asides, sequence) != NULL ||
            kept_find_parked(queue, sequence) != NULL;
 }
 

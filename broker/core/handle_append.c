@@ -45,7 +45,7 @@ static struct accept accept_of(struct batch *batch, const struct append_event *e
 
 static enum status check_event(struct core *core, const struct append_event *event)
 {
-    enum status status = accept_check(core, event->properties, event->headers);
+    enum status status = accept_check(core, NULL, event->properties, event->headers);
     if (status == STATUS_OK)
         status = topic_check_key(event->key);
     if (status == STATUS_OK)

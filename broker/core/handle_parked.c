@@ -175,7 +175,7 @@ enum status handle_parked_replace(struct peer *peer, const struct frame *frame)
     struct core *core = peer->core;
     struct queue *queue;
     struct queue *to = NULL;
-    enum status status = accept_check(core, replace->properties, replace->headers);
+    enum status status = accept_check(core, NULL, replace->properties, replace->headers);
     if (status == STATUS_OK)
         status = queue_find_own(peer, replace->queue, &queue);
     if (status != STATUS_OK)

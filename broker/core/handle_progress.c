@@ -30,7 +30,8 @@ static enum status keep_checkpoint(struct peer *peer, struct queue *queue, uint6
     bool is_first = kept_find_attempted(queue, number) == NULL;
     struct attempted *attempted = kept_add_attempted(queue, number);
     uint64_t position = 0;
-    enum status status = attempted != NULL ? apply_reserve_checkpoint(queue) : STATUS_NO_MEMORY;
+    enum status status =
+        attempted != NULL ? asides_reserve_for(queue, operation.number) : STATUS_NO_MEMORY;
     if (status == STATUS_OK && queue->kind == QUEUE_DURABLE &&
         (standing_word(where) & PLACE_TRANSIENT) == 0)
         status = recorder_append_checkpoint(core, peer, &operation, &position);

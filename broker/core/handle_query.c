@@ -71,7 +71,7 @@ static void row_queue(struct page *page, const struct queue *queue)
     row_put_number(w, "single_active", ROW_FLAG, queue->is_single_active);
     row_put_number(w, "paused", ROW_FLAG, queue->is_paused);
     page_put_text(w, "lane_parked", lane_parked_names[queue->lane_parked]);
-    row_put_number(w, "lanes", ROW_NUMBER, HASH_CNT(hh, queue->lanes));
+    row_put_number(w, "lanes", ROW_NUMBER, queue->lanes.count);
     row_put_number(w, "blocked", ROW_NUMBER, queue->asides.blocked_count);
     row_put_number(w, "accepted", ROW_NUMBER, queue->accepted_total);
     row_put_number(w, "delivered", ROW_NUMBER, queue->delivered_total);

@@ -9,6 +9,7 @@
 #include "broker/core/history.h"
 #include "broker/core/line.h"
 #include "broker/core/peek.h"
+#include "broker/core/purge.h"
 #include "broker/core/queue.h"
 #include "broker/core/recorder.h"
 #include "protocol/property.h"
@@ -152,9 +153,7 @@ static void on_settings(struct core *core, struct queue *queue)
     consumer_elect(core, queue);
     breaker_on_settings(core, queue);
     expiry_watch(core, queue, core->now_ms);
-    struct lane *lane;
-    struct lane *next;
-    HASH_ITER (hh, queue->lanes, lane, next)
+    for (struct lane *lane = lane_next(queue, NULL); lane != NULL; lane = lane_next(queue, lane))
         lane_update(core, lane);
     queue_wake(core, queue);
 }

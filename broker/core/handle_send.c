@@ -41,12 +41,12 @@ enum status handle_send(struct peer *peer, const struct frame *frame)
     const struct frame_send *send = &frame->as.send;
     struct core *core = peer->core;
     core->counters.commands_received++;
-    enum status status = accept_check(core, send->properties, send->headers);
-    if (status != STATUS_OK)
-        return status;
     struct queue *queue = find_queue(peer, send->queue);
     if (queue == NULL)
         return STATUS_NO_QUEUE;
+    enum status status = accept_check(core, queue, send->properties, send->headers);
+    if (status != STATUS_OK)
+        return status;
     struct accept accept = {.core = core,
                             .peer = peer,
                             .queues = &queue,
@@ -83,7 +83,7 @@ enum status handle_call(struct peer *peer, const struct frame *frame)
     const struct frame_call *call = &frame->as.call;
     struct core *core = peer->core;
     core->counters.commands_received++;
-    enum status status = accept_check(core, call->properties, call->headers);
+    enum status status = accept_check(core, NULL, call->properties, call->headers);
     if (status != STATUS_OK)
         return status;
     struct queue *queue = find_queue(peer, call->queue);
@@ -130,7 +130,7 @@ enum status handle_publish(struct peer *peer, const struct frame *frame)
     const struct frame_publish *publish = &frame->as.publish;
     struct core *core = peer->core;
     core->counters.events_received++;
-    enum status status = accept_check(core, publish->properties, publish->headers);
+    enum status status = accept_check(core, NULL, publish->properties, publish->headers);
     if (status == STATUS_OK)
         status = topic_check_key(publish->key);
     if (status != STATUS_OK)

@@ -532,6 +532,11 @@ void index_become_durable(struct index *index, struct index_at at, uint64_t word
     page_count(page, at.found);
 }
 
+void index_pin(struct index *index, size_t slot, int count)
+{
+    index->slots[slot].page->pin_count += (uint32_t)count;
+}
+
 /* Takes the page out of its slot; the slot stays, or goes when it is the first. */
 static void slot_empty(struct index *index, size_t slot)
 {

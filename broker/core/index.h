@@ -111,6 +111,9 @@ void index_move(struct index *index, struct index_at at, uint64_t word, uint32_t
 /* A transient place has its message in the journal from now on. */
 void index_become_durable(struct index *index, struct index_at at, uint64_t word);
 
+/* Changes how many reasons there are to keep the page of a slot in memory, by 1 or -1. */
+void index_pin(struct index *index, size_t slot, int count);
+
 /* Makes a hole of the place. Frees its page when it was the last. */
 void index_remove(struct index *index, struct index_at at);
 

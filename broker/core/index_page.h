@@ -13,7 +13,7 @@
  * READING  as AWAY; the bytes are on their way.
  *
  * Always true: a page that is WRITING, CLEAN, AWAY or READING has an extent of the file; places is
- * NULL exactly while it is AWAY or READING; then none of its places is OUT or TRANSIENT.
+ * NULL exactly while it is AWAY or READING; then none of its places is OUT or TRANSIENT, or pinned.
  */
 #ifndef HERALD_INDEX_PAGE_H
 #define HERALD_INDEX_PAGE_H
@@ -53,6 +53,7 @@ struct index_page {
     uint32_t live;
     uint32_t out_count;
     uint32_t transient_count;
+    uint32_t pin_count;
     uint32_t last;       /* delta of the last place */
     uint32_t extent;     /* in the file, but for HERE */
     uint32_t crc;        /* of the places there */
@@ -64,7 +65,7 @@ struct index_page {
 static inline bool page_may_leave(const struct index_page *page)
 {
     return page->room >= PAGE_PLACES_LEAVING && page->out_count == 0 &&
-           page->transient_count == 0 && page->live > 0;
+           page->transient_count == 0 && page->pin_count == 0 && page->live > 0;
 }
 
 static inline uint64_t page_last(const struct index_page *page)

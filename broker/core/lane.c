@@ -6,47 +6,124 @@
 #include <string.h>
 
 #include "broker/core/ending.h"
+#include "broker/core/hash.h"
 #include "broker/core/kept.h"
 #include "broker/core/queue.h"
 #include "broker/core/state.h"
+#include "broker/plant.h"
 
-/* What one round parks at most. */
-enum { SLICE = 1000 };
+enum {
+    SLICE = 1000,                /* what one round parks at most */
+    LINE_BYTES = 64,             /* of memory */
+    LANE_BYTES = 3 * LINE_BYTES, /* of one that is pooled */
+    KEY_BYTES_POOLED = LANE_BYTES - sizeof(struct lane),
+#ifdef __SANITIZE_ADDRESS__
+    POOL_MAX = 0, /* so that the sanitizer sees who touches a lane too late */
+#else
+    POOL_MAX = 16384,
+#endif
+};
 
 /* --- the table ----------------------------------------------------------------------------------
  */
 
+static uint64_t hash_of(const struct chain_link *link)
+{
+    return ((const struct lane *)link)->hash;
+}
+
+void lane_pool_deinit(struct lane_pool *pool)
+{
+    struct chain_link *link;
+    while ((link = pool->first) != NULL) {
+        pool->first = link->next;
+        free(link);
+    }
+    pool->count = 0;
+}
+
+static struct lane *lane_take(struct lane_pool *pool, uint32_t key_bytes)
+{
+    struct chain_link *link = pool->first;
+    if (key_bytes > KEY_BYTES_POOLED)
+        return malloc(sizeof(struct lane) + key_bytes);
+    if (link == NULL)
+        return aligned_alloc(LINE_BYTES, LANE_BYTES);
+    pool->first = link->next;
+    pool->count--;
+    for (size_t i = 0; i < LANE_BYTES && pool->first != NULL; i += LINE_BYTES)
+        __builtin_prefetch((const char *)pool->first + i, 1);
+    return (struct lane *)link;
+}
+
+static void lane_give(struct lane_pool *pool, struct lane *lane)
+{
+    if (lane->key_bytes > KEY_BYTES_POOLED || pool->count == POOL_MAX) {
+        free(lane);
+        return;
+    }
+    lane->link.next = pool->first;
+    pool->first = &lane->link;
+    pool->count++;
+}
+
+static struct lane *lane_find(const struct queue *queue, uint64_t hash, struct wire_bytes key)
+{
+    struct chain_link *link = chains_find(&queue->lanes, hash);
+    for (; link != NULL; link = link->next) {
+        struct lane *lane = (struct lane *)link;
+        if (lane->hash == hash && wire_bytes_equal(lane_key(lane), key))
+            return lane;
+    }
+    return NULL;
+}
+
+static struct lane *lane_new(struct queue *queue, uint64_t hash, struct wire_bytes key)
+{
+    if (chains_reserve(&queue->lanes, 1, hash_of) != STATUS_OK)
+        return NULL;
+    struct lane *lane = lane_take(&queue->core->lane_pool, key.bytes);
+    if (lane == NULL)
+        return NULL;
+    *lane = (struct lane){.hash = hash, .queue = queue, .key_bytes = (uint8_t)key.bytes};
+    TAILQ_INIT(&lane->parked);
+    memcpy(lane->key, key.at, key.bytes);
+    chains_add(&queue->lanes, hash, &lane->link);
+    return lane;
+}
+
 struct lane *lane_get(struct queue *queue, struct wire_bytes key)
 {
-    struct lane *lane;
-    HASH_FIND(hh, queue->lanes, key.at, key.bytes, lane);
-    if (lane == NULL) {
-        lane = calloc(1, sizeof *lane + key.bytes);
-        if (lane == NULL)
-            return NULL;
-        lane->queue = queue;
-        TAILQ_INIT(&lane->parked);
-        lane->key_bytes = key.bytes;
-        memcpy(lane->key, key.at, key.bytes);
-        HASH_ADD_KEYPTR(hh, queue->lanes, lane->key, lane->key_bytes, lane);
-        if (!table_has(&lane->hh)) {
-            free(lane);
-            return NULL;
-        }
-    }
-    lane->ref_count++;
+    uint64_t hash = hash_bytes(key);
+    struct lane *lane = lane_find(queue, hash, key);
+    if (lane == NULL)
+        lane = lane_new(queue, hash, key);
+    if (lane != NULL)
+        lane->ref_count++;
     return lane;
+}
+
+void lane_prefetch(const struct queue *queue, struct wire_bytes key)
+{
+    if (queue->lanes.room > 0)
+        __builtin_prefetch(chains_bucket(&queue->lanes, hash_bytes(key)), 1);
 }
 
 void lane_unref(struct core *core, struct lane *lane)
 {
     if (--lane->ref_count > 0)
         return;
-    assert(lane->first == NULL && lane->holder == NULL);
+    assert(lane->first == NULL && lane->holder == NULL && lane->plain == 0);
     if (lane->is_parking)
         TAILQ_REMOVE(&core->parking, lane, park_link);
-    HASH_DEL(lane->queue->lanes, lane);
-    free(lane);
+    chains_remove(&lane->queue->lanes, lane->hash, &lane->link);
+    lane_give(&core->lane_pool, lane);
+}
+
+struct lane *lane_next(const struct queue *queue, const struct lane *before)
+{
+    return (struct lane *)(before != NULL ? chains_next(&queue->lanes, before->hash, &before->link)
+                                          : chains_next(&queue->lanes, 0, NULL));
 }
 
 struct wire_bytes lane_key(const struct lane *lane)
@@ -125,7 +202,7 @@ static bool is_behind_parked(const struct lane *lane)
 
 static bool is_blocked(const struct lane *lane)
 {
-    return lane->holder != NULL ||
+    return (lane->plain != 0 && !planted(PLANT_LANE_PLAIN_PASSED)) || lane->holder != NULL ||
            (is_behind_parked(lane) && lane->queue->lane_parked != LANE_PARKED_GO_ON);
 }
 

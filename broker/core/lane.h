@@ -8,7 +8,8 @@
  * A lane has at most one holder: the message that is out, or that waits for its next attempt. While
  * it has one none of it is ready; and unless the queue goes on then, none that stands behind a
  * parked one, so that what is repaired one by one is still replayed in order. Lanes follow from the
- * messages, and so are there again after a start.
+ * messages, and so are there again after a start. What comes to an empty lane may stand in the
+ * plain order of its queue, see lane_plain.h: then this is of what comes behind it.
  */
 #ifndef HERALD_LANE_H
 #define HERALD_LANE_H
@@ -16,7 +17,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "broker/core/table.h"
+#include "broker/core/chains.h"
 #include "protocol/wire.h"
 
 struct aside;
@@ -32,25 +33,41 @@ enum lane_parked {
 };
 
 struct lane {
-    UT_hash_handle hh; /* in its queue, by key */
-    TAILQ_ENTRY(lane) park_link;
+    struct chain_link link;       /* in the table of its queue, by key */
+    struct chain_link plain_link; /* in that of plain messages, by number */
+    uint64_t hash;                /* of its key */
+    uint64_t plain; /* the number of its plain message, see lane_plain.h; 0: it has none */
     struct queue *queue;
-    struct aside *first; /* in the lane, ascending numbers */
+    uint32_t ref_count; /* messages of it, parked ones included */
+    uint8_t key_bytes;
+    bool is_parking;      /* in the list of those whose messages are to be parked */
+    struct aside *holder; /* out, or waiting for its next attempt */
+    struct aside *first;  /* of those aside in the lane, ascending numbers */
     struct aside *last;
     struct aside *ready;                    /* the one that may be handed out */
-    struct aside *holder;                   /* out, or waiting for its next attempt */
     TAILQ_HEAD(parked_list, parked) parked; /* ascending numbers */
-    uint32_t ref_count;                     /* messages of it, parked ones included */
-    bool is_parking; /* in the list of those whose messages are to be parked */
-    uint32_t key_bytes;
+    TAILQ_ENTRY(lane) park_link;
     unsigned char key[];
 };
 
 TAILQ_HEAD(lane_list, lane);
 
+/* Of the core: lanes that are not in use, for the next ones. Lanes come and go with messages. */
+struct lane_pool {
+    struct chain_link *first;
+    uint32_t count;
+};
+
+void lane_pool_deinit(struct lane_pool *pool);
+
 /* The lane of this key with one reference more; NULL when memory ran out. */
 struct lane *lane_get(struct queue *queue, struct wire_bytes key);
+/* Asks for the memory that lane_get will look at first. */
+void lane_prefetch(const struct queue *queue, struct wire_bytes key);
 void lane_unref(struct core *core, struct lane *lane);
+
+/* The lanes of a queue in no order, as chains_next has it. */
+struct lane *lane_next(const struct queue *queue, const struct lane *before);
 
 struct wire_bytes lane_key(const struct lane *lane);
 

@@ -42,8 +42,9 @@ struct retry_terms {
 
 /* What the sender asks of a message's way through its queues. */
 struct message_terms {
-    bool is_plain;   /* nothing: it stands in the index */
-    bool needs_ward; /* more than a priority and a time */
+    bool is_plain;      /* nothing: it stands in the index */
+    bool is_only_laned; /* nothing but a lane */
+    bool needs_ward;    /* more than a priority and a time */
     bool is_tracked;
     bool has_id;
     uint8_t priority;

@@ -100,7 +100,7 @@ static struct sight sight_of_aside(const struct aside *aside)
 static struct sight find_aside(const struct queue *queue, uint64_t after)
 {
     struct sight sight = {0};
-    uint64_t last = last_tried(queue, after, queue->asides.count);
+    uint64_t last = last_tried(queue, after, queue->asides.table.count);
     struct aside *aside;
     for (uint64_t number = after; number < last; number++)
         if ((aside = asides_find(&queue->asides, number + 1)) != NULL)

@@ -38,7 +38,7 @@ void queue_put_settings(const struct queue *queue, struct wire_writer *w);
 /* Messages waiting or out; parked ones are not among them. */
 static inline uint64_t queue_count(const struct queue *queue)
 {
-    return queue->index.live_count + queue->asides.count;
+    return queue->index.live_count + queue->asides.table.count;
 }
 
 static inline uint64_t queue_ready_count(const struct queue *queue)
@@ -106,13 +106,6 @@ enum status queue_settle(struct core *core, struct peer *peer, struct queue *que
 /* Has the durable mark reach past `number`, with a record if need be. False: the mark is not on
  * disk yet, the message must wait. */
 bool queue_mark_covers(struct core *core, struct queue *queue, uint64_t number);
-
-/* Takes all ready messages out. STATUS_OK, or the status of the journal. */
-enum status queue_purge(struct core *core, struct peer *peer, struct queue *queue);
-
-/* Purging: moves a page that is away, all of whose places are settled, to where it is worked off.
- */
-void queue_bury_page(struct queue *queue, struct index_at at);
 
 /* Ends a queue for all its users: consumers are told, callers are answered; the name is free at
  * once, the places are worked off in slices. `status` is what consumers are told. */

@@ -196,6 +196,7 @@ static const struct home *home_of(const struct core *core, const struct operatio
     case OPERATION_MESSAGE:   /* has a home in each of its queues */
     case OPERATION_SET_ASIDE: /* is stated with it */
     case OPERATION_SETTLE:
+    case OPERATION_SETTLE_EACH:
     case OPERATION_QUEUE_GONE:
     case OPERATION_EXCHANGE_GONE:
     case OPERATION_UNBINDING:

@@ -98,13 +98,12 @@ static bool has_one_try(const struct retry_terms *terms, const struct message *c
 static enum status try_again(struct core *core, struct peer *peer, struct queue *queue,
                              const struct operation_attempt *operation, bool is_durable)
 {
-    struct message_terms terms = message_terms_plain();
     bool is_first = kept_find_attempted(queue, operation->number) == NULL;
     struct attempted *attempted = kept_add_attempted(queue, operation->number);
     if (attempted == NULL)
         return STATUS_NO_MEMORY;
     uint64_t position = 0;
-    enum status status = asides_reserve(queue, &terms);
+    enum status status = asides_reserve_for(queue, operation->number);
     if (status == STATUS_OK && is_durable)
         status = recorder_append_attempt(core, peer, operation, &position);
     if (status == STATUS_OK)

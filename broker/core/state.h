@@ -18,6 +18,7 @@
 #include "broker/core/home.h"
 #include "broker/core/index.h"
 #include "broker/core/lane.h"
+#include "broker/core/lane_plain.h"
 #include "broker/core/message.h"
 #include "broker/core/peer.h"
 #include "broker/core/spill.h"
@@ -157,7 +158,8 @@ struct queue {
 
     struct index index;
     struct asides asides;
-    struct lane *lanes;
+    struct chains lanes; /* by key */
+    struct lane_plains plains;
     struct cursor *cursor; /* it is filled from a history; NULL: by senders */
     struct feed *feed;     /* QUEUE_LIVE: a reader of a history; NULL: a live subscription */
     struct queue *grave;   /* while a purge takes pages out that are away: who gets them */
@@ -418,7 +420,8 @@ struct core {
     uint32_t laned_count;            /* of them, those in lanes */
     TAILQ_HEAD(, peek) peeks;        /* questions that wait for the disk */
     TAILQ_HEAD(, entity_read) reads; /* of entities, under way */
-    struct lane_list parking;        /* lanes whose messages are to be parked */
+    struct lane_pool lane_pool;
+    struct lane_list parking; /* lanes whose messages are to be parked */
     uint32_t fence_count;
     uint64_t transient_bytes;
 

@@ -11,41 +11,21 @@
 #include "broker/core/watch.h"
 #include "broker/plant.h"
 
-enum {
-    ROOM_MIN = 64,
-    /* What one round forgets at most. */
-    SLICE = 2000,
-};
+/* What one round forgets at most. */
+enum { SLICE = 2000 };
 
 /* --- the table ----------------------------------------------------------------------------------
  */
 
 /* The end of a UUIDv7 is random (RFC 9562, section 5.7). */
-static struct tracked **bucket_of(const struct tracked_table *table, struct wire_id id)
+static uint64_t hash_of_id(const struct wire_id *id)
 {
-    uint64_t hash = wire_load_u64(id.byte + 8) * UINT64_C(0x9e3779b97f4a7c15);
-    return &table->buckets[(hash >> 32) & (table->room - 1)];
+    return wire_load_u64(id->byte + 8) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
 }
 
-static enum status table_grow(struct tracked_table *table)
+static uint64_t hash_of(const struct chain_link *link)
 {
-    struct tracked_table grown = *table;
-    grown.room = table->room > 0 ? table->room * 2 : ROOM_MIN;
-    grown.buckets = calloc(grown.room, sizeof(struct tracked *));
-    if (grown.buckets == NULL)
-        return STATUS_NO_MEMORY;
-    for (uint32_t i = 0; i < table->room; i++)
-        while (table->buckets[i] != NULL) {
-            struct tracked *tracked = table->buckets[i];
-            table->buckets[i] = tracked->next;
-            struct tracked **bucket = bucket_of(&grown, tracked->id);
-            tracked->next = *bucket;
-            *bucket = tracked;
-        }
-    free(table->buckets);
-    table->buckets = grown.buckets;
-    table->room = grown.room;
-    return STATUS_OK;
+    return hash_of_id(&((const struct tracked *)link)->id);
 }
 
 void tracked_init(struct tracked_table *table)
@@ -68,20 +48,15 @@ void tracked_deinit(struct core *core)
     forget_list(core, &table->open);
     forget_list(core, &table->finished);
     forget_list(core, &table->keyed);
-    free(table->buckets);
-    table->buckets = NULL;
-    table->room = 0;
+    chains_deinit(&table->by_id);
 }
 
 struct tracked *tracked_find(const struct core *core, struct wire_id id)
 {
-    const struct tracked_table *table = &core->tracked;
-    if (table->count == 0)
-        return NULL;
-    struct tracked *tracked = *bucket_of(table, id);
-    while (tracked != NULL && memcmp(tracked->id.byte, id.byte, sizeof id.byte) != 0)
-        tracked = tracked->next;
-    return tracked;
+    struct chain_link *link = chains_find(&core->tracked.by_id, hash_of_id(&id));
+    while (link != NULL && memcmp(((struct tracked *)link)->id.byte, id.byte, sizeof id.byte) != 0)
+        link = link->next;
+    return (struct tracked *)link;
 }
 
 /* --- keys ---------------------------------------------------------------------------------------
@@ -135,7 +110,7 @@ struct tracked *tracked_new(struct core *core, uint32_t queue, struct wire_id id
                             struct wire_bytes key)
 {
     struct tracked_table *table = &core->tracked;
-    if (table->count == table->room && table_grow(table) != STATUS_OK)
+    if (chains_reserve(&table->by_id, 1, hash_of) != STATUS_OK)
         return NULL;
     struct tracked *tracked = calloc(1, sizeof *tracked);
     if (tracked == NULL)
@@ -147,10 +122,7 @@ struct tracked *tracked_new(struct core *core, uint32_t queue, struct wire_id id
         free(tracked);
         return NULL;
     }
-    struct tracked **bucket = bucket_of(table, id);
-    tracked->next = *bucket;
-    *bucket = tracked;
-    table->count++;
+    chains_add(&table->by_id, hash_of_id(&id), &tracked->by_id);
     table->open_count++;
     TAILQ_INSERT_TAIL(&table->open, tracked, link);
     return tracked;
@@ -181,11 +153,7 @@ void tracked_forget(struct core *core, struct tracked *tracked)
     struct tracked_table *table = &core->tracked;
     assert(!tracked->is_standing);
     watch_end_all(core, tracked);
-    struct tracked **from = bucket_of(table, tracked->id);
-    while (*from != tracked)
-        from = &(*from)->next;
-    *from = tracked->next;
-    table->count--;
+    chains_remove(&table->by_id, hash_of_id(&tracked->id), &tracked->by_id);
     kin_end(core, tracked);
     leave_list(table, tracked);
     home_end(core, &tracked->home);

@@ -20,6 +20,7 @@
 
 #include <sys/queue.h>
 
+#include "broker/core/chains.h"
 #include "broker/core/home.h"
 #include "broker/core/table.h"
 #include "broker/store/record.h"
@@ -59,8 +60,8 @@ struct progress {
 };
 
 struct tracked {
+    struct chain_link by_id;
     struct wire_id id;
-    struct tracked *next;          /* of its bucket */
     TAILQ_ENTRY(tracked) link;     /* in the list of its state, oldest first */
     LIST_HEAD(, watcher) watchers; /* who waits for it */
     struct kept_outcome *outcome;  /* NULL: it is open */
@@ -81,9 +82,7 @@ struct tracked {
 TAILQ_HEAD(tracked_list, tracked);
 
 struct tracked_table {
-    struct tracked **buckets;
-    uint32_t room; /* a power of two or 0 */
-    uint32_t count;
+    struct chains by_id;
     uint32_t open_count;
     uint32_t finished_count; /* the keyed are not among them */
     uint64_t finished_bytes;

@@ -76,17 +76,23 @@ enum status ward_init(struct core *core, struct queue *queue, struct ward *ward,
     if (terms->reply_to.bytes > 0 && ward->reply == NULL)
         return STATUS_NO_MEMORY;
     if (terms->lane.bytes > 0) {
-        ward->lane = lane_get(queue, terms->lane);
-        if (ward->lane == NULL) {
+        struct lane *lane = lane_get(queue, terms->lane);
+        if (lane == NULL) {
             ward_deinit(core, ward);
             return STATUS_NO_MEMORY;
         }
-        core->laned_count++;
+        ward_take_lane(core, ward, lane);
     }
     enum status status = terms->is_tracked ? set_tracked(core, queue, ward, terms) : STATUS_OK;
     if (status != STATUS_OK)
         ward_deinit(core, ward);
     return status;
+}
+
+void ward_take_lane(struct core *core, struct ward *ward, struct lane *lane)
+{
+    ward->lane = lane;
+    core->laned_count++;
 }
 
 void ward_deinit(struct core *core, struct ward *ward)

@@ -50,6 +50,9 @@ struct reply *reply_new(const struct message_terms *terms);
 enum status ward_init(struct core *core, struct queue *queue, struct ward *ward,
                       const struct message_terms *terms);
 
+/* Its message is in the lane; the caller's reference is the ward's. */
+void ward_take_lane(struct core *core, struct ward *ward, struct lane *lane);
+
 /* Frees what hangs on it. An open tracked command goes with it while the broker is not running, or
  * when its message was never accepted. */
 void ward_deinit(struct core *core, struct ward *ward);

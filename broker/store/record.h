@@ -12,7 +12,7 @@
 enum operation_type {
 #define OPERATION(NAME, name, type, urgency, text) OPERATION_##NAME = type,
 #include "broker/store/records.def"
-    OPERATION_TYPE_COUNT = 26,
+    OPERATION_TYPE_COUNT = 27,
 };
 
 #define OPERATION(NAME, name, type, urgency, text) struct operation_##name {

@@ -114,6 +114,34 @@ START_TEST(test_a_full_reply_queue_takes_a_reply_all_the_same)
 }
 END_TEST
 
+static uint64_t number_of_next(void)
+{
+    struct frame frame;
+    ck_assert(actor_next(alice, &frame));
+    ck_assert_uint_eq(frame.header.type, FRAME_DELIVER);
+    return frame.as.deliver.number;
+}
+
+/* The event that drives the command out goes where the reply goes, and they are two. */
+START_TEST(test_a_reply_to_what_is_dropped_has_a_number_of_its_own)
+{
+    do_queue(alice, "answers");
+    do_exchange(alice, "news");
+    do_bind(alice, "work", "news", "#");
+    do_bind(alice, "answers", "news", "#");
+    hear_confirm(alice, say_queue_set(alice, "work", PROPERTY_QUEUE_OVERFLOW, 1));
+    hear_confirm(alice, say_queue_set(alice, "work", PROPERTY_QUEUE_COUNT_MAX, 1));
+    track(1);
+    with_text(PROPERTY_MESSAGE_REPLY_TO, "answers");
+    do_tracked("job");
+    do_publish(alice, "news", "weather", "rain");
+    ask(1, COMMAND_FAILED);
+    do_consume(alice, 1, "answers", 2);
+    uint64_t first = number_of_next();
+    ck_assert_uint_lt(first, number_of_next());
+}
+END_TEST
+
 START_TEST(test_a_timeout_of_a_wait_says_how_things_are)
 {
     track(1);
@@ -246,6 +274,7 @@ int main(void)
     tcase_add_test(tcase, test_the_reply_names_the_command_and_says_how_it_went);
     tcase_add_test(tcase, test_a_reply_queue_that_is_gone_loses_the_reply_only);
     tcase_add_test(tcase, test_a_full_reply_queue_takes_a_reply_all_the_same);
+    tcase_add_test(tcase, test_a_reply_to_what_is_dropped_has_a_number_of_its_own);
     tcase_add_test(tcase, test_a_timeout_of_a_wait_says_how_things_are);
     tcase_add_test(tcase, test_an_expired_command_is_not_begun);
     tcase_add_test(tcase, test_a_cancel_while_it_ran_lasts_over_a_crash);

@@ -127,6 +127,72 @@ START_TEST(test_what_is_given_back_keeps_its_place_in_the_lane)
 }
 END_TEST
 
+/* Whatever stands between them: each that was named, and nothing else, also after a start. */
+START_TEST(test_many_are_settled_at_once)
+{
+    static const struct {
+        char last;
+        const char *left;
+    } cases[] = {{'c', "def"}, {'d', "ef"}, {'f', "e"}};
+    lane("1", "a");
+    lane("2", "b");
+    do_send(alice, "work", "c");
+    lane("3", "d");
+    lane("1", "e");
+    lane("4", "f");
+    (void)say_consume(bob, 1, "work", 10);
+    ck_assert_str_eq(taken(bob), "abcdf");
+    (void)say_done(bob, deliveries[0], deliveries[cases[_i].last - 'a']);
+    crash_and_enter();
+    (void)say_consume(bob, 1, "work", 10);
+    ck_assert_str_eq(taken(bob), cases[_i].left);
+    ck_assert_uint_eq(ask_queue(alice, "work", "messages"), strlen(cases[_i].left));
+}
+END_TEST
+
+/* As the first of its lane it did not stand aside, and does now. */
+START_TEST(test_a_checkpoint_leaves_the_lane_held)
+{
+    struct frame frame = {.header.type = FRAME_PROGRESS};
+    lane("1", "a");
+    lane("1", "b");
+    lane("2", "c");
+    (void)say_consume(bob, 1, "work", 10);
+    ck_assert_str_eq(taken(bob), "ac");
+    frame.as.progress.start = bob->start;
+    frame.as.progress.delivery = deliveries[0];
+    frame.as.progress.checkpoint = wire_bytes_of_text("half");
+    hear_confirm(bob, actor_say(bob, &frame));
+    ck_assert_str_eq(taken(bob), "");
+    ck_assert_uint_eq(ask_queue(alice, "work", "blocked"), 1);
+    done('a');
+    ck_assert_str_eq(taken(bob), "b");
+    done('b');
+    done('c');
+    ck_assert_uint_eq(ask_queue(alice, "work", "lanes"), 0);
+}
+END_TEST
+
+START_TEST(test_a_purge_takes_lanes_along)
+{
+    lane("1", "a");
+    lane("2", "b");
+    (void)say_consume(bob, 1, "work", 1);
+    ck_assert_str_eq(taken(bob), "a");
+    do_send(alice, "work", "c");
+    lane("1", "d");
+    lane("3", "e");
+    hear_confirm(alice, say_queue_purge(alice, "work"));
+    ck_assert_uint_eq(ask_queue(alice, "work", "messages"), 1);
+    ck_assert_uint_eq(ask_queue(alice, "work", "lanes"), 1);
+    crash_and_enter();
+    (void)say_consume(bob, 1, "work", 10);
+    ck_assert_str_eq(taken(bob), "a");
+    done('a');
+    ck_assert_uint_eq(ask_queue(alice, "work", "lanes"), 0);
+}
+END_TEST
+
 static uint64_t say_parked_retry(void)
 {
     struct frame frame = {.header.type = FRAME_PARKED_RETRY};
@@ -451,6 +517,9 @@ int main(void)
     tcase_add_test(tcase, test_a_retrying_head_blocks_its_lane_only);
     tcase_add_test(tcase, test_one_that_is_not_due_does_not_hold_its_lane);
     tcase_add_test(tcase, test_what_is_given_back_keeps_its_place_in_the_lane);
+    tcase_add_loop_test(tcase, test_many_are_settled_at_once, 0, 3);
+    tcase_add_test(tcase, test_a_checkpoint_leaves_the_lane_held);
+    tcase_add_test(tcase, test_a_purge_takes_lanes_along);
     tcase_add_test(tcase, test_a_lane_waits_for_its_repair);
     tcase_add_test(tcase, test_dropping_the_parked_one_lets_the_lane_go_on);
     tcase_add_test(tcase, test_or_goes_on);

@@ -131,7 +131,7 @@ static void compare(void)
     for (struct aside *aside = asides_next(&queue->asides, NULL); aside != NULL;
          aside = asides_next(&queue->asides, aside))
         seen++;
-    ck_assert_uint_eq(seen, queue->asides.count);
+    ck_assert_uint_eq(seen, queue->asides.table.count);
     ck_assert_uint_eq(seen, core->aside_count);
 }
 

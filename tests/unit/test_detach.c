@@ -76,7 +76,7 @@ START_TEST(test_one_aside_gets_a_copy)
     hear_delivery(alice, "an event with a body");
     actor_cut(alice);
     ck_assert(actor_enter(alice));
-    ck_assert_uint_eq(fast->asides.count, 1);
+    ck_assert_uint_eq(fast->asides.table.count, 1);
     detach_volatile_queues(scene->core, journal_end_position(scene->journal));
     ck_assert_uint_eq(fast->transient_count, MESSAGES);
     take_all();

@@ -61,7 +61,7 @@ START_TEST(test_all_are_found_until_they_are_forgotten)
         const struct tracked *tracked = tracked_find(core, id_of(n));
         ck_assert_int_eq(tracked != NULL, n % 3 != 0);
     }
-    ck_assert_uint_eq(core->tracked.count, COMMANDS - COMMANDS / 3);
+    ck_assert_uint_eq(core->tracked.by_id.count, COMMANDS - COMMANDS / 3);
 }
 END_TEST
 
@@ -91,10 +91,10 @@ START_TEST(test_what_is_forgotten_gives_its_bytes_back)
     tracked_work_off(core);
     ck_assert_uint_eq(core->tracked.finished_count, 0);
     ck_assert_uint_eq(core->tracked.finished_bytes, 0);
-    ck_assert_uint_eq(core->tracked.count, 25);
+    ck_assert_uint_eq(core->tracked.by_id.count, 25);
     core->now_ms = 5000;
     tracked_work_off(core);
-    ck_assert_uint_eq(core->tracked.count, 0);
+    ck_assert_uint_eq(core->tracked.by_id.count, 0);
     ck_assert_uint_eq(core->tracked.finished_bytes, 0);
 }
 END_TEST
@@ -118,11 +118,11 @@ START_TEST(test_keys_do_not_keep_what_is_behind_them)
         ck_assert_uint_le(core->tracked.finished_count, 10);
     }
     ck_assert_ptr_nonnull(tracked_find_key(core, 7, wire_bytes_of_text("0")));
-    ck_assert_uint_eq(core->tracked.count, COMMANDS + 10);
+    ck_assert_uint_eq(core->tracked.by_id.count, COMMANDS + 10);
     core->now_ms = 1000 + core->limits.result_ttl_ms;
     for (unsigned i = 0; i < 3; i++)
         tracked_work_off(core);
-    ck_assert_uint_eq(core->tracked.count, 10);
+    ck_assert_uint_eq(core->tracked.by_id.count, 10);
     ck_assert_ptr_null(tracked_find_key(core, 7, wire_bytes_of_text("0")));
 }
 END_TEST
