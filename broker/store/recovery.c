@@ -33,6 +33,7 @@
 #include "broker/store/directory.h"
 #include "broker/store/disk_io.h"
 #include "broker/store/failure.h"
+#include "broker/store/space.h"
 #include "broker/store/walk.h"
 #include "broker/plant.h"
 #include "protocol/wire.h"
@@ -336,7 +337,7 @@ static enum status sort_spares(struct recovery *recovery)
     struct recovered *out = recovery->out;
     char name[SEGMENT_NAME_BYTES];
     out->spares = calloc(directory->spares.count + directory->segments.count +
-                             recovery->input->options->spare_count + 1,
+                             (size_t)SPACE_KEPT * recovery->input->options->spare_count + 1,
                          sizeof *out->spares);
     if (out->spares == NULL)
         return STATUS_NO_MEMORY;

@@ -78,7 +78,7 @@ static void choose_free(struct space *space)
 {
     struct space_work *work = &space->work;
     work->number = space->files_first;
-    work->kind = space->count < space->count_wanted ? SPACE_RECYCLE : SPACE_REMOVE;
+    work->kind = space->count < SPACE_KEPT * space->count_wanted ? SPACE_RECYCLE : SPACE_REMOVE;
     work->spare = space->next_spare;
 }
 

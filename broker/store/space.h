@@ -13,6 +13,11 @@
 
 #define SPACE_RETRY_MS 250u
 
+/* Segments come free some at a time, and until they do spares are made: of those that are freed
+ * then so many times as many as are made ahead of need are kept, for they will be needed again
+ * soon. */
+enum { SPACE_KEPT = 2 };
+
 enum space_work_kind { SPACE_MAKE, SPACE_PREPARE, SPACE_RECYCLE, SPACE_REMOVE };
 #define SPACE_WORK_KINDS 4
 

@@ -218,6 +218,24 @@ START_TEST(test_the_next_lack_shows_before_the_spares_are_used_up)
 }
 END_TEST
 
+/* Twice as many as are wanted stay for what comes next, which needs no new file then. */
+START_TEST(test_segments_that_come_free_in_a_burst_are_kept)
+{
+    disk_sim_set_room(f.sim, (uint64_t)40 * SEGMENT_BYTES);
+    while (journal_figures(f.journal).segment_count < 10)
+        ck_assert(append(BODY_BYTES, JOURNAL_FRESH));
+    while (f.count > 60)
+        end_oldest();
+    for (int i = 0; i < 100; i++)
+        tick();
+    ck_assert_uint_eq(journal_figures(f.journal).spare_count, 4);
+    uint64_t used = disk_sim_used(f.sim);
+    while (journal_figures(f.journal).spare_count > 2)
+        ck_assert(append(BODY_BYTES, JOURNAL_FRESH));
+    ck_assert_uint_eq(disk_sim_used(f.sim), used);
+}
+END_TEST
+
 /* The process dies while the disk is full, at each of the operations that follow. */
 START_TEST(test_heals_after_a_crash)
 {
@@ -257,6 +275,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_a_freed_segment_is_a_spare_at_once);
     tcase_add_test(tcase, test_settlements_go_on_for_ever);
+    tcase_add_test(tcase, test_segments_that_come_free_in_a_burst_are_kept);
     tcase_add_test(tcase, test_what_was_held_is_freed_without_a_spare);
     tcase_add_test(tcase, test_heals_within_a_second_of_room);
     tcase_add_test(tcase, test_the_next_lack_shows_before_the_spares_are_used_up);
