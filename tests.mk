@@ -126,6 +126,7 @@ $(OBJ)/libscarce.a: $(OBJ)/libbroker.a $(OBJ)/libprotocol.a
 	$(Q)cd $(OBJ)/scarce && for archive in $(abspath $^); do $(AR) x $$archive; done
 	$(Q)for object in $(OBJ)/scarce/*.o; do objcopy --redefine-sym malloc=scarce_malloc \
 	    --redefine-sym calloc=scarce_calloc --redefine-sym realloc=scarce_realloc \
+	    --redefine-sym aligned_alloc=scarce_aligned_alloc \
 	    --redefine-sym strdup=scarce_strdup --redefine-sym strndup=scarce_strndup \
 	    --redefine-sym free=scarce_free $$object || exit 1; done
 	@rm -f $@

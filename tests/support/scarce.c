@@ -62,6 +62,13 @@ void *scarce_calloc(size_t count, size_t bytes)
     return block;
 }
 
+void *scarce_aligned_alloc(size_t alignment, size_t bytes)
+{
+    void *block = runs_out() ? NULL : aligned_alloc(alignment, bytes);
+    scarce.block_count += block != NULL;
+    return block;
+}
+
 void *scarce_realloc(void *block, size_t bytes)
 {
     void *grown = runs_out() ? NULL : realloc(block, bytes);

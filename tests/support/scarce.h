@@ -23,6 +23,7 @@ uint64_t scarce_block_count(void);
 
 void *scarce_malloc(size_t bytes);
 void *scarce_calloc(size_t count, size_t bytes);
+void *scarce_aligned_alloc(size_t alignment, size_t bytes);
 void *scarce_realloc(void *block, size_t bytes);
 char *scarce_strdup(const char *text);
 char *scarce_strndup(const char *text, size_t bytes_max);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "broker/core/apply.h"
 #include "broker/core/index_page.h"
 #include "broker/core/queue.h"
 #include "tests/support/check_main.h"
@@ -123,6 +124,21 @@ START_TEST(test_many_lanes)
 }
 END_TEST
 
+/* What a journal that was tampered with may say must not keep a start busy for ever. */
+START_TEST(test_a_settlement_of_too_many_is_refused)
+{
+    static const struct operation_settle_each bad[] = {
+        {1, 10, 9}, {1, 10, 10 + SETTLE_EACH_MAX}, {1, 0, UINT64_MAX}};
+    struct operation operation = {.type = OPERATION_SETTLE_EACH};
+    operation.as.settle_each = bad[_i];
+    ck_assert_int_eq(apply_operation(core, &operation, 0, 0), STATUS_CORRUPT);
+    operation.as.settle_each = (struct operation_settle_each){1, 10, 9 + SETTLE_EACH_MAX};
+    ck_assert_int_eq(apply_operation(core, &operation, 0, 0), STATUS_OK);
+    operation.as.settle_each.queue = 99; /* gone */
+    ck_assert_int_eq(apply_operation(core, &operation, 0, 0), STATUS_OK);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("lane_plain");
@@ -131,6 +147,7 @@ int main(void)
     tcase_add_test(tcase, test_the_first_of_a_lane_is_plain_and_holds_it);
     tcase_add_test(tcase, test_what_is_not_accepted_leaves_nothing);
     tcase_add_test(tcase, test_many_lanes);
+    tcase_add_loop_test(tcase, test_a_settlement_of_too_many_is_refused, 0, 3);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }
