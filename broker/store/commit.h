@@ -1,9 +1,15 @@
-/* Commits: batches on their way to disk, one at a time. */
+/* Commits: batches on their way to disk, one after the other. While one is written the next may be
+ * waiting at the commit thread already, so that the disk need not wait for the loop. */
 #ifndef HERALD_COMMIT_H
 #define HERALD_COMMIT_H
 
+#include <stdbool.h>
+
 #include "broker/store/batch.h"
 #include "broker/store/errand.h"
+
+/* With the commit thread at a time. */
+enum { COMMITS_OUT_MAX = 2 };
 
 /* A batch in memory, from its first record until it is durable. */
 struct batch {
@@ -20,6 +26,7 @@ struct batch {
 struct commit {
     struct errand errand;
     const struct disk *disk;
+    bool *has_failed; /* one of them; the commit thread's alone */
     struct batch *batch;
     int file;
     unsigned char salt[SALT_BYTES];
@@ -28,6 +35,7 @@ struct commit {
     int error;
 };
 
-void commit_init(struct commit *commit, const struct disk *disk);
+/* `has_failed` is shared by all commits of a journal. */
+void commit_init(struct commit *commit, const struct disk *disk, bool *has_failed);
 
 #endif

@@ -9,7 +9,7 @@
 #define HERALD_ERRAND_H
 
 enum errand_worker {
-    ERRAND_COMMIT,     /* writing and syncing the one batch in flight */
+    ERRAND_COMMIT,     /* writing and syncing batches, in the order they are posted */
     ERRAND_BACKGROUND, /* everything else */
 };
 

@@ -7,8 +7,8 @@
  * A batch has its place before it has its first record: where the last one ended, or the start of
  * the next segment if the record does not fit. It is filled in the chunk that is the image of that
  * place, and written from there. It is sealed when a record does not fit the chunk or the segment
- * any more, or when the commit thread is free for it; one whose records are all patient waits a
- * moment for more.
+ * any more, or when the commit thread is free for it, or when it is as large as the one on its way,
+ * behind which it then waits there; one whose records are all patient waits a moment for more.
  *
  * Always true between two calls:
  *   1. durable_position <= position of every batch that is not durable, in list order;
@@ -33,6 +33,8 @@
 
 #define MARK_IDLE_MS 100u
 #define PATIENCE_MS 20u
+/* Of a segment: a batch that is smaller than that is small, 32 KiB for one of 64 MiB. */
+#define SMALL_PART 2048u
 
 /* Left at the end of the last segment that can be had, for marks that carry a trim: with the disk
  * full and all spares used, only such a mark can make room again. */
@@ -61,7 +63,8 @@ static void journal_start(struct journal *journal, struct recovered *recovered,
     fetch_init(&journal->fetch, journal->disk, journal->segment_bytes);
     oldest_init(&journal->oldest, journal->disk, journal->segment_bytes);
     copy_init(&journal->copy, journal->disk, journal->segment_bytes);
-    commit_init(&journal->commit, journal->disk);
+    for (unsigned i = 0; i < COMMITS_OUT_MAX; i++)
+        commit_init(&journal->commits[i], journal->disk, &journal->has_commit_failed);
 }
 
 enum status journal_open(struct journal **journal, const struct disk *disk,
@@ -278,7 +281,8 @@ static void append_mark(struct journal *journal, uint32_t flags, uint32_t tail)
         seal(journal, flags);
 }
 
-/* The batch that can go out next, sealed for it if it must be; NULL if there is none. */
+/* The batch that can go out when none is on its way, sealed for it if it must be; NULL if there is
+ * none. */
 static struct batch *next_batch(struct journal *journal)
 {
     bool is_waiting = journal->batch != NULL && !journal->is_hurried &&
@@ -295,21 +299,35 @@ static struct batch *next_batch(struct journal *journal)
         else if (is_idle)
             append_mark(journal, BATCH_MARK, TRIM_BYTES);
     }
-    struct batch *batch = journal->sealed;
-    if (batch == NULL || batch->segment > journal->segment_newest->number)
-        return NULL;
-    return batch;
+    return journal->sealed;
+}
+
+/* The same behind one that is on its way: only what is as large as that, and not small. Less will
+ * grow while it is written, and then need fewer syncs. */
+static struct batch *following_batch(struct journal *journal)
+{
+    const struct batch *before = journal->commits[journal->commit_first].batch;
+    const struct batch *batch = journal->batch;
+    if (before->next != NULL || batch == NULL || !journal->is_hurried)
+        return before->next;
+    uint64_t payload = journal->write_position - batch->position - BATCH_HEADER_BYTES;
+    uint64_t total = batch_total_bytes(payload);
+    if (total >= before->total_bytes && total >= journal->segment_bytes / SMALL_PART)
+        seal(journal, 0);
+    return before->next;
 }
 
 /* The commit errand for the next batch, or NULL. */
 static struct errand *commit_next(struct journal *journal)
 {
-    if (journal->is_committing || journal->is_failed)
+    if (journal->commit_count == COMMITS_OUT_MAX || journal->is_failed)
         return NULL;
-    struct batch *batch = next_batch(journal);
-    if (batch == NULL)
+    struct batch *batch =
+        journal->commit_count == 0 ? next_batch(journal) : following_batch(journal);
+    if (batch == NULL || batch->segment > journal->segment_newest->number)
         return NULL;
-    struct commit *commit = &journal->commit;
+    struct commit *commit =
+        &journal->commits[(journal->commit_first + journal->commit_count) % COMMITS_OUT_MAX];
     if (batch->segment > journal->segment->number) {
         struct segment_file *finished = journal->segment;
         journal->segment = finished->next;
@@ -320,7 +338,7 @@ static struct errand *commit_next(struct journal *journal)
     commit->batch = batch;
     commit->file = journal->segment->file;
     memcpy(commit->salt, journal->segment->salt, SALT_BYTES);
-    journal->is_committing = true;
+    journal->commit_count++;
     return &commit->errand;
 }
 
@@ -362,10 +380,12 @@ static enum status fail(struct journal *journal, uint64_t segment, int error, co
 
 static enum status take_back_commit(struct journal *journal)
 {
-    struct batch *batch = journal->commit.batch;
-    journal->is_committing = false;
-    if (journal->commit.failed != NULL) {
-        (void)fail(journal, batch->segment, journal->commit.error, journal->commit.failed);
+    const struct commit *commit = &journal->commits[journal->commit_first];
+    struct batch *batch = commit->batch;
+    journal->commit_first = (journal->commit_first + 1) % COMMITS_OUT_MAX;
+    journal->commit_count--;
+    if (commit->failed != NULL) {
+        (void)fail(journal, batch->segment, commit->error, commit->failed);
         failure_set_offset(&journal->failure, batch->offset);
         return STATUS_IO_ERROR;
     }
@@ -401,7 +421,7 @@ static enum status take_back_space(struct journal *journal)
 
 enum status journal_on_errand(struct journal *journal, struct errand *errand)
 {
-    if (errand == &journal->commit.errand)
+    if (errand->worker == ERRAND_COMMIT)
         return take_back_commit(journal);
     if (errand == &journal->space.work.errand)
         return take_back_space(journal);
@@ -462,7 +482,7 @@ static enum status write_all(struct journal *journal)
 
 enum status journal_stop(struct journal *journal, uint64_t now_ms)
 {
-    assert(!journal->is_committing && !journal->space.is_out && !journal->fetch.is_out &&
+    assert(journal->commit_count == 0 && !journal->space.is_out && !journal->fetch.is_out &&
            !journal->oldest.is_out && !journal->copy.is_out);
     assert(journal->open_bytes == 0);
     if (journal->is_failed)
@@ -491,8 +511,9 @@ void journal_free(struct journal *journal)
 {
     if (journal == NULL)
         return;
-    if (journal->commit.finished_file >= 0)
-        (void)journal->disk->close(journal->disk->context, journal->commit.finished_file);
+    for (unsigned i = 0; i < COMMITS_OUT_MAX; i++)
+        if (journal->commits[i].finished_file >= 0)
+            (void)journal->disk->close(journal->disk->context, journal->commits[i].finished_file);
     while (journal->segment != NULL) {
         struct segment_file *next = journal->segment->next;
         (void)journal->disk->close(journal->disk->context, journal->segment->file);

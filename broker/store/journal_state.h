@@ -34,10 +34,12 @@ struct journal {
     /* On the way to disk. */
     struct batch *sealed; /* oldest first */
     struct batch **sealed_end;
-    struct batch *unused; /* for reuse */
-    struct commit commit;
-    bool is_committing;
-    bool is_mark_due; /* the last batch has no successor yet */
+    struct batch *unused;                   /* for reuse */
+    struct commit commits[COMMITS_OUT_MAX]; /* in a ring */
+    unsigned commit_first;                  /* the one that comes back next */
+    unsigned commit_count;                  /* that are with the commit thread */
+    bool has_commit_failed;                 /* the commit thread's alone */
+    bool is_mark_due;                       /* the last batch has no successor yet */
     bool is_failed;
     uint32_t hold_count;  /* nothing is freed unless it is 0 ... */
     uint64_t held_oldest; /* ... from this segment on */

@@ -142,7 +142,7 @@ END_TEST
 
 START_TEST(test_one_batch_in_flight)
 {
-    append(10);
+    append(1000);
     journal_round(f.journal, f.now_ms);
     struct errand *commit = errand_line_take_of(&f.line, ERRAND_COMMIT);
     ck_assert_ptr_nonnull(commit);
