@@ -147,9 +147,9 @@ CPPFLAGS += -DHERALD_PLANTS
 $(OBJ)/libbroker.a: $(OBJ)/tests/plants/plant.o
 endif
 PLANT_PROGRAMS := crash/crash_journal crash/crash_broker crash/crash_flip crash/crash_history crash/model_queue \
-    unit/test_disk_real unit/test_connection unit/test_net unit/test_mover unit/test_retention \
+    unit/test_commit unit/test_disk_real unit/test_connection unit/test_net unit/test_mover unit/test_retention \
     scenario/02-consume-order-and-return scenario/08-limits-and-pieces \
-    scenario/13-retries scenario/14-tracked scenario/15-outcomes scenario/16-leases scenario/18-repair \
+    scenario/13-retries scenario/14-tracked scenario/15-outcomes scenario/16-leases scenario/17-lanes scenario/18-repair \
     scenario/19-ways-out scenario/20-life-cycle scenario/21-history scenario/23-history-edges
 
 .PHONY: plants-build
