@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* A list that keeps the order. */
@@ -23,6 +24,7 @@ struct worker {
     struct errand_list queue;
     struct errand_list done;
     bool is_ending;
+    bool is_background;
     int file;
 };
 
@@ -64,9 +66,15 @@ static void worker_ring(const struct worker *worker)
     assert(written == sizeof one);
 }
 
+/* What is done in the background must not hold up the loop and commits on a machine with few
+ * processors. A nice value is the thread's own on Linux; where it may not be set, all are equal. */
+enum { BACKGROUND_NICE = 10 };
+
 static void *worker_run(void *argument)
 {
     struct worker *worker = argument;
+    if (worker->is_background)
+        (void)setpriority(PRIO_PROCESS, 0, BACKGROUND_NICE);
     pthread_mutex_lock(&worker->lock);
     for (;;) {
         while (worker->queue.first == NULL && !worker->is_ending)
@@ -131,6 +139,7 @@ struct crew *crew_new(void)
     if (crew == NULL)
         return NULL;
     for (uint32_t i = 0; i < CREW_WORKER_COUNT; i++) {
+        crew->workers[i].is_background = i == ERRAND_BACKGROUND;
         if (!worker_start(&crew->workers[i])) {
             crew_free(crew);
             return NULL;

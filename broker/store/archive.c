@@ -155,6 +155,11 @@ static enum status write_blocks(struct archive_write *write)
         status = write_header(&handle);
     if (status == STATUS_OK)
         status = write_and_sync(&handle, write->at, write->bytes, offset);
+    /* As much is written again and again: new memory for each piece costs more than the copying,
+     * and who reads an event once will have it stay. */
+    if (status == STATUS_OK)
+        handle.archive->disk->forget(handle.archive->disk->context, handle.file, offset,
+                                     write->bytes);
     archive_close_file(&handle);
     return status == STATUS_OK && is_new ? sync_name(&handle) : status;
 }

@@ -33,6 +33,8 @@ struct disk {
     int64_t (*read)(void *context, int file, void *at, size_t bytes, uint64_t offset);
     int64_t (*write)(void *context, int file, const void *at, size_t bytes, uint64_t offset);
     int (*sync)(void *context, int file);
+    /* A range that is synced will hardly be read soon: it need not stay in the machine's memory. */
+    void (*forget)(void *context, int file, uint64_t offset, uint64_t bytes);
     int (*sync_directory)(void *context);
     /* Makes the file `bytes` long with all its space allocated. */
     int (*allocate)(void *context, int file, uint64_t bytes);

@@ -98,6 +98,12 @@ static int real_sync(void *context, int file)
     return result == 0 ? 0 : -errno;
 }
 
+static void real_forget(void *context, int file, uint64_t offset, uint64_t bytes)
+{
+    (void)context;
+    (void)posix_fadvise(file, (off_t)offset, (off_t)bytes, POSIX_FADV_DONTNEED);
+}
+
 static int real_sync_directory(void *context)
 {
     const struct disk_real *real = context;
@@ -218,6 +224,7 @@ static const struct disk calls = {
     .read = real_read,
     .write = real_write,
     .sync = real_sync,
+    .forget = real_forget,
     .sync_directory = real_sync_directory,
     .allocate = real_allocate,
     .truncate = real_truncate,
@@ -275,6 +282,7 @@ static const struct disk reading_calls = {
     .read = real_read,
     .write = no_write,
     .sync = no_sync,
+    .forget = real_forget,
     .sync_directory = no_sync_directory,
     .allocate = no_resize,
     .truncate = no_resize,

@@ -251,6 +251,11 @@ static void settle_names(struct disk_sim *sim)
     sim_changes_clear(sim);
 }
 
+static void sim_forget(void *context, int file, uint64_t offset, uint64_t bytes)
+{
+    (void)context, (void)file, (void)offset, (void)bytes;
+}
+
 static int sim_sync_directory(void *context)
 {
     struct disk_sim *sim = context;
@@ -342,6 +347,7 @@ static const struct disk calls = {
     .read = sim_read,
     .write = sim_write,
     .sync = sim_sync,
+    .forget = sim_forget,
     .sync_directory = sim_sync_directory,
     .allocate = sim_allocate,
     .truncate = sim_truncate,

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "broker/crew.h"
@@ -128,11 +129,34 @@ START_TEST(test_no_signal_reaches_the_threads)
 }
 END_TEST
 
+/* How willingly a thread gives way; see setpriority(2). */
+static void run_nice(struct errand *errand)
+{
+    ((struct counted *)errand)->number = getpriority(PRIO_PROCESS, 0);
+}
+
+START_TEST(test_the_background_gives_way)
+{
+    struct crew *crew = crew_new();
+    struct counted one = {{(enum errand_worker)_i, run_nice, NULL}, 0, NULL, false, 0};
+    int here = getpriority(PRIO_PROCESS, 0);
+    crew_post(crew, &one.errand);
+    crew_wait(crew);
+    ck_assert_ptr_eq(crew_collect(crew, (enum errand_worker)_i), &one.errand);
+    if (_i == ERRAND_BACKGROUND && here < 10)
+        ck_assert_int_eq(one.number, 10);
+    else
+        ck_assert_int_eq(one.number, here);
+    crew_free(crew);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("crew");
     TCase *tcase = tcase_create("all");
     tcase_add_test(tcase, test_order_is_kept_on_both);
+    tcase_add_loop_test(tcase, test_the_background_gives_way, 0, 2);
     tcase_add_test(tcase, test_file_is_readable_only_while_something_is_done);
     tcase_add_test(tcase, test_workers_do_not_wait_for_each_other);
     tcase_add_test(tcase, test_no_signal_reaches_the_threads);
