@@ -58,6 +58,7 @@ struct broker {
     enum broker_state state;
     int exit_code;
     uint32_t connections_most; /* that the limit of open files allows */
+    bool has_failed;           /* the disk: nothing more is said */
     bool is_in_round;          /* the core knows this round's time */
     bool has_more;             /* the next round must not wait */
     bool has_settled;          /* stopped in good order: the journal may be marked clean */
@@ -122,6 +123,7 @@ static void broker_fail(struct broker *broker, enum status status)
         failure = journal_failure(broker->journal);
     startup_log_failure(broker->log, broker->config->data_directory, failure);
     broker->exit_code = startup_exit_code(status);
+    broker->has_failed = true;
     broker_enter(broker, BROKER_STOPPED);
 }
 
@@ -170,6 +172,8 @@ static void broker_upkeep(struct broker *broker)
 static void broker_end_of_round(struct broker *broker)
 {
     uint64_t now_ms = broker_begin(broker);
+    if (broker->has_failed)
+        return;
     net_run_timers(broker->net, now_ms);
     net_take_behind(broker->net);
     core_end_of_round(broker->core);

@@ -36,7 +36,8 @@ struct daemon {
     uint64_t file_bytes_max;   /* 0: no limit */
     bool is_temporary;
     pid_t pid;
-    pid_t tracer; /* attached; 0: none */
+    pid_t tracer;    /* attached; 0: none */
+    int tracer_says; /* what it reports, a thread at a time: who closed this would end it */
 };
 
 enum { WORDS_MAX = 40, TRACE_OPTIONS_BYTES = 1024 };
@@ -413,7 +414,7 @@ void daemon_attach(struct daemon *daemon, const char *options)
     ssize_t bytes = read(out[0], text, sizeof(text) - 1);
     if (bytes <= 0)
         die("strace cannot be run in", daemon->directory);
-    close(out[0]);
+    daemon->tracer_says = out[0];
 }
 
 void daemon_detach(struct daemon *daemon)
@@ -423,6 +424,7 @@ void daemon_detach(struct daemon *daemon)
     kill(daemon->tracer, SIGINT);
     while (waitpid(daemon->tracer, NULL, 0) < 0 && errno == EINTR)
         continue;
+    close(daemon->tracer_says);
     daemon->tracer = 0;
 }
 
