@@ -52,7 +52,8 @@ void apply_message_to(struct core *core, struct queue *queue, const struct new_p
 {
     if (place->is_plain)
         index_insert(&queue->index, place->number, place->word, place->size);
-    if (place->is_plain && place->terms->is_only_laned)
+    /* A live subscription has no lanes. */
+    if (place->is_plain && place->terms->is_only_laned && queue->plains.entering != NULL)
         lane_plain_enter(core, queue, place->number);
     if (!place->is_plain)
         aside_schedule(core,

@@ -156,7 +156,7 @@ void message_terms(const struct operation_message *operation, struct message_ter
         } else if (property.kind == PROPERTY_MESSAGE_CORRELATION) {
             terms->correlation = property.value;
         } else if (property.kind <= PROPERTY_MESSAGE_LANE && take_term(terms, &property)) {
-            terms->is_only_laned = terms->is_plain && property.kind == PROPERTY_MESSAGE_LANE;
+            terms->is_only_laned = terms->is_plain && terms->lane.bytes > 0;
             terms->is_plain = false;
         }
     }

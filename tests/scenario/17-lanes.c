@@ -193,6 +193,37 @@ START_TEST(test_a_purge_takes_lanes_along)
 }
 END_TEST
 
+/* Lanes are of queues; whoever hears an event as it comes has none. */
+START_TEST(test_an_event_in_a_lane_goes_to_live_subscribers_too)
+{
+    struct frame frame = {.header.type = FRAME_PUBLISH};
+    do_exchange(alice, "news");
+    do_bind(alice, "work", "news", "#");
+    hear_confirm(bob, say_subscribe(bob, 7, "news", "#"));
+    w = wire_writer_of(properties, sizeof properties);
+    with_text(PROPERTY_MESSAGE_LANE, "1");
+    frame.as.publish.exchange = wire_bytes_of_text("news");
+    frame.as.publish.key = wire_bytes_of_text("weather");
+    frame.as.publish.properties = wire_bytes_of(properties, (uint32_t)wire_written(&w));
+    frame.as.publish.body = wire_bytes_of_text("a");
+    frame.as.publish.body_bytes = 1;
+    hear_confirm(alice, actor_say(alice, &frame));
+    ck_assert_str_eq(taken(bob), "a");
+    ck_assert_uint_eq(ask_queue(alice, "work", "messages"), 1);
+    ck_assert_uint_eq(ask_queue(alice, "work", "lanes"), 1);
+}
+END_TEST
+
+START_TEST(test_a_lane_without_a_name_is_none)
+{
+    lane("", "a");
+    lane("", "b");
+    ck_assert_uint_eq(ask_queue(alice, "work", "lanes"), 0);
+    (void)say_consume(bob, 1, "work", 10);
+    ck_assert_str_eq(taken(bob), "ab");
+}
+END_TEST
+
 static uint64_t say_parked_retry(void)
 {
     struct frame frame = {.header.type = FRAME_PARKED_RETRY};
@@ -520,6 +551,8 @@ int main(void)
     tcase_add_loop_test(tcase, test_many_are_settled_at_once, 0, 3);
     tcase_add_test(tcase, test_a_checkpoint_leaves_the_lane_held);
     tcase_add_test(tcase, test_a_purge_takes_lanes_along);
+    tcase_add_test(tcase, test_an_event_in_a_lane_goes_to_live_subscribers_too);
+    tcase_add_test(tcase, test_a_lane_without_a_name_is_none);
     tcase_add_test(tcase, test_a_lane_waits_for_its_repair);
     tcase_add_test(tcase, test_dropping_the_parked_one_lets_the_lane_go_on);
     tcase_add_test(tcase, test_or_goes_on);
