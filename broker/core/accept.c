@@ -376,18 +376,15 @@ static void unreserve(const struct accept *accept)
  * and perhaps the room that this one was to have: then the queues are looked at again. */
 static enum status prepare_queues(struct accept *accept, uint32_t bytes)
 {
-    struct core *core = accept->core;
-    enum status status = check_room(accept, bytes);
-    if (status == STATUS_OK)
-        status = make_room(accept, bytes);
-    while (status == STATUS_OK && accept->message.number != core->next_message) {
-        accept->message.number = core->next_message;
-        unreserve(accept);
-        status = check_room(accept, bytes);
+    for (;;) {
+        enum status status = check_room(accept, bytes);
         if (status == STATUS_OK)
             status = make_room(accept, bytes);
+        if (status != STATUS_OK || accept->message.number == accept->core->next_message)
+            return status;
+        accept->message.number = accept->core->next_message;
+        unreserve(accept);
     }
-    return status;
 }
 
 static enum status take_in(struct accept *accept)
